@@ -1,0 +1,72 @@
+//! Chunks: one text over several cookies, and back.
+//!
+//! ```text
+//! name    = the first share of the text
+//! name.1  = set tag · the next share
+//! name.2  = set tag · the next share …
+//! set tag = characters 8 to 11 of the text, which stand for bytes of the nonce
+//! ```
+//!
+//! The first cookie announces, in the seal's header, how many there are. The set tag tells the chunks of
+//! one write from those of another before anything is opened; what tells for certain is the one seal
+//! over the whole.
+
+use std::borrow::Cow;
+
+use crate::error::DecodeError;
+use crate::limits::{Layout, MAX_TEXT, SET_TAG};
+use crate::request::Request;
+use crate::seal::{self, HEADER};
+use crate::text;
+
+/// Puts together the text that begins with the value `base`.
+pub(crate) fn join<'a>(
+    base: &'a [u8],
+    request: &Request<'_>,
+) -> Result<Cow<'a, [u8]>, DecodeError> {
+    if base.len() > MAX_TEXT {
+        return Err(DecodeError::Malformed);
+    }
+    let (head, after) = base.split_first_chunk::<HEAD>().ok_or(DecodeError::Malformed)?;
+    let head = text::decode(head).ok_or(DecodeError::Malformed)?;
+    let (cookies, _) = seal::parse_header(&head)?;
+    if cookies == 1 {
+        return Ok(Cow::Borrowed(base));
+    }
+    let (tag, _) = after.split_first_chunk::<SET_TAG>().ok_or(DecodeError::Malformed)?;
+    let mut text = base.to_vec();
+    for index in 1..cookies {
+        let mut values = request.values(index).peekable();
+        if values.peek().is_none() {
+            return Err(DecodeError::MissingChunk);
+        }
+        let share = values.find_map(|value| value.strip_prefix(tag));
+        text.extend_from_slice(share.ok_or(DecodeError::MixedChunks)?);
+        if text.len() > MAX_TEXT {
+            return Err(DecodeError::Malformed);
+        }
+    }
+    Ok(Cow::Owned(text))
+}
+
+/// Splits a text into the values of its cookies, in order: the tag to put before each, and its share.
+pub(crate) fn split<'a>(
+    text: &'a str,
+    layout: &Layout,
+) -> impl Iterator<Item = (u8, &'a str, &'a str)> {
+    let tag = text.get(HEAD..HEAD + SET_TAG).unwrap_or_default();
+    let mut rest = text;
+    (0_u8..).map_while(move |index| {
+        if rest.is_empty() {
+            return None;
+        }
+        let share;
+        (share, rest) = rest.split_at_checked(layout.share(index)).unwrap_or((rest, ""));
+        Some((index, if index == 0 { "" } else { tag }, share))
+    })
+}
+
+/// The characters that hold the seal's header, and before the set tag.
+const HEAD: usize = 8;
+
+const _: () = assert!(text::decoded_len(HEAD) > HEADER, "the set tag is of the nonce alone");

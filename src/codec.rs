@@ -1,0 +1,433 @@
+//! The codec: a session in, cookies out, and back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use memchr::memmem;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::attributes::Attributes;
+use crate::builder::{Builder, Padding};
+use crate::envelope::SessionId;
+use crate::error::{Advice, DecodeError, EncodeError};
+use crate::format::Format;
+use crate::key::KeyId;
+use crate::limits::{Cost, Layout};
+use crate::open::{self, Remembered};
+use crate::pack::Compression;
+use crate::request::Request;
+use crate::ring::{KeyRing, Keys};
+use crate::seal::{self, Binding, Random};
+use crate::set_cookies::SetCookies;
+use crate::text;
+use crate::time::Lifetimes;
+use crate::write;
+
+/// Turns sessions of type `T` into cookies and back.
+///
+/// Cheap to clone and to share; all operations take `&self`, do no I/O but ask the operating system
+/// for random bytes, and need no runtime. Each that reads the clock has a twin that takes the time.
+///
+/// # Example
+///
+/// ```
+/// use sealed_session::{Codec, Key};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Session { user: String }
+///
+/// let codec = Codec::<Session>::new(Key::generate()?);
+///
+/// // A login: the request has no session yet.
+/// let request = codec.request(["theme=dark"]);
+/// assert!(codec.decode(&request)?.is_none());
+/// let set_cookies = codec.renew(&Session { user: "jane".into() }, &request)?;
+/// let cookie = set_cookies.values().next().unwrap();
+/// assert!(cookie.starts_with("__Host-session="));
+///
+/// // The next request brings it back.
+/// let header = format!("theme=dark; {}", cookie.split(';').next().unwrap());
+/// let request = codec.request([&header]);
+/// let opened = codec.decode(&request)?.expect("a session");
+/// assert_eq!(opened.session.user, "jane");
+///
+/// // Nothing changed, so nothing need be sent.
+/// assert!(codec.encode(&opened.session, &request)?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Codec<T> {
+    pub(crate) inner: Arc<Inner<T>>,
+}
+
+pub(crate) struct Inner<T> {
+    pub(crate) ring: KeyRing,
+    pub(crate) binding: Binding,
+    pub(crate) finder: memmem::Finder<'static>,
+    pub(crate) attributes: Attributes,
+    pub(crate) layout: Layout,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) format: Format,
+    pub(crate) compression: Compression,
+    pub(crate) padding: Padding,
+    pub(crate) session_ids: bool,
+    pub(crate) schema: u32,
+    pub(crate) migrations: BTreeMap<u32, Migrate<T>>,
+    pub(crate) random: Random,
+}
+
+/// Reads a session of an older schema.
+pub(crate) type Migrate<T> = Box<dyn Fn(Format, &[u8]) -> Result<T, DecodeError> + Send + Sync>;
+
+impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
+    /// Makes a codec with the defaults of [`Builder`], from a [`KeyRing`] or a single [`Key`](crate::Key).
+    ///
+    /// # Panics
+    ///
+    /// Never: the defaults fit each other.
+    pub fn new(ring: impl Into<KeyRing>) -> Self {
+        Self::builder(ring).build().expect("the defaults fit each other")
+    }
+
+    /// Starts from the defaults and lets settings be changed.
+    pub fn builder(ring: impl Into<KeyRing>) -> Builder<T> {
+        Builder::new(ring.into())
+    }
+
+    /// Takes this codec's cookies out of the `Cookie` header values of a request, of which there may be
+    /// none, one, or, with HTTP/2, one for each cookie.
+    ///
+    /// Takes whatever the request has: an iterator over `&str`, `&[u8]`, `&String`, or `http`'s
+    /// `headers.get_all("cookie")`.
+    pub fn request<'a, I, B>(&self, cookie_headers: I) -> Request<'a>
+    where
+        I: IntoIterator<Item = &'a B>,
+        B: AsRef<[u8]> + ?Sized + 'a,
+    {
+        let mut request = Request::new(self.inner.binding);
+        for header in cookie_headers {
+            request.read_header(&self.inner.finder, header.as_ref());
+        }
+        request
+    }
+
+    /// Takes this codec's cookies out of names and values that were split already, such as those of
+    /// a `cookie::CookieJar`: `codec.request_from_pairs(jar.iter().map(|c| c.name_value()))`.
+    pub fn request_from_pairs<'a>(
+        &self,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Request<'a> {
+        let mut request = Request::new(self.inner.binding);
+        for (name, value) in pairs {
+            request.read_pair(&self.inner.attributes.name, name, value);
+        }
+        request
+    }
+
+    /// Opens the session of a request: `None` where the request has none.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] where there is a cookie of ours that gives no session. Go on without a session,
+    /// log the reason, and follow [`DecodeError::advice`].
+    pub fn decode(&self, request: &Request<'_>) -> Result<Option<Opened<T>>, DecodeError> {
+        self.decode_at(request, SystemTime::now())
+    }
+
+    /// Does what [`decode`](Self::decode) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn decode_at(
+        &self,
+        request: &Request<'_>,
+        now: SystemTime,
+    ) -> Result<Option<Opened<T>>, DecodeError> {
+        let keys = self.inner.ring.load();
+        let Some((session, found)) = self.inner.look(request, &keys, now)? else {
+            return Ok(None);
+        };
+        let reseal = self.inner.reseal(found, &keys, now);
+        let Remembered { envelope, key, .. } = found;
+        let expires = envelope.sealed.into();
+        Ok(Some(Opened {
+            session,
+            began: envelope.began.into(),
+            sealed: expires,
+            expires: expires + self.inner.lifetimes.remaining(envelope),
+            id: envelope.id,
+            schema: envelope.schema,
+            format: envelope.format,
+            key: *key,
+            reseal,
+        }))
+    }
+
+    /// Seals a session for the response to this request.
+    ///
+    /// The session that the request carries goes on: it keeps its beginning and its id, and if it is
+    /// unchanged and fresh, the result is empty. If the request carries none, one begins.
+    /// Call it at the end of each request that has a session.
+    ///
+    /// Use [`renew`](Self::renew) at a login.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::WouldReplace`] if the request carries a session that this node cannot read but
+    /// another may, and the others; no cookie is to be set then.
+    pub fn encode(&self, session: &T, request: &Request<'_>) -> Result<SetCookies, EncodeError> {
+        self.encode_at(session, request, SystemTime::now())
+    }
+
+    /// Does what [`encode`](Self::encode) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_at(
+        &self,
+        session: &T,
+        request: &Request<'_>,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        let keys = self.inner.ring.load();
+        let known = match self.inner.look_again(request, &keys, now) {
+            Ok(known) => known,
+            Err(error) if error.is_readable_elsewhere() => {
+                return Err(EncodeError::WouldReplace(error));
+            }
+            Err(_) => None,
+        };
+        write::write(&self.inner, session, known, request, &keys, now)
+    }
+
+    /// Begins a session anew, with a new beginning and a new id, whatever the request carries.
+    ///
+    /// Use it at each login and change of rights, so that nothing an attacker may have planted before lives
+    /// on (session fixation).
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode), without [`EncodeError::WouldReplace`].
+    pub fn renew(&self, session: &T, request: &Request<'_>) -> Result<SetCookies, EncodeError> {
+        self.renew_at(session, request, SystemTime::now())
+    }
+
+    /// Does what [`renew`](Self::renew) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`renew`](Self::renew).
+    pub fn renew_at(
+        &self,
+        session: &T,
+        request: &Request<'_>,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        write::write(&self.inner, session, None, request, &self.inner.ring.load(), now)
+    }
+
+    /// Ends a session in the client: removes each of its cookies that the request has, and the base
+    /// cookie in any case.
+    ///
+    /// A copy of the cookie made before remains valid until it expires.
+    pub fn clear(&self, request: &Request<'_>) -> SetCookies {
+        let further = request.present_from(1);
+        let cookies = std::iter::once(0).chain(further);
+        SetCookies::new(cookies.map(|index| self.inner.attributes.remove(index)).collect())
+    }
+
+    /// Names the cookie.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.attributes.name
+    }
+
+    /// Gives the key ring, whose keys can be replaced while requests run.
+    #[must_use]
+    pub fn ring(&self) -> &KeyRing {
+        &self.inner.ring
+    }
+
+    /// Gives the bytes that a session may have after packing, under the limits of this codec.
+    ///
+    /// It counts what a session has that was just begun. One that lives long has up to four bytes less.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        let most = self.inner.layout.max_sealed_at_all();
+        most.saturating_sub(seal::OVERHEAD + self.inner.envelope_len())
+    }
+
+    /// Tells what a session of so many bytes after packing takes, or `None` if it is too large.
+    #[must_use]
+    pub fn cost(&self, packed_bytes: usize) -> Option<Cost> {
+        let message = self.inner.envelope_len() + packed_bytes;
+        let (cookies, padded) = self.inner.padded(message)?;
+        Some(self.inner.layout.cost(text::encoded_len(padded + seal::OVERHEAD), cookies))
+    }
+}
+
+impl<T> Inner<T> {
+    /// Says whether a session is due to be sealed again, and why.
+    pub(crate) fn reseal(
+        &self,
+        found: &Remembered,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Option<Reseal> {
+        let Remembered { envelope, key, .. } = found;
+        if keys.primary_at(now).is_some_and(|primary| primary.id != *key) {
+            Some(Reseal::Key)
+        } else if envelope.schema != self.schema {
+            Some(Reseal::Schema)
+        } else if envelope.format != self.format {
+            Some(Reseal::Format)
+        } else if self.lifetimes.touch_due(envelope, now) {
+            Some(Reseal::Touch)
+        } else {
+            None
+        }
+    }
+
+    /// Gives the length of what is in a message beside the body, for a session that just began now.
+    fn envelope_len(&self) -> usize {
+        write::envelope_len(self)
+    }
+
+    /// Gives the number of cookies for a message of this length, marker included, and its padded length.
+    pub(crate) fn padded(&self, message: usize) -> Option<(u8, usize)> {
+        let chars = text::encoded_len(message + seal::OVERHEAD);
+        let cookies = self.layout.cookies_for(chars)?;
+        let wanted = match self.padding {
+            Padding::Padme => crate::limits::padme(message),
+            Padding::DangerousNone => message,
+        };
+        // Padding never costs a cookie, nor makes a session too large.
+        let most = self.layout.max_sealed(cookies) - seal::OVERHEAD;
+        Some((cookies, wanted.min(most)))
+    }
+}
+
+impl<T: DeserializeOwned> Inner<T> {
+    /// Opens and reads the session of a request, or what was remembered of it.
+    fn look<'r>(
+        &self,
+        request: &'r Request<'_>,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<Option<(T, &'r Remembered)>, DecodeError> {
+        if request.binding != self.binding {
+            return Err(DecodeError::OtherCodec);
+        }
+        let mut read = None;
+        let memory = request.memory.get_or_init(|| {
+            let found = open::open(request, keys, &self.lifetimes, now)?;
+            // Whether it can be read is remembered too: what cannot must not be overwritten.
+            if let Some(found) = &found {
+                read = Some(self.read(found)?);
+            }
+            Ok(found)
+        });
+        match (memory, read) {
+            (Err(error), _) => Err(error.clone()),
+            (Ok(None), _) => Ok(None),
+            (Ok(Some(found)), Some(session)) => Ok(Some((session, found))),
+            (Ok(Some(found)), None) => Ok(Some((self.read(found)?, found))),
+        }
+    }
+
+    /// Gives what was remembered, and opens only if nothing was.
+    fn look_again<'r>(
+        &self,
+        request: &'r Request<'_>,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<Option<&'r Remembered>, DecodeError> {
+        match request.memory.get() {
+            Some(memory) if request.binding == self.binding => {
+                memory.as_ref().map(Option::as_ref).map_err(Clone::clone)
+            }
+            _ => Ok(self.look(request, keys, now)?.map(|(_, found)| found)),
+        }
+    }
+
+    fn read(&self, found: &Remembered) -> Result<T, DecodeError> {
+        let envelope = &found.envelope;
+        if envelope.schema == self.schema {
+            return envelope.format.deserialize(found.body());
+        }
+        if envelope.schema > self.schema {
+            let (found, known) = (envelope.schema, self.schema);
+            return Err(DecodeError::NewerSchema { found, known });
+        }
+        match self.migrations.get(&envelope.schema) {
+            Some(migrate) => migrate(envelope.format, found.body()),
+            None => Err(DecodeError::NoMigration { found: envelope.schema }),
+        }
+    }
+}
+
+impl<T> Clone for Codec<T> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<T> fmt::Debug for Codec<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Codec")
+            .field("name", &self.inner.attributes.name)
+            .field("ring", &self.inner.ring)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A session that was opened, and what is known about it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Opened<T> {
+    /// The session itself.
+    pub session: T,
+    /// When it began: the time of the [`Codec::renew`] or of the first [`Codec::encode`].
+    pub began: SystemTime,
+    /// When it was last sealed.
+    pub sealed: SystemTime,
+    /// When it expires, if it is not sealed again before.
+    pub expires: SystemTime,
+    /// Its id, if the codec gives ids.
+    pub id: Option<SessionId>,
+    /// The schema in which it was sealed.
+    pub schema: u32,
+    /// The format in which it was sealed.
+    pub format: Format,
+    /// The key that sealed it.
+    pub key: KeyId,
+    /// Why [`Codec::encode`] will seal it again though it be unchanged, if so.
+    pub reseal: Option<Reseal>,
+}
+
+impl<T> Opened<T> {
+    /// Says what to do with the cookie: [`Advice::SealAgain`] or [`Advice::Keep`].
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        if self.reseal.is_some() { Advice::SealAgain } else { Advice::Keep }
+    }
+}
+
+/// Says why a session is due to be sealed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reseal {
+    /// The key that sealed it is not the primary.
+    Key,
+    /// It was migrated from an older schema.
+    Schema,
+    /// It was sealed in another format than that of the codec.
+    Format,
+    /// It was idle for the touch threshold.
+    Touch,
+}

@@ -1,0 +1,281 @@
+//! The message: what is inside the seal beside the session.
+//!
+//! ```text
+//! message   = tag · began · age · [schema] · [id(16)] · [extension] · packed · 0x80 · 0x00*
+//! tag       = flags(4 bits) · format(4 bits)
+//! flags     = 0x1 schema | 0x2 id | 0x4 extension | 0x8 DEFLATE, else LZ4
+//! began     = varint, seconds since 1970-01-01T00:00:00Z when the session began
+//! age       = varint, seconds from there to this sealing
+//! schema    = varint, only if not 0
+//! extension = varint n · n bytes, skipped by readers that do not know them
+//! varint    = unsigned LEB128, minimal, of at most 64 bits
+//! ```
+//!
+//! The padding is that of ISO/IEC 7816-4: one 0x80, then zeros.
+
+use std::ops::Range;
+use std::time::{Duration, SystemTime};
+
+use crate::error::DecodeError;
+use crate::format::Format;
+use crate::pack::Method;
+
+/// Names one session, from login to logout, by 16 random bytes.
+///
+/// Absent unless [`Builder::session_ids`](crate::Builder::session_ids) asks for it. Shown as 32
+/// hexadecimal digits. It is sealed with the session, so clients do not see it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub(crate) [u8; SessionId::LEN]);
+
+impl SessionId {
+    pub(crate) const LEN: usize = 16;
+
+    /// Gives the 16 bytes, for a database or a deny list.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl std::fmt::Display for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl std::fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
+/// What stands before the packed session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    pub(crate) format: Format,
+    pub(crate) method: Method,
+    pub(crate) began: Seconds,
+    pub(crate) sealed: Seconds,
+    pub(crate) schema: u32,
+    pub(crate) id: Option<SessionId>,
+}
+
+impl Envelope {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let mut tag = self.format.tag();
+        tag |= if self.schema == 0 { 0 } else { SCHEMA };
+        tag |= if self.id.is_none() { 0 } else { ID };
+        tag |= if self.method == Method::Deflate { DEFLATE } else { 0 };
+        out.push(tag);
+        write_varint(self.began.0, out);
+        write_varint(self.sealed.0.saturating_sub(self.began.0), out);
+        if self.schema != 0 {
+            write_varint(self.schema.into(), out);
+        }
+        if let Some(SessionId(id)) = &self.id {
+            out.extend_from_slice(id);
+        }
+    }
+
+    /// Reads an opened message, and tells where in it the packed session lies.
+    pub(crate) fn parse(message: &[u8]) -> Result<(Self, Range<usize>), DecodeError> {
+        let message = strip_padding(message).ok_or(DecodeError::Message)?;
+        let (tag, mut rest) = message.split_first().ok_or(DecodeError::Message)?;
+        let format = Format::from_tag(tag & 0x0f).ok_or(DecodeError::UnsupportedFormat)?;
+        let envelope = Self::parse_fields(*tag, format, &mut rest).ok_or(DecodeError::Message)?;
+        Ok((envelope, message.len() - rest.len()..message.len()))
+    }
+
+    fn parse_fields(tag: u8, format: Format, rest: &mut &[u8]) -> Option<Self> {
+        let began = read_varint(rest).filter(|began| *began <= Seconds::MAX.0)?;
+        let age = read_varint(rest).filter(|age| *age <= Seconds::MAX.0)?;
+        let schema = match tag & SCHEMA {
+            0 => 0,
+            _ => u32::try_from(read_varint(rest)?).ok().filter(|schema| *schema != 0)?,
+        };
+        let id = match tag & ID {
+            0 => None,
+            _ => Some(SessionId(*take(rest)?)),
+        };
+        if tag & EXTENSION != 0 {
+            let skip = usize::try_from(read_varint(rest)?).ok()?;
+            *rest = rest.get(skip..)?;
+        }
+        let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
+        let (began, sealed) = (Seconds(began), Seconds(began + age));
+        Some(Self { format, method, began, sealed, schema, id })
+    }
+}
+
+/// Seconds since 1970-01-01T00:00:00Z, saturating at both ends: a clock that is unset or broken gives
+/// a wrong time and never a panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Seconds(pub(crate) u64);
+
+impl Seconds {
+    /// The year 36812: far enough, and small enough for every calculation and platform.
+    pub(crate) const MAX: Self = Self((1 << 40) - 1);
+
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl From<SystemTime> for Seconds {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(since.as_secs().min(Self::MAX.0))
+    }
+}
+
+impl From<Seconds> for SystemTime {
+    fn from(Seconds(seconds): Seconds) -> Self {
+        Self::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(Self::UNIX_EPOCH)
+    }
+}
+
+pub(crate) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value > 0x7f {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+}
+
+pub(crate) fn read_varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let [byte] = *take::<1>(rest)?;
+        let low = u64::from(byte & 0x7f);
+        if low << shift >> shift != low {
+            return None; // over 64 bits
+        }
+        value |= low << shift;
+        if byte & 0x80 == 0 {
+            return (byte != 0 || shift == 0).then_some(value); // minimal only
+        }
+    }
+    None
+}
+
+/// Takes `N` bytes off the front.
+pub(crate) fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (taken, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(taken)
+}
+
+/// Pads the message at the end of `out`, so that `out` gets this length: at least one byte more.
+pub(crate) fn pad(out: &mut Vec<u8>, len: usize) {
+    out.push(MARKER);
+    out.resize(len.max(out.len()), 0);
+}
+
+fn strip_padding(message: &[u8]) -> Option<&[u8]> {
+    let last = message.iter().rposition(|byte| *byte != 0)?;
+    match message.split_at(last) {
+        (before, [MARKER, ..]) => Some(before),
+        _ => None,
+    }
+}
+
+const SCHEMA: u8 = 0x10;
+const ID: u8 = 0x20;
+const EXTENSION: u8 = 0x40;
+const DEFLATE: u8 = 0x80;
+const MARKER: u8 = 0x80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varints_are_minimal_and_round_trip() {
+        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
+            let mut bytes = Vec::new();
+            write_varint(value, &mut bytes);
+            assert_eq!(read_varint(&mut bytes.as_slice()), Some(value));
+            for cut in 0..bytes.len() {
+                assert_eq!(read_varint(&mut &bytes[..cut]), None);
+            }
+        }
+        let over = [0xff; 10];
+        for bad in [&[0x80, 0x00][..], &[0xff, 0x80, 0x00], &[0x80; 11], &over] {
+            assert_eq!(read_varint(&mut &bad[..]), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn every_envelope_round_trips_at_every_padding() {
+        for schema in [0, 1, 300, u32::MAX] {
+            for id in [None, Some(SessionId([7; 16]))] {
+                for body in [&b""[..], &[0x80], &[0, 0], &[0x80, 0, 0], b"session"] {
+                    for padded in [0, 64, 65] {
+                        let envelope = Envelope {
+                            format: Format::MessagePack,
+                            method: if padded == 64 { Method::Lz4 } else { Method::Deflate },
+                            began: Seconds(1_763_996_400),
+                            sealed: Seconds(1_763_996_400 + 300),
+                            schema,
+                            id,
+                        };
+                        let mut out = vec![9; 3];
+                        envelope.write(&mut out);
+                        out.extend_from_slice(body);
+                        pad(&mut out, padded);
+                        let (found, range) = Envelope::parse(&out[3..]).unwrap();
+                        assert_eq!((found, &out[3..][range]), (envelope, body));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_malformed_message_is_refused_by_name() {
+        use DecodeError::{Message, UnsupportedFormat};
+        let max = [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]; // 2⁴⁰ - 1
+        let over = [0x80, 0x80, 0x80, 0x80, 0x80, 0x20]; // 2⁴⁰
+        type Case<'a> = (&'a [&'a [u8]], Result<(), DecodeError>);
+        let cases: &[Case<'_>] = &[
+            (&[], Err(Message)),
+            (&[&[0, 0, 0]], Err(Message)),       // all padding
+            (&[&[0x01, 0, 0]], Err(Message)),    // no marker
+            (&[&[0x80]], Err(Message)),          // marker alone
+            (&[&[0x01, 0x80]], Err(Message)),    // no times
+            (&[&[0x01, 0, 0x80]], Err(Message)), // no age
+            (&[&[0x01, 0, 0, 0x80]], Ok(())),    // empty body
+            (&[&[0x00, 0, 0, 0x80]], Err(UnsupportedFormat)),
+            (&[&[0x0f, 0, 0, 0x80]], Err(UnsupportedFormat)),
+            (&[&[0x01], &max, &max, &[0x80]], Ok(())),
+            (&[&[0x01], &over, &[0, 0x80]], Err(Message)),
+            (&[&[0x01, 0], &over, &[0x80]], Err(Message)),
+            (&[&[0x11, 0, 0, 0, 0x80]], Err(Message)), // schema 0 is written by leaving it out
+            (&[&[0x11, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x1f, 0x80]], Err(Message)), // schema over 32 bits
+            (&[&[0x21, 0, 0], &[5; 15], &[0x80]], Err(Message)),                  // short id
+            (&[&[0x21, 0, 0], &[5; 16], &[0x80]], Ok(())),
+            (&[&[0x41, 0, 0, 3, 1, 2, 0x80]], Err(Message)), // extension longer than the message
+            (&[&[0x41, 0, 0, 2, 1, 2, 0x80]], Ok(())),       // unknown extension is skipped
+        ];
+        for (parts, expected) in cases {
+            let message = parts.concat();
+            let found = Envelope::parse(&message).map(|_| ());
+            assert_eq!(
+                found.as_ref().map_err(ToString::to_string),
+                expected.as_ref().map_err(ToString::to_string),
+                "{message:x?}"
+            );
+        }
+    }
+
+    #[test]
+    fn broken_clocks_saturate() {
+        let year = Duration::from_secs(31_557_600);
+        let before = SystemTime::UNIX_EPOCH - year;
+        assert_eq!(Seconds::from(before), Seconds(0));
+        let late = SystemTime::UNIX_EPOCH + year * 50_000;
+        assert_eq!(Seconds::from(late), Seconds::MAX);
+        assert_eq!(Seconds(1).since(Seconds(5)), Duration::ZERO);
+        assert!(SystemTime::from(Seconds::MAX) > SystemTime::UNIX_EPOCH);
+    }
+}

@@ -1,0 +1,364 @@
+//! Fields: where each one lies in the serialized session.
+//!
+//! A [`Recorder`] stands between a session and the serializer of its format. It changes nothing that is
+//! written and notes where the values of struct fields and map entries begin and end, however deep the
+//! structs and maps are nested; a sequence is one value. That lets `pack` treat each field by itself,
+//! in any format, and lets an error name the heaviest ones.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::{self, Display, Write as _};
+use std::io;
+use std::ops::Range;
+
+use serde::Serialize;
+use serde::ser::{self, Serializer};
+use zeroize::Zeroize;
+
+use crate::error::FieldSize;
+
+/// Says where one value lies in the serialized session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) range: Range<usize>,
+    /// The value is a string of this many bytes.
+    pub(crate) str_len: Option<usize>,
+}
+
+/// Shorter values are not recorded: there is nothing to gain on them.
+pub(crate) const MIN_FIELD: usize = 24;
+
+/// Collects the output, and wipes what it leaves behind when it grows.
+#[derive(Default)]
+pub(crate) struct Sink<'t> {
+    pub(crate) bytes: Vec<u8>,
+    tape: Option<&'t Tape>,
+}
+
+impl<'t> Sink<'t> {
+    pub(crate) fn new(tape: &'t Tape) -> Self {
+        Self { bytes: Vec::with_capacity(512), tape: Some(tape) }
+    }
+}
+
+impl io::Write for Sink<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() > self.bytes.capacity() - self.bytes.len() {
+            let mut grown = Vec::with_capacity((self.bytes.len() + bytes.len()) * 2);
+            grown.extend_from_slice(&self.bytes);
+            std::mem::replace(&mut self.bytes, grown).zeroize();
+        }
+        self.bytes.extend_from_slice(bytes);
+        if let Some(tape) = self.tape {
+            tape.written.set(self.bytes.len());
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes the notes of one serialization.
+#[derive(Default)]
+pub(crate) struct Tape {
+    written: Cell<usize>,
+    last: Cell<Shape>,
+    fields: RefCell<Vec<Field>>,
+    top: Option<RefCell<Vec<FieldSize>>>,
+    depth: Cell<usize>,
+}
+
+/// What the value written last was.
+#[derive(Clone, Copy, Default)]
+enum Shape {
+    #[default]
+    Other,
+    Str(usize),
+    /// Its parts have been recorded one by one.
+    Parts,
+}
+
+impl Tape {
+    /// Makes a tape that also notes the sizes of the top-level fields by name.
+    pub(crate) fn weighing() -> Self {
+        Self { top: Some(RefCell::default()), ..Self::default() }
+    }
+
+    pub(crate) fn into_fields(self) -> Vec<Field> {
+        self.fields.into_inner()
+    }
+
+    /// Gives the top-level fields, the heaviest first.
+    pub(crate) fn into_heaviest(self) -> Vec<FieldSize> {
+        let mut top = self.top.unwrap_or_default().into_inner();
+        top.sort_by_key(|field| std::cmp::Reverse(field.bytes));
+        top
+    }
+
+    fn weighs_this_level(&self) -> bool {
+        self.top.is_some() && self.depth.get() == 0
+    }
+
+    /// Writes a value one level deeper, and notes the size of what was written since `from` if that
+    /// was a top-level field.
+    fn field<E>(
+        &self,
+        name: impl FnOnce() -> String,
+        from: usize,
+        write: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.depth.set(self.depth.get() + 1);
+        write()?;
+        self.depth.set(self.depth.get() - 1);
+        if let (Some(top), 0) = (&self.top, self.depth.get()) {
+            top.borrow_mut().push(FieldSize { name: name(), bytes: self.written.get() - from });
+        }
+        Ok(())
+    }
+}
+
+/// A value whose place is noted when it is serialized.
+pub(crate) struct Noted<'a, T: ?Sized> {
+    pub(crate) value: &'a T,
+    pub(crate) tape: &'a Tape,
+}
+
+impl<T: Serialize + ?Sized> Serialize for Noted<'_, T> {
+    #[inline]
+    fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
+        let Self { value, tape } = self;
+        let start = tape.written.get();
+        tape.last.set(Shape::Other);
+        let done = value.serialize(Recorder { inner, tape })?;
+        let range = start..tape.written.get();
+        let str_len = match tape.last.get() {
+            Shape::Parts => return Ok(done),
+            Shape::Str(len) => Some(len),
+            Shape::Other => None,
+        };
+        if range.len() >= MIN_FIELD {
+            tape.fields.borrow_mut().push(Field { range, str_len });
+        }
+        Ok(done)
+    }
+}
+
+pub(crate) struct Recorder<'a, S> {
+    inner: S,
+    tape: &'a Tape,
+}
+
+impl<'a, S> Recorder<'a, S> {
+    fn parts<P, E>(self, start: impl FnOnce(S) -> Result<P, E>) -> Result<Parts<'a, P>, E> {
+        let tape = self.tape;
+        Ok(Parts { inner: start(self.inner)?, tape, entry: (String::new(), 0) })
+    }
+}
+
+macro_rules! forward {
+    ($($method:ident($($arg:ident: $type:ty),*) -> $ok:ident;)*) => {$(
+        #[inline]
+        fn $method(self, $($arg: $type),*) -> Result<S::$ok, S::Error> {
+            self.inner.$method($($arg),*)
+        }
+    )*};
+}
+
+impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+    type SerializeSeq = S::SerializeSeq;
+    type SerializeTuple = S::SerializeTuple;
+    type SerializeTupleStruct = S::SerializeTupleStruct;
+    type SerializeTupleVariant = S::SerializeTupleVariant;
+    type SerializeMap = Parts<'a, S::SerializeMap>;
+    type SerializeStruct = Parts<'a, S::SerializeStruct>;
+    type SerializeStructVariant = Parts<'a, S::SerializeStructVariant>;
+
+    forward! {
+        serialize_bool(v: bool) -> Ok;
+        serialize_i8(v: i8) -> Ok;
+        serialize_i16(v: i16) -> Ok;
+        serialize_i32(v: i32) -> Ok;
+        serialize_i64(v: i64) -> Ok;
+        serialize_i128(v: i128) -> Ok;
+        serialize_u8(v: u8) -> Ok;
+        serialize_u16(v: u16) -> Ok;
+        serialize_u32(v: u32) -> Ok;
+        serialize_u64(v: u64) -> Ok;
+        serialize_u128(v: u128) -> Ok;
+        serialize_f32(v: f32) -> Ok;
+        serialize_f64(v: f64) -> Ok;
+        serialize_char(v: char) -> Ok;
+        serialize_bytes(v: &[u8]) -> Ok;
+        serialize_none() -> Ok;
+        serialize_unit() -> Ok;
+        serialize_unit_struct(name: &'static str) -> Ok;
+        serialize_unit_variant(name: &'static str, index: u32, variant: &'static str) -> Ok;
+        serialize_seq(len: Option<usize>) -> SerializeSeq;
+        serialize_tuple(len: usize) -> SerializeTuple;
+        serialize_tuple_struct(name: &'static str, len: usize) -> SerializeTupleStruct;
+        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, len: usize)
+            -> SerializeTupleVariant;
+    }
+
+    #[inline]
+    fn serialize_str(self, v: &str) -> Result<S::Ok, S::Error> {
+        let done = self.inner.serialize_str(v)?;
+        self.tape.last.set(Shape::Str(v.len()));
+        Ok(done)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        let tape = self.tape;
+        self.inner.serialize_some(&Noted { value, tape }).inspect(|_| tape.last.set(Shape::Parts))
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        let tape = self.tape;
+        self.inner
+            .serialize_newtype_struct(name, &Noted { value, tape })
+            .inspect(|_| tape.last.set(Shape::Parts))
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        let tape = self.tape;
+        self.inner
+            .serialize_newtype_variant(name, index, variant, &Noted { value, tape })
+            .inspect(|_| tape.last.set(Shape::Parts))
+    }
+
+    fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
+        self.parts(|inner| inner.serialize_map(len))
+    }
+
+    fn serialize_struct(
+        self,
+        name: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeStruct, S::Error> {
+        self.parts(|inner| inner.serialize_struct(name, len))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeStructVariant, S::Error> {
+        self.parts(|inner| inner.serialize_struct_variant(name, index, variant, len))
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.inner.collect_str(value)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+}
+
+/// The parts of a struct or of a map, each noted.
+pub(crate) struct Parts<'a, P> {
+    inner: P,
+    tape: &'a Tape,
+    /// The name of the map entry at hand, and where it began.
+    entry: (String, usize),
+}
+
+impl<P> Parts<'_, P> {
+    fn end<O, E>(self, end: impl FnOnce(P) -> Result<O, E>) -> Result<O, E> {
+        let done = end(self.inner)?;
+        self.tape.last.set(Shape::Parts);
+        Ok(done)
+    }
+}
+
+macro_rules! named_fields {
+    ($($trait:ident)*) => {$(
+        impl<P: ser::$trait> ser::$trait for Parts<'_, P> {
+            type Ok = P::Ok;
+            type Error = P::Error;
+
+            #[inline]
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), P::Error> {
+                let Self { inner, tape, .. } = self;
+                tape.field(
+                    || name.to_owned(),
+                    tape.written.get(),
+                    || inner.serialize_field(name, &Noted { value, tape }),
+                )
+            }
+
+            fn skip_field(&mut self, name: &'static str) -> Result<(), P::Error> {
+                self.inner.skip_field(name)
+            }
+
+            fn end(self) -> Result<P::Ok, P::Error> {
+                Parts::end(self, P::end)
+            }
+        }
+    )*};
+}
+
+named_fields! { SerializeStruct SerializeStructVariant }
+
+impl<P: ser::SerializeMap> ser::SerializeMap for Parts<'_, P> {
+    type Ok = P::Ok;
+    type Error = P::Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), P::Error> {
+        if self.tape.weighs_this_level() {
+            let mut name = String::new();
+            if write!(name, "{}", Shown(key)).is_err() {
+                name.push('?');
+            }
+            let cut = name.char_indices().nth(64).map_or(name.len(), |(at, _)| at);
+            name.truncate(cut);
+            self.entry = (name, self.tape.written.get());
+        }
+        self.inner.serialize_key(key)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
+        let Self { inner, tape, entry: (name, from) } = self;
+        tape.field(|| std::mem::take(name), *from, || inner.serialize_value(&Noted { value, tape }))
+    }
+
+    fn end(self) -> Result<P::Ok, P::Error> {
+        Parts::end(self, P::end)
+    }
+}
+
+/// Shows the key of a map entry, as far as it is a string, a number or the like: for those, serde
+/// implements `Serializer` for a formatter.
+struct Shown<'a, T: ?Sized>(&'a T);
+
+impl<T: Serialize + ?Sized> Display for Shown<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.serialize(f)
+    }
+}

@@ -1,0 +1,181 @@
+//! Formats: how a session becomes bytes. The tag of the format is sealed with the session, so a codec
+//! opens every format compiled in, and a change of format logs nobody out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{DecodeError, EncodeError};
+use crate::fields::{Noted, Sink, Tape};
+
+/// Names the formats in which a session can be serialized.
+///
+/// In the named formats two versions of a struct read each other: a removed field is ignored, an added
+/// one needs only `#[serde(default)]`, the order does not matter. The positional formats store no
+/// names; reading with a changed struct may give a *wrong* session, so they demand a
+/// [`Builder::schema`](crate::Builder::schema) number that changes with the struct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Format {
+    /// MessagePack with named fields. The default: safe for rolling deploys, and compact.
+    #[default]
+    MessagePack,
+    /// JSON, for people who debug.
+    #[cfg(feature = "json")]
+    Json,
+    /// postcard (wire format 1): positional.
+    #[cfg(feature = "postcard")]
+    Postcard,
+    /// bincode 2 in its standard configuration: positional. The project has ended
+    /// (RUSTSEC-2025-0141); for those who have it already.
+    #[cfg(feature = "bincode")]
+    Bincode,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MessagePack => "MessagePack",
+            #[cfg(feature = "json")]
+            Self::Json => "JSON",
+            #[cfg(feature = "postcard")]
+            Self::Postcard => "postcard",
+            #[cfg(feature = "bincode")]
+            Self::Bincode => "bincode",
+        })
+    }
+}
+
+impl Format {
+    pub(crate) fn tag(self) -> u8 {
+        match self {
+            Self::MessagePack => 1,
+            #[cfg(feature = "json")]
+            Self::Json => 2,
+            #[cfg(feature = "postcard")]
+            Self::Postcard => 3,
+            #[cfg(feature = "bincode")]
+            Self::Bincode => 4,
+        }
+    }
+
+    pub(crate) fn from_tag(tag: u8) -> Option<Self> {
+        match tag {
+            1 => Some(Self::MessagePack),
+            #[cfg(feature = "json")]
+            2 => Some(Self::Json),
+            #[cfg(feature = "postcard")]
+            3 => Some(Self::Postcard),
+            #[cfg(feature = "bincode")]
+            4 => Some(Self::Bincode),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_positional(self) -> bool {
+        match self {
+            Self::MessagePack => false,
+            #[cfg(feature = "json")]
+            Self::Json => false,
+            #[cfg(feature = "postcard")]
+            Self::Postcard => true,
+            #[cfg(feature = "bincode")]
+            Self::Bincode => true,
+        }
+    }
+
+    /// Gives the bytes that follow the characters of a string: JSON's closing quote.
+    pub(crate) fn string_tail(self) -> usize {
+        match self {
+            #[cfg(feature = "json")]
+            Self::Json => 1,
+            _ => 0,
+        }
+    }
+
+    /// Serializes a session, with notes of where its fields lie on the tape.
+    pub(crate) fn serialize<T: Serialize>(
+        self,
+        session: &T,
+        tape: &Tape,
+    ) -> Result<Vec<u8>, EncodeError> {
+        let mut sink = Sink::new(tape);
+        let value = Noted { value: session, tape };
+        match self {
+            Self::MessagePack => {
+                let mut to = rmp_serde::Serializer::new(&mut sink).with_struct_map();
+                value.serialize(&mut to).map_err(refused)?;
+            }
+            #[cfg(feature = "json")]
+            Self::Json => serde_json::to_writer(&mut sink, &value).map_err(refused)?,
+            #[cfg(feature = "postcard")]
+            Self::Postcard => {
+                postcard::to_io(&value, &mut sink).map_err(refused)?;
+            }
+            #[cfg(feature = "bincode")]
+            Self::Bincode => {
+                bincode::serde::encode_into_std_write(&value, &mut sink, BINCODE)
+                    .map_err(refused)?;
+            }
+        }
+        Ok(sink.bytes)
+    }
+
+    /// Deserializes a session; bytes left over are an error.
+    pub(crate) fn deserialize<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, DecodeError> {
+        match self {
+            Self::MessagePack => {
+                let mut from = rmp_serde::Deserializer::from_read_ref(body);
+                from.set_max_depth(MAX_DEPTH);
+                let session = T::deserialize(&mut from).map_err(misfit)?;
+                // A further value cannot even begin where no byte is left.
+                match <()>::deserialize(&mut from) {
+                    Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(session),
+                    _ => Err(misfit(TrailingBytes)),
+                }
+            }
+            #[cfg(feature = "json")]
+            Self::Json => serde_json::from_slice(body).map_err(misfit),
+            #[cfg(feature = "postcard")]
+            Self::Postcard => {
+                let (session, rest) = postcard::take_from_bytes(body).map_err(misfit)?;
+                whole(session, rest)
+            }
+            #[cfg(feature = "bincode")]
+            Self::Bincode => {
+                let (session, read) =
+                    bincode::serde::decode_from_slice(body, BINCODE).map_err(misfit)?;
+                whole(session, body.get(read..).unwrap_or_default())
+            }
+        }
+    }
+}
+
+#[cfg(any(feature = "postcard", feature = "bincode"))]
+fn whole<T>(session: T, rest: &[u8]) -> Result<T, DecodeError> {
+    if rest.is_empty() { Ok(session) } else { Err(misfit(TrailingBytes)) }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("bytes follow the session")]
+struct TrailingBytes;
+
+fn refused(error: impl std::error::Error + Send + Sync + 'static) -> EncodeError {
+    EncodeError::Serialize(Arc::new(error))
+}
+
+fn misfit(error: impl std::error::Error + Send + Sync + 'static) -> DecodeError {
+    DecodeError::Deserialize(Arc::new(error))
+}
+
+/// As serde_json has it: deep enough for any session, and far from the end of any stack.
+const MAX_DEPTH: usize = 128;
+
+#[cfg(feature = "bincode")]
+const BINCODE: bincode::config::Configuration<
+    bincode::config::LittleEndian,
+    bincode::config::Varint,
+    bincode::config::Limit<{ crate::pack::MAX_BODY }>,
+> = bincode::config::standard().with_limit();

@@ -1,0 +1,104 @@
+//! Opening: from the cookies of a request to the serialized session and what is known about it.
+
+use std::ops::Range;
+use std::time::SystemTime;
+
+use zeroize::Zeroizing;
+
+use crate::chunk;
+use crate::envelope::Envelope;
+use crate::error::{Advice, DecodeError};
+use crate::key::KeyId;
+use crate::pack;
+use crate::request::Request;
+use crate::ring::Keys;
+use crate::seal;
+use crate::text;
+use crate::time::Lifetimes;
+
+/// What is kept of an opened session until the response is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Remembered {
+    pub(crate) envelope: Envelope,
+    pub(crate) key: KeyId,
+    buffer: Plain,
+    body: Range<usize>,
+}
+
+impl Remembered {
+    /// Gives the session as it was serialized.
+    pub(crate) fn body(&self) -> &[u8] {
+        self.buffer.0.get(self.body.clone()).unwrap_or_default()
+    }
+}
+
+/// Opened bytes, wiped when dropped and never shown.
+#[derive(Clone)]
+struct Plain(Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("..")
+    }
+}
+
+/// Opens the session of a request: with several values of the name, the one sealed last.
+///
+/// When none opens, the error is the one that asks for the most care with the cookie.
+pub(crate) fn open(
+    request: &Request<'_>,
+    keys: &Keys,
+    lifetimes: &Lifetimes,
+    now: SystemTime,
+) -> Result<Option<Remembered>, DecodeError> {
+    let mut newest: Option<Remembered> = None;
+    let mut worst: Option<DecodeError> = None;
+    for base in request.values(0) {
+        match open_one(base, request, keys, lifetimes, now) {
+            Ok(found) => {
+                let known = newest.as_ref().map(|newest| newest.envelope.sealed);
+                if known.is_none_or(|known| known < found.envelope.sealed) {
+                    newest = Some(found);
+                }
+            }
+            Err(error) => {
+                if worst.as_ref().is_none_or(|worst| care(worst) < care(&error)) {
+                    worst = Some(error);
+                }
+            }
+        }
+    }
+    match (newest, worst) {
+        (None, Some(error)) => Err(error),
+        (newest, _) => Ok(newest),
+    }
+}
+
+fn care(error: &DecodeError) -> u8 {
+    u8::from(error.advice() == Advice::Keep) + 2 * u8::from(error.is_readable_elsewhere())
+}
+
+fn open_one(
+    base: &[u8],
+    request: &Request<'_>,
+    keys: &Keys,
+    lifetimes: &Lifetimes,
+    now: SystemTime,
+) -> Result<Remembered, DecodeError> {
+    let text = chunk::join(base, request)?;
+    let sealed = text::decode(&text).ok_or(DecodeError::Malformed)?;
+    let mut buffer = Zeroizing::new(sealed);
+    let key = seal::open(&mut buffer, keys, request.binding, now)?.id;
+    let (envelope, range) = Envelope::parse(buffer.get(seal::PREFIX..).unwrap_or_default())?;
+    lifetimes.check(&envelope, now)?;
+    let end = seal::PREFIX + range.end;
+    let packed = buffer.get(seal::PREFIX + range.start..end).unwrap_or_default();
+    let body = match pack::plain(packed) {
+        Some(plain) => end - plain.len()..end,
+        None => {
+            buffer = pack::unpack(packed, envelope.method)?;
+            0..buffer.len()
+        }
+    };
+    Ok(Remembered { envelope, key, buffer: Plain(buffer), body })
+}

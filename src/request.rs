@@ -1,0 +1,125 @@
+//! The cookies of a request: which of them are ours.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use memchr::{memchr, memmem};
+
+use crate::error::DecodeError;
+use crate::open::Remembered;
+use crate::seal::Binding;
+
+/// Holds what one request carries for one codec, and remembers what was found in it.
+///
+/// Made by [`Codec::request`](crate::Codec::request) and passed to the other operations, so that a
+/// session is opened once, and writing knows what the client has: when the session began, whether it
+/// changed, and which cookies to remove.
+///
+/// Finding our cookies is one pass over the header, whatever else is in it: other cookies with
+/// broken bytes do no harm, names are compared exactly, and at most four values of one name
+/// are looked at.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    pub(crate) binding: Binding,
+    chunks: Vec<Chunk<'a>>,
+    /// Bit i: a cookie of index i is there.
+    present: u16,
+    pub(crate) memory: OnceLock<Result<Option<Remembered>, DecodeError>>,
+}
+
+/// One cookie of ours: the base cookie has index 0.
+#[derive(Debug, Clone)]
+struct Chunk<'a> {
+    index: u8,
+    value: Cow<'a, [u8]>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(binding: Binding) -> Self {
+        Self { binding, chunks: Vec::new(), present: 0, memory: OnceLock::new() }
+    }
+
+    /// Copies what is borrowed, so that the request's headers can go their way.
+    #[must_use]
+    pub fn into_owned(self) -> Request<'static> {
+        let own = |chunk: Chunk<'_>| {
+            let value = Cow::Owned(chunk.value.into_owned());
+            Chunk { index: chunk.index, value }
+        };
+        let Self { binding, chunks, present, memory } = self;
+        Request { binding, chunks: chunks.into_iter().map(own).collect(), present, memory }
+    }
+
+    /// Takes our cookies out of one `Cookie` header value.
+    ///
+    /// A cookie begins with the header or after a `;`, spaces aside. So it is enough to look at the
+    /// places where our name occurs.
+    pub(crate) fn read_header(&mut self, name: &memmem::Finder<'_>, header: &'a [u8]) {
+        for at in name.find_iter(header) {
+            let (before, from) = header.split_at(at);
+            let begins = before.trim_ascii_end();
+            if !(begins.is_empty() || begins.ends_with(b";")) {
+                continue;
+            }
+            let after = from.get(name.needle().len()..).unwrap_or_default();
+            let end = memchr(b';', after).unwrap_or(after.len());
+            let (rest, _) = after.split_at(end);
+            if let Some((index, value)) = split_index(rest) {
+                self.add(index, value.trim_ascii());
+            }
+        }
+    }
+
+    pub(crate) fn read_pair(&mut self, ours: &str, name: &'a str, value: &'a str) {
+        let index = match name.strip_prefix(ours) {
+            Some("") => Some(0),
+            Some(suffix) => parse_index(suffix.as_bytes()),
+            None => None,
+        };
+        if let Some(index) = index {
+            self.add(index, value.as_bytes());
+        }
+    }
+
+    fn add(&mut self, index: u8, value: &'a [u8]) {
+        self.present |= 1 << index;
+        let known = self.values(index).any(|known| known == value);
+        if !known && self.values(index).count() < MAX_VALUES {
+            self.chunks.push(Chunk { index, value: Cow::Borrowed(value) });
+        }
+    }
+
+    /// Gives the different values of the cookie of this index.
+    pub(crate) fn values(&self, index: u8) -> impl Iterator<Item = &[u8]> {
+        self.chunks.iter().filter(move |chunk| chunk.index == index).map(|chunk| &*chunk.value)
+    }
+
+    /// Gives the indexes, from `from` on, of cookies that the client has.
+    pub(crate) fn present_from(&self, from: u8) -> impl Iterator<Item = u8> + use<> {
+        let present = self.present;
+        (from..=MAX_INDEX).filter(move |index| present & 1 << index != 0)
+    }
+}
+
+/// Splits `=value` or `.3=value`.
+fn split_index(rest: &[u8]) -> Option<(u8, &[u8])> {
+    match rest {
+        [b'=', value @ ..] => Some((0, value)),
+        [b'.', _, b'=', value @ ..] => Some((parse_index(rest.get(..2)?)?, value)),
+        _ => None,
+    }
+}
+
+/// Reads `.1` to `.8`. One digit, so that each index has one spelling.
+fn parse_index(suffix: &[u8]) -> Option<u8> {
+    match suffix {
+        [b'.', digit @ b'1'..=b'8'] => Some(digit - b'0'),
+        _ => None,
+    }
+}
+
+/// More cookies than a session has today, so that the leftovers of another configuration go too.
+const MAX_INDEX: u8 = 8;
+
+/// The same name can come more than once, when a sibling domain or another path sets it too.
+const MAX_VALUES: usize = 4;

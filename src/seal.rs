@@ -1,0 +1,134 @@
+//! The seal: a message under a key of the ring, bound to its cookie.
+//!
+//! ```text
+//! sealed  = header · nonce(24) · ciphertext · tag(16)
+//! header  = version(4 bits) · chunks(4 bits) · key id(4)
+//! binding = SHA-256(len8(label) · label · len8(name) · name · len32(context) · context)
+//!
+//! (ciphertext, tag) = XAES-256-GCM.seal(key, nonce, associated data = header · binding, message)
+//! ```
+//!
+//! XAES-256-GCM (<https://c2sp.org/XAES-256-GCM>) derives an AES-256-GCM key for each message from the
+//! first half of a 192-bit nonce, so that random nonces are safe for about 2⁸⁰ messages a key.
+
+use std::time::SystemTime;
+
+use aes_gcm::aead::{AeadInOut, Nonce, Tag};
+use sha2::{Digest, Sha256};
+use xaes_256_gcm::Xaes256Gcm;
+use zeroize::Zeroize;
+
+use crate::error::{DecodeError, EncodeError};
+use crate::key::KeyId;
+use crate::ring::{Entry, Keys};
+
+/// Gives the bytes that sealing adds to a message: 45.
+pub(crate) const OVERHEAD: usize = PREFIX + TAG;
+
+/// The message begins here.
+pub(crate) const PREFIX: usize = HEADER + NONCE;
+
+pub(crate) const MAX_CHUNKS: u8 = 4;
+
+/// Binds a sealed value to the cookie and to the application's context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Binding([u8; 32]);
+
+impl Binding {
+    pub(crate) fn new(name: &str, context: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [b"sealed-session/1", name.as_bytes(), context] {
+            let len = u64::try_from(part.len()).expect("a length fits 64 bits");
+            hash.update(len.to_be_bytes());
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
+    }
+
+    fn associated_data(self, header: [u8; HEADER]) -> [u8; HEADER + 32] {
+        let mut data = [0; HEADER + 32];
+        let (front, back) = data.split_at_mut(HEADER);
+        front.copy_from_slice(&header);
+        back.copy_from_slice(&self.0);
+        data
+    }
+}
+
+/// Fills a buffer with random bytes: `getrandom::fill`, save in tests.
+pub(crate) type Random = fn(&mut [u8]) -> Result<(), getrandom::Error>;
+
+/// Seals in place: `buffer` holds [`PREFIX`] bytes of any content and then the message.
+pub(crate) fn seal(
+    buffer: &mut Vec<u8>,
+    chunks: u8,
+    key: &Entry,
+    binding: Binding,
+    random: Random,
+) -> Result<(), EncodeError> {
+    let cipher = key.cipher().ok_or(EncodeError::NoActiveKey)?;
+    let (prefix, message) =
+        buffer.split_first_chunk_mut::<PREFIX>().expect("the caller leaves room for the prefix");
+    let (front, nonce) = prefix.split_at_mut(HEADER);
+    random(nonce).map_err(|e| EncodeError::Random(std::sync::Arc::new(e)))?;
+    let header = header(chunks, key.id);
+    front.copy_from_slice(&header);
+    let nonce = <&Nonce<Xaes256Gcm>>::try_from(&*nonce).expect("the nonce has its length");
+    let tag = cipher
+        .encrypt_inout_detached(nonce, &binding.associated_data(header), message.into())
+        .expect("a message is shorter than AES-GCM's 64 GiB");
+    buffer.extend_from_slice(&tag);
+    Ok(())
+}
+
+/// Opens in place and gives the key that sealed it; the message then begins at [`PREFIX`] and ends
+/// with the buffer. The buffer is wiped when the seal does not hold.
+pub(crate) fn open<'k>(
+    buffer: &mut Vec<u8>,
+    keys: &'k Keys,
+    binding: Binding,
+    now: SystemTime,
+) -> Result<&'k Entry, DecodeError> {
+    let (_, id) = parse_header(buffer)?;
+    let body_len = buffer.len().checked_sub(OVERHEAD).ok_or(DecodeError::Malformed)?;
+    let key = keys.find(id).ok_or(DecodeError::UnknownKey(id))?;
+    let cipher = key.cipher().ok_or(DecodeError::RevokedKey(id))?;
+    if key.retired(now) {
+        return Err(DecodeError::RetiredKey(id));
+    }
+    let (header, rest) = buffer.split_first_chunk_mut::<HEADER>().ok_or(DecodeError::Malformed)?;
+    let (nonce, rest) = rest.split_at_mut(NONCE);
+    let (message, tag) = rest.split_at_mut(body_len);
+    let nonce = <&Nonce<Xaes256Gcm>>::try_from(&*nonce).map_err(|_| DecodeError::Malformed)?;
+    let tag = <&Tag<Xaes256Gcm>>::try_from(&*tag).map_err(|_| DecodeError::Malformed)?;
+    let data = binding.associated_data(*header);
+    if cipher.decrypt_inout_detached(nonce, &data, message.into(), tag).is_err() {
+        buffer.zeroize();
+        return Err(DecodeError::Unauthentic);
+    }
+    buffer.truncate(PREFIX + body_len);
+    Ok(key)
+}
+
+/// Reads what stands in clear, before anything is known to be authentic: the number of chunks, from 1
+/// to [`MAX_CHUNKS`], and the key id.
+pub(crate) fn parse_header(sealed: &[u8]) -> Result<(u8, KeyId), DecodeError> {
+    let ([first, id @ ..], _) =
+        sealed.split_first_chunk::<HEADER>().ok_or(DecodeError::Malformed)?;
+    match (first >> 4, first & 0x0f) {
+        (0, _) | (VERSION, 0) => Err(DecodeError::Malformed),
+        (VERSION, chunks) if chunks > MAX_CHUNKS => Err(DecodeError::TooManyChunks(chunks)),
+        (VERSION, chunks) => Ok((chunks, KeyId(*id))),
+        (newer, _) => Err(DecodeError::UnsupportedVersion(newer)),
+    }
+}
+
+fn header(chunks: u8, id: KeyId) -> [u8; HEADER] {
+    let [a, b, c, d] = id.0;
+    [VERSION << 4 | chunks, a, b, c, d]
+}
+
+/// The one byte that picks the whole suite; 4 bits of it.
+const VERSION: u8 = 1;
+pub(crate) const HEADER: usize = 1 + KeyId::LEN;
+const NONCE: usize = 24;
+const TAG: usize = 16;

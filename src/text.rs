@@ -1,0 +1,81 @@
+//! Text: base64url without padding (RFC 4648, section 5), of which every character is a
+//! cookie-octet, so that nothing is ever escaped on the way.
+//!
+//! Decoding is strict: no padding, no white space, no trailing bits. So each text has one byte string
+//! and each byte string one text, and a string that decodes can be stored as its bytes.
+
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::Simd;
+use base64::engine::general_purpose::NO_PAD;
+
+/// Gives the number of characters that `bytes` bytes take.
+pub(crate) const fn encoded_len(bytes: usize) -> usize {
+    bytes / 3 * 4 + (bytes % 3 * 4).div_ceil(3)
+}
+
+/// Gives the number of bytes that fit into `chars` characters.
+pub(crate) const fn decoded_len(chars: usize) -> usize {
+    chars / 4 * 3 + chars % 4 * 3 / 4
+}
+
+pub(crate) fn encode(bytes: &[u8], out: &mut String) {
+    ENGINE.encode_string(bytes, out);
+}
+
+/// Encodes to where the text stands among other bytes.
+pub(crate) fn encode_onto(bytes: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + encoded_len(bytes.len()), 0);
+    let target = out.get_mut(start..).unwrap_or_default();
+    ENGINE.encode_slice(bytes, target).expect("the target has the length of the text");
+}
+
+pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(decoded_len(text.len()) + 3);
+    decode_onto(text, &mut bytes)?;
+    Some(bytes)
+}
+
+pub(crate) fn decode_onto(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    ENGINE.decode_vec(text, out).ok()
+}
+
+/// Finds the best engine of this processor once.
+static ENGINE: LazyLock<Simd> = LazyLock::new(|| Simd::url_safe(NO_PAD));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_exact_for_every_size() {
+        for n in 0..300 {
+            let mut text = String::new();
+            encode(&vec![0xa5; n], &mut text);
+            assert_eq!(text.len(), encoded_len(n), "{n}");
+            assert_eq!(decoded_len(text.len()), n, "{n}");
+            assert_eq!(decode(text.as_bytes()).unwrap(), vec![0xa5; n]);
+        }
+    }
+
+    #[test]
+    fn decoding_is_strict() {
+        for bad in [
+            "A", "AAAAA", "AA==", "AAA=", "A A", "AA\n", "AB", "AAB", "A+AA", "A/AA", "A%3D",
+            "\u{e9}A",
+        ] {
+            assert!(decode(bad.as_bytes()).is_none(), "{bad:?}");
+        }
+        // The fast paths see long inputs only, so the same faults at each place of a long one.
+        let good = "A".repeat(400);
+        for at in 0..good.len() {
+            for bad in [b'=', b'+', b'/', b' ', b'%', 0, 0x80, 0xff] {
+                let mut text = good.clone().into_bytes();
+                text[at] = bad;
+                assert!(decode(&text).is_none(), "{bad} at {at}");
+            }
+        }
+    }
+}

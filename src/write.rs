@@ -1,0 +1,192 @@
+//! Writing: from a session to the cookies of the response.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::attributes::SetCookie;
+use crate::chunk;
+use crate::codec::Inner;
+use crate::envelope::{self, Envelope, Seconds, SessionId};
+use crate::error::{EncodeError, Limit, TooLarge};
+use crate::fields::{Field, Tape};
+use crate::format::Format;
+use crate::limits::LINE;
+use crate::open::Remembered;
+use crate::pack::{self, Compression, MAX_BODY, Method};
+use crate::request::Request;
+use crate::ring::Keys;
+use crate::seal::{self, OVERHEAD, PREFIX};
+use crate::set_cookies::SetCookies;
+use crate::text;
+
+/// Seals `session` as one that goes on from `known`, or as one that begins.
+pub(crate) fn write<T: Serialize>(
+    codec: &Inner<T>,
+    session: &T,
+    known: Option<&Remembered>,
+    request: &Request<'_>,
+    keys: &Keys,
+    now: SystemTime,
+) -> Result<SetCookies, EncodeError> {
+    let key = keys.primary_at(now).ok_or(EncodeError::NoActiveKey)?;
+    let tape = Tape::default();
+    let body = Zeroizing::new(codec.format.serialize(session, &tape)?);
+    if known.is_some_and(|known| {
+        codec.reseal(known, keys, now).is_none() && known.body() == body.as_slice()
+    }) {
+        return Ok(SetCookies::default());
+    }
+    let mut envelope = Envelope {
+        format: codec.format,
+        method: Method::Lz4,
+        began: now.into(),
+        sealed: now.into(),
+        schema: codec.schema,
+        id: known.and_then(|known| known.envelope.id),
+    };
+    if let Some(known) = known {
+        envelope.began = known.envelope.began;
+        // A clock that was set back must not make the session younger than it is.
+        envelope.sealed = envelope.sealed.max(known.envelope.began);
+    }
+    if !codec.session_ids {
+        envelope.id = None;
+    } else if envelope.id.is_none() {
+        let mut id = [0; SessionId::LEN];
+        (codec.random)(&mut id).map_err(|e| EncodeError::Random(std::sync::Arc::new(e)))?;
+        envelope.id = Some(SessionId(id));
+    }
+    let fields = tape.into_fields();
+    let (mut buffer, cookies) =
+        smallest(codec, envelope, &body, &fields).map_err(|refusal| too_large(session, refusal))?;
+    seal::seal(&mut buffer, cookies, key, codec.binding, codec.random)?;
+    let max_age = codec.lifetimes.remaining(&envelope).as_secs();
+    Ok(print(codec, &buffer, cookies, max_age, request))
+}
+
+/// Builds the message, ready to be sealed, in the way that the setting of compression asks for.
+fn smallest<T>(
+    codec: &Inner<T>,
+    envelope: Envelope,
+    body: &[u8],
+    fields: &[Field],
+) -> Result<(Vec<u8>, u8), (Limit, usize, usize)> {
+    if body.len() > MAX_BODY {
+        return Err((Limit::Session, body.len(), MAX_BODY));
+    }
+    let build = |method| message(codec, envelope, body, fields, method);
+    match codec.compression {
+        Compression::Off => build(None),
+        Compression::Smallest => build(Some(Method::Deflate)),
+        Compression::Adaptive => {
+            let fast = build(Some(Method::Lz4));
+            if matches!(fast, Ok((_, 1))) {
+                return fast;
+            }
+            match (fast, build(Some(Method::Deflate))) {
+                (Ok((fast, cookies)), Ok((_, least))) if cookies <= least => Ok((fast, cookies)),
+                (fast, small) => {
+                    if small.is_ok() || fast.is_err() {
+                        small
+                    } else {
+                        fast
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn message<T>(
+    codec: &Inner<T>,
+    mut envelope: Envelope,
+    body: &[u8],
+    fields: &[Field],
+    method: Option<Method>,
+) -> Result<(Vec<u8>, u8), (Limit, usize, usize)> {
+    let mut out = Vec::with_capacity(PREFIX + ENVELOPE + body.len() + body.len() / 8 + OVERHEAD);
+    out.resize(PREFIX, 0);
+    envelope.method = method.unwrap_or(Method::Lz4);
+    envelope.write(&mut out);
+    pack::pack(body, fields, codec.format, method, &mut out);
+    let len = out.len() - PREFIX + 1;
+    let Some((cookies, padded)) = codec.padded(len) else {
+        return Err(codec.layout.refusal(text::encoded_len(len + OVERHEAD)));
+    };
+    envelope::pad(&mut out, PREFIX + padded);
+    Ok((out, cookies))
+}
+
+fn too_large<T: Serialize>(
+    session: &T,
+    (limit, needed, allowed): (Limit, usize, usize),
+) -> EncodeError {
+    // Named fields, whatever the format of the codec.
+    let tape = Tape::weighing();
+    let heaviest = match Format::MessagePack.serialize(session, &tape) {
+        Ok(bytes) => {
+            drop(Zeroizing::new(bytes));
+            tape.into_heaviest()
+        }
+        Err(_) => Vec::new(),
+    };
+    EncodeError::TooLarge(TooLarge { limit, needed, allowed, heaviest })
+}
+
+/// Prints the cookies, and the removal of those that a longer session left behind, as far as the
+/// limit of the response allows: a leftover does no harm.
+fn print<T>(
+    codec: &Inner<T>,
+    sealed: &[u8],
+    cookies: u8,
+    max_age: u64,
+    request: &Request<'_>,
+) -> SetCookies {
+    let Inner { attributes, layout, .. } = codec;
+    let mut lines: Vec<SetCookie> = Vec::with_capacity(cookies.into());
+    if cookies == 1 {
+        let len = text::encoded_len(sealed.len());
+        lines.push(attributes.set(0, len, max_age, |line| text::encode(sealed, line)));
+    } else {
+        let mut text = String::with_capacity(text::encoded_len(sealed.len()));
+        text::encode(sealed, &mut text);
+        lines.extend(chunk::split(&text, layout).map(|(index, tag, share)| {
+            attributes.set(index, tag.len() + share.len(), max_age, |line| {
+                line.push_str(tag);
+                line.push_str(share);
+            })
+        }));
+    }
+    let used = lines.iter().map(|set| set.line.len() + LINE).sum();
+    let mut left = layout.response_bytes_left(used);
+    for removal in request.present_from(cookies).map(|index| attributes.remove(index)) {
+        let cost = removal.line.len() + LINE;
+        if cost > left {
+            break;
+        }
+        left -= cost;
+        lines.push(removal);
+    }
+    SetCookies::new(lines)
+}
+
+/// Gives the length of what a message has beside a plain body and with the marker, for a session that begins today.
+pub(crate) fn envelope_len<T>(codec: &Inner<T>) -> usize {
+    let mut out = Vec::with_capacity(ENVELOPE);
+    let today = Seconds(1 << 31);
+    let envelope = Envelope {
+        format: codec.format,
+        method: Method::Lz4,
+        began: today,
+        sealed: today,
+        schema: codec.schema,
+        id: codec.session_ids.then_some(SessionId([0; SessionId::LEN])),
+    };
+    envelope.write(&mut out);
+    out.len() + 2
+}
+
+/// The most that an envelope takes.
+const ENVELOPE: usize = 40;
