@@ -1,0 +1,215 @@
+//! Prints test vectors of the present release, for `tests/vectors/`.
+//!
+//! Vectors are only ever added: a file that stands there is never written again, because each of its
+//! values must open for ever. Run with `--all-features`.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::{Duration, SystemTime};
+
+use sealed_session::{Builder, Codec, Compression, Format, Key, Limits, Padding, SessionId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+const BEGAN: u64 = 1_763_996_400;
+const SECRET: [u8; Key::LEN] = *b"this key is public, never use it";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let login = session(include_str!("../benches/sessions/login.json"))?;
+    let shop = session(include_str!("../benches/sessions/shop.json"))?;
+    let tokens = session(include_str!("../benches/sessions/openid_connect.json"))?;
+    let claims = session(include_str!("../benches/sessions/openid_connect_large.json"))?;
+    let as_is = |builder: Builder<Value>| builder;
+
+    let mut vectors = vec![
+        vector("unit", &(), |b| b)?,
+        vector("string", &"session".to_owned(), |b| b)?,
+        vector("string_with_zeros_at_the_end", &"\0\0\0".to_owned(), |b| b)?,
+        vector("login", &login, as_is)?,
+        vector("login_without_padding", &login, |b| b.padding(Padding::DangerousNone))?,
+        vector("cart_as_lz4", &shop, as_is)?,
+        vector("cart_as_deflate", &shop, |b| b.compression(Compression::Smallest))?,
+        vector("cart_not_compressed", &shop, |b| b.compression(Compression::Off))?,
+        vector("claims_as_lz4_with_dictionary", &tokens, as_is)?,
+        vector("claims_as_deflate_with_dictionary", &tokens, |b| {
+            b.compression(Compression::Smallest)
+        })?,
+        vector("claims_not_compressed", &tokens, |b| {
+            b.compression(Compression::Off).limits(Limits::NGINX_PROXY_BUFFER_8K)
+        })?,
+        vector("two_chunks", &claims, |b| {
+            b.compression(Compression::Off).limits(Limits::NGINX_PROXY_BUFFER_16K)
+        })?,
+        vector("four_chunks", &claims, |b| {
+            let limits = Limits::NGINX_PROXY_BUFFER_16K.cookie_bytes(2100);
+            b.compression(Compression::Off).limits(limits)
+        })?,
+        vector("json", &shop, |b| b.format(Format::Json))?,
+        vector("json_with_escapes", &json!({"note": "\"a\"\n\u{e9}".repeat(9)}), |b| {
+            b.format(Format::Json)
+        })?,
+        vector("postcard", &typed(), |b| b.format(Format::Postcard).schema(1))?,
+        vector("bincode", &typed(), |b| b.format(Format::Bincode).schema(1))?,
+        vector("schema_300", &login, |b| b.schema(300))?,
+        vector("schema_largest", &login, |b| b.schema(u32::MAX))?,
+        vector("session_id", &login, |b| b.session_ids())?,
+        vector("other_name", &login, |b| b.name("id"))?,
+        vector("with_context", &login, |b| b.context(*b"tenant \xff"))?,
+    ];
+
+    // What must be refused, each made from a value that opens.
+    let one = |name| vector(name, &login, as_is);
+    let two = |name| {
+        vector(name, &claims, |b| {
+            b.compression(Compression::Off).limits(Limits::NGINX_PROXY_BUFFER_16K)
+        })
+    };
+    vectors.extend([
+        one("empty")?.refuse("Malformed", |v| v.value("").clear()),
+        one("length_of_no_bytes")?.refuse("Malformed", |v| cut(v.value(""), 197, 199)),
+        one("with_padding_characters")?.refuse("Malformed", |v| v.value("").push_str("==")),
+        one("standard_alphabet")?.refuse("Malformed", |v| v.value("").replace_range(20..22, "+/")),
+        one("bit_after_the_last_byte")?.refuse("Malformed", |v| {
+            let last = v.value("").pop().expect("a character");
+            // 199 characters: the last stands for 4 bits of a byte and 2 bits of 0.
+            v.value("").push(char::from(u8::try_from(last).expect("ASCII") + 1));
+        }),
+        one("shorter_than_a_seal")?.refuse("Malformed", |v| v.value("").truncate(56)),
+        one("version_0")?.refuse("Malformed", |v| v.value("").replace_range(..1, "A")),
+        one("version_2")?.refuse("UnsupportedVersion", |v| v.value("").replace_range(..1, "I")),
+        one("version_15")?.refuse("UnsupportedVersion", |v| v.value("").replace_range(..1, "_")),
+        one("no_chunks")?.refuse("Malformed", |v| v.value("").replace_range(1..2, "C")),
+        one("five_chunks")?.refuse("TooManyChunks", |v| v.value("").replace_range(..1, "F")),
+        one("another_key")?.refuse("UnknownKey", |v| v.value("").replace_range(3..5, "AA")),
+        one("six_bytes_cut")?.refuse("Unauthentic", |v| cut(v.value(""), 100, 108)),
+        one("six_bytes_more")?.refuse("Unauthentic", |v| v.value("").insert_str(100, "AAAAAAAA")),
+        one("nonce_changed")?.refuse("Unauthentic", |v| flip(v.value(""), 20)),
+        one("ciphertext_changed")?.refuse("Unauthentic", |v| flip(v.value(""), 60)),
+        one("tag_changed")?.refuse("Unauthentic", |v| {
+            let last = v.value("").len() - 4;
+            flip(v.value(""), last);
+        }),
+        one("moved_to_another_name")?.refuse("Unauthentic", |v| {
+            let value = std::mem::take(v.value(""));
+            v.cookies = [("other".to_owned(), value)].into();
+            v.cookie_name = "other".to_owned();
+        }),
+        one("moved_to_another_context")?.refuse("Unauthentic", |v| v.context.push(0)),
+        two("chunk_missing")?.refuse("MissingChunk", |v| {
+            let name = format!("{}.1", v.cookie_name);
+            v.cookies.remove(&name);
+        }),
+        two("chunk_of_another_write")?.refuse("MixedChunks", |v| flip(v.value(".1"), 1)),
+        two("chunk_changed")?.refuse("Unauthentic", |v| flip(v.value(".1"), 100)),
+        two("chunk_cut")?.refuse("Unauthentic", |v| cut(v.value(".1"), 100, 108)),
+    ]);
+    println!("[");
+    for (i, vector) in vectors.iter().enumerate() {
+        let comma = if i + 1 == vectors.len() { "" } else { "," };
+        println!("{}{comma}", vector.to_json());
+    }
+    println!("]");
+    Ok(())
+}
+
+struct Vector {
+    name: &'static str,
+    key: String,
+    cookie_name: String,
+    context: Vec<u8>,
+    cookies: BTreeMap<String, String>,
+    expected: Value,
+}
+
+impl Vector {
+    fn value(&mut self, suffix: &str) -> &mut String {
+        let name = format!("{}{suffix}", self.cookie_name);
+        self.cookies.get_mut(&name).expect("the vector has this cookie")
+    }
+
+    fn refuse(mut self, error: &str, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self.expected = json!({ "error": error });
+        self
+    }
+
+    fn to_json(&self) -> Value {
+        let mut vector = json!({
+            "name": self.name,
+            "key": self.key,
+            "cookie_name": self.cookie_name,
+            "context": hex(&self.context),
+            "cookies": self.cookies,
+        });
+        let expected = self.expected.as_object().expect("an object").clone();
+        vector.as_object_mut().expect("an object").extend(expected);
+        vector
+    }
+}
+
+fn vector<T: Serialize + DeserializeOwned + 'static>(
+    name: &'static str,
+    session: &T,
+    setup: impl Fn(Builder<T>) -> Builder<T>,
+) -> Result<Vector, Box<dyn Error>> {
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let key = || Key::from_bytes(SECRET);
+    let codec = setup(Codec::builder(key()?)).build()?;
+    // Sealed first a while before, so that the age is not 0.
+    let first = codec.renew_at(session, &codec.request([""]), at(BEGAN))?;
+    let header = cookies(&first).map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("; ");
+    let request = codec.request([&header]);
+    let set_cookies = codec.encode_at(session, &request, at(BEGAN + 50_000))?;
+    let cookies: BTreeMap<_, _> = cookies(&set_cookies).collect();
+    let header = cookies.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("; ");
+    let opened =
+        codec.decode_at(&codec.request([&header]), at(BEGAN + 50_000))?.expect("a session");
+    let (format, body) = match opened.format {
+        Format::MessagePack => (1, rmp_serde::to_vec_named(session)?),
+        Format::Json => (2, serde_json::to_vec(session)?),
+        Format::Postcard => (3, postcard::to_stdvec(session)?),
+        _ => (4, bincode::serde::encode_to_vec(session, bincode::config::standard())?),
+    };
+    Ok(Vector {
+        name,
+        key: key()?.expose_text().to_string(),
+        cookie_name: codec.name().to_owned(),
+        context: if name == "with_context" { b"tenant \xff".to_vec() } else { Vec::new() },
+        cookies,
+        expected: json!({
+            "format": format,
+            "began": BEGAN,
+            "sealed": BEGAN + 50_000,
+            "schema": opened.schema,
+            "id": opened.id.map(SessionId::to_bytes).map(|id| hex(&id)),
+            "body": hex(&body),
+        }),
+    })
+}
+
+fn cookies(set: &sealed_session::SetCookies) -> impl Iterator<Item = (String, String)> {
+    set.cookies().map(|c| (c.name().to_owned(), c.value().to_owned()))
+}
+
+fn typed() -> (u32, String, Vec<u16>, Option<bool>) {
+    (7, "a string that is long enough to be a field".repeat(3), vec![1, 300, 65_535], Some(true))
+}
+
+fn session(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+/// Changes one character to another of the alphabet.
+fn flip(text: &mut String, at: usize) {
+    let other = if text.get(at..=at) == Some("A") { "B" } else { "A" };
+    text.replace_range(at..=at, other);
+}
+
+fn cut(text: &mut String, from: usize, to: usize) {
+    text.replace_range(from..to, "");
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
