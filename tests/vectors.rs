@@ -1,4 +1,5 @@
 //! What was sealed once opens for ever, and what was refused stays refused by the same name.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::time::{Duration, SystemTime};
 

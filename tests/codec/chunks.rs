@@ -1,0 +1,232 @@
+//! One session over several cookies: every way in which a browser, a proxy or an attacker can tear it.
+
+use sealed_session::{Advice, Codec, Compression, DecodeError, Limits};
+
+use super::browser::Browser;
+use super::{at, key, noise, ring};
+
+const NAME: &str = "__Host-session";
+
+fn codec() -> Codec<String> {
+    Codec::builder(ring())
+        .limits(Limits::NGINX_PROXY_BUFFER_16K)
+        .compression(Compression::Off)
+        .build()
+        .unwrap()
+}
+
+fn browser(codec: &Codec<String>, len: usize) -> Browser {
+    let mut browser = Browser::default();
+    write(codec, &mut browser, len);
+    browser
+}
+
+fn write(codec: &Codec<String>, browser: &mut Browser, len: usize) {
+    let header = browser.header();
+    let set = codec.encode_at(&noise(len), &codec.request([&header]), at(0)).unwrap();
+    browser.take(&set);
+}
+
+fn read(codec: &Codec<String>, header: &str) -> Result<Option<usize>, String> {
+    match codec.decode_at(&codec.request([header]), at(1)) {
+        Ok(Some(opened)) => {
+            assert_eq!(opened.session, noise(opened.session.len()));
+            Ok(Some(opened.session.len()))
+        }
+        Ok(None) => Ok(None),
+        Err(error) => {
+            let debug = format!("{error:?}");
+            Err(debug.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned())
+        }
+    }
+}
+
+#[test]
+fn a_session_grows_and_shrinks_and_leaves_nothing_behind() {
+    let codec = codec();
+    let mut browser = Browser::default();
+    for (len, cookies) in [
+        (10, 1),
+        (4000, 2),
+        (7000, 3),
+        (9000, 4),
+        (8950, 4),
+        (3500, 2),
+        (10, 1),
+        (9000, 4),
+        (10, 1),
+    ] {
+        write(&codec, &mut browser, len);
+        assert_eq!(browser.cookies.len(), cookies, "{len}");
+        assert_eq!(read(&codec, &browser.header()), Ok(Some(len)));
+    }
+    assert_eq!(browser.names(), [NAME]);
+}
+
+#[test]
+fn chunks_may_come_in_any_order_and_in_any_number_of_headers() {
+    let codec = codec();
+    let browser = browser(&codec, 9000);
+    let mut pairs: Vec<_> = browser.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
+    pairs.reverse();
+    let opened = codec.decode_at(&codec.request(&pairs), at(0)).unwrap().unwrap();
+    assert_eq!(opened.session, noise(9000));
+    let owned = codec.request(&pairs).into_owned();
+    drop(pairs);
+    assert_eq!(codec.decode_at(&owned, at(0)).unwrap().unwrap().session, noise(9000));
+}
+
+#[test]
+fn each_way_to_tear_the_chunks_has_its_outcome() {
+    let codec = codec();
+    let four = browser(&codec, 9000);
+    let other = browser(&codec, 9000);
+    let one = browser(&codec, 10);
+    let name = |i: usize| if i == 0 { NAME.to_owned() } else { format!("{NAME}.{i}") };
+    let with = |changes: &[(usize, Option<&str>)]| {
+        let mut browser = four.clone();
+        for (i, value) in changes {
+            match value {
+                Some(value) => browser.cookies.insert(name(*i), (*value).to_owned()),
+                None => browser.cookies.remove(&name(*i)),
+            };
+        }
+        browser.header()
+    };
+    let value = |browser: &Browser, i| browser.cookies[&name(i)].clone();
+
+    assert_eq!(read(&codec, &with(&[])), Ok(Some(9000)));
+    // Missing.
+    assert_eq!(read(&codec, &with(&[(0, None)])), Ok(None), "strays without a base are no session");
+    for i in 1..=3 {
+        assert_eq!(read(&codec, &with(&[(i, None)])), Err("MissingChunk".into()), "{i}");
+        assert_eq!(read(&codec, &with(&[(i, Some(""))])), Err("MixedChunks".into()), "{i}");
+        // Of another write.
+        let theirs = value(&other, i);
+        assert_eq!(read(&codec, &with(&[(i, Some(&theirs))])), Err("MixedChunks".into()), "{i}");
+        // Planted with the right tag.
+        let planted = format!("{}AAAA", &value(&four, i)[..4]);
+        let with_planted = with(&[(i, Some(&planted))]);
+        assert!(
+            matches!(read(&codec, &with_planted), Err(e) if e == "Unauthentic" || e == "Malformed")
+        );
+    }
+    let (first, second) = (value(&four, 1), value(&four, 2));
+    let swapped = with(&[(1, Some(&second)), (2, Some(&first))]);
+    assert_eq!(read(&codec, &swapped), Err("Unauthentic".into()), "swapped");
+    let doubled = with(&[(2, Some(&first))]);
+    assert_eq!(read(&codec, &doubled), Err("Unauthentic".into()), "one in the place of another");
+    // The base of another write.
+    let base = value(&other, 0);
+    assert_eq!(read(&codec, &with(&[(0, Some(&base))])), Err("MixedChunks".into()));
+    // Single while strays stand, and strays beyond the announced.
+    let single = value(&one, 0);
+    assert_eq!(read(&codec, &with(&[(0, Some(&single))])), Ok(Some(10)), "strays are ignored");
+    assert_eq!(read(&codec, &with(&[(4, Some("x")), (8, Some("y"))])), Ok(Some(9000)));
+    // Duplicates: equal ones, and different ones before and after.
+    let header = with(&[]);
+    assert_eq!(read(&codec, &format!("{header}; {header}")), Ok(Some(9000)));
+    let theirs = other.header();
+    let both = read(&codec, &format!("{theirs}; {header}"));
+    assert_eq!(both, Ok(Some(9000)), "each base finds the chunks of its own write");
+    let junk = format!("{NAME}=junk; {NAME}.1=junk; {NAME}.2=; {header}");
+    assert_eq!(read(&codec, &junk), Ok(Some(9000)));
+}
+
+#[test]
+fn of_two_sessions_the_one_sealed_last_counts_in_either_order() {
+    let codec = codec();
+    let seal = |session: &str, second| {
+        let set = codec.renew_at(&session.to_owned(), &codec.request([""]), at(second)).unwrap();
+        set.cookies().map(|c| format!("{}={}", c.name(), c.value())).collect::<String>()
+    };
+    let (old, new) = (seal("old", 10), seal("new", 20));
+    for header in [format!("{old}; {new}"), format!("{new}; {old}")] {
+        let opened = codec.decode_at(&codec.request([&header]), at(30)).unwrap().unwrap();
+        assert_eq!(opened.session, "new");
+    }
+}
+
+#[test]
+fn names_that_only_look_like_ours_are_left_alone() {
+    let codec = codec();
+    let two = browser(&codec, 4000);
+    let value = &two.cookies[&format!("{NAME}.1")];
+    for alike in
+        [".01", ".+1", ".1x", ".-1", ".1.1", ".1e0", ".", ".9", ".10", ".0", ".x", "1", "_1", ". 1"]
+    {
+        let header = format!("{NAME}={}; {NAME}{alike}={value}", two.cookies[NAME]);
+        assert_eq!(read(&codec, &header), Err("MissingChunk".into()), "{alike}");
+    }
+}
+
+#[test]
+fn more_chunks_than_allowed_are_refused_by_the_number_alone() {
+    let codec = codec();
+    let value = browser(&codec, 10).cookies[NAME].clone();
+    // The second half of the first byte is the number.
+    for (first, chunks) in [("F", 5), ("G", 9), ("H", 13)] {
+        let header = format!("{NAME}={first}{}", &value[1..]);
+        let error = codec.decode_at(&codec.request([&header]), at(0)).unwrap_err();
+        assert!(matches!(error, DecodeError::TooManyChunks(n) if n == chunks), "{error:?}");
+    }
+}
+
+#[test]
+fn a_torn_session_is_kept_and_a_write_replaces_it_whole() {
+    let codec = codec();
+    let mut browser = browser(&codec, 9000);
+    browser.cookies.remove(&format!("{NAME}.2"));
+    let header = browser.header();
+    let request = codec.request([&header]);
+    let error = codec.decode_at(&request, at(1)).unwrap_err();
+    assert_eq!((error.advice(), error.is_readable_elsewhere()), (Advice::Keep, false));
+    browser.take(&codec.encode_at(&noise(10), &request, at(1)).unwrap());
+    assert_eq!(browser.names(), [NAME], "the leftovers went with the write");
+    assert_eq!(read(&codec, &browser.header()), Ok(Some(10)));
+}
+
+#[test]
+fn nodes_with_other_limits_read_each_other() {
+    let (narrow, wide) = (Codec::<String>::new(ring()), codec());
+    let mut browser = browser(&wide, 9000);
+    assert_eq!(read(&narrow, &browser.header()), Ok(Some(9000)), "a node that would not split");
+    write(&narrow, &mut browser, 10);
+    assert_eq!(browser.names(), [NAME]);
+    assert_eq!(read(&wide, &browser.header()), Ok(Some(10)));
+}
+
+#[test]
+fn logout_removes_each_chunk_of_the_request() {
+    let codec = codec();
+    let mut browser = browser(&codec, 9000);
+    browser.cookies.insert(format!("{NAME}.7"), "of an older configuration".into());
+    let header = browser.header();
+    let cleared = codec.clear(&codec.request([&header]));
+    let removed: Vec<_> = cleared.removed().collect();
+    assert_eq!(
+        removed,
+        [NAME, "__Host-session.1", "__Host-session.2", "__Host-session.3", "__Host-session.7"]
+    );
+    assert_eq!(cleared.set().count(), 0);
+    browser.take(&cleared);
+    assert_eq!(browser, Browser::default());
+}
+
+#[test]
+fn leftovers_never_stand_in_the_way_of_a_session_at_the_limit() {
+    let codec = Codec::<String>::builder(key(1)).build().unwrap();
+    let mut header = String::from("x=1");
+    for i in 1..=8 {
+        header += &format!("; {NAME}.{i}=left");
+    }
+    let largest = (0..4000)
+        .rev()
+        .find(|len| codec.encode_at(&noise(*len), &codec.request([""]), at(0)).is_ok());
+    let set = codec.encode_at(&noise(largest.unwrap()), &codec.request([&header]), at(0)).unwrap();
+    assert_eq!(set.set().count(), 1);
+    let lines = set.values().map(|value| "Set-Cookie: ".len() + value.len() + 2).sum::<usize>();
+    assert!(lines <= 3000, "{lines}");
+    let set = codec.encode_at(&noise(10), &codec.request([&header]), at(0)).unwrap();
+    assert_eq!(set.removed().count(), 8, "with room, all go");
+}

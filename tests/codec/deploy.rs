@@ -1,0 +1,199 @@
+//! Two releases, two rings, two versions at once: no node logs out what another node wrote.
+
+use std::collections::HashMap;
+
+use sealed_session::{Advice, Codec, DecodeError, EncodeError, Format, KeyRing, Reseal, RingKey};
+use serde::{Deserialize, Serialize};
+
+use super::browser::Browser;
+use super::{at, key, ring};
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Old {
+    user: u64,
+    theme: String,
+    removed: Vec<u8>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct New {
+    #[serde(default)]
+    added: Option<String>,
+    theme: String,
+    user: u64,
+}
+
+#[test]
+fn a_struct_with_fields_added_removed_and_reordered_reads_both_ways() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct OldTolerant {
+        user: u64,
+        theme: String,
+        #[serde(default)]
+        removed: Vec<u8>,
+    }
+    let formats = [
+        Format::MessagePack,
+        #[cfg(feature = "json")]
+        Format::Json,
+    ];
+    for format in formats {
+        let old = Codec::<OldTolerant>::builder(ring()).format(format).build().unwrap();
+        let new = Codec::<New>::builder(ring()).format(format).build().unwrap();
+        let mut browser = Browser::default();
+        let session = OldTolerant { user: 7, theme: "dark".into(), removed: vec![1, 2] };
+        browser.take(&old.encode_at(&session, &old.request([""]), at(0)).unwrap());
+        let header = browser.header();
+        let request = new.request([&header]);
+        let read = new.decode_at(&request, at(1)).unwrap().unwrap().session;
+        assert_eq!(read, New { added: None, theme: "dark".into(), user: 7 });
+        let session = New { added: Some("x".into()), ..read };
+        browser.take(&new.encode_at(&session, &request, at(1)).unwrap());
+        let header = browser.header();
+        let read = old.decode_at(&old.request([&header]), at(2)).unwrap().unwrap().session;
+        assert_eq!(read, OldTolerant { user: 7, theme: "dark".into(), removed: vec![] });
+    }
+}
+
+#[test]
+fn a_type_that_does_not_fit_is_kept_and_not_overwritten() {
+    let (new, old) = (Codec::<New>::new(ring()), Codec::<Old>::new(ring()));
+    let mut browser = Browser::default();
+    let session = New { added: None, theme: "dark".into(), user: 7 };
+    browser.take(&new.encode_at(&session, &new.request([""]), at(0)).unwrap());
+    keeps(&old, &Old { user: 1, theme: String::new(), removed: vec![] }, &browser, |error| {
+        matches!(error, DecodeError::Deserialize(_))
+    });
+}
+
+/// Holds that a node refuses a session by the right name, keeps it, and overwrites it only on demand.
+fn keeps<T: Serialize + serde::de::DeserializeOwned + 'static>(
+    codec: &Codec<T>,
+    session: &T,
+    browser: &Browser,
+    expected: impl Fn(&DecodeError) -> bool,
+) {
+    let header = browser.header();
+    let request = codec.request([&header]);
+    // Before the session was looked at, and after.
+    for look in [false, true] {
+        if look {
+            let error = codec.decode_at(&request, at(3)).map(|_| ()).unwrap_err();
+            assert!(expected(&error), "{error:?}");
+            assert_eq!(error.advice(), Advice::Keep, "{error:?}");
+            assert!(error.is_readable_elsewhere(), "{error:?}");
+        }
+        match codec.encode_at(session, &request, at(3)) {
+            Err(EncodeError::WouldReplace(error)) => assert!(expected(&error), "{error:?}"),
+            other => panic!("overwritten: {other:?}"),
+        }
+    }
+    assert!(!codec.renew_at(session, &request, at(3)).unwrap().is_empty(), "a login goes through");
+}
+
+#[test]
+fn a_newer_schema_is_kept_and_an_older_one_is_migrated() {
+    let v1 = Codec::<Old>::builder(ring()).schema(1).build().unwrap();
+    let v2 = || Codec::<New>::builder(ring()).schema(2);
+    let migrating = v2()
+        .migration(1, |old: Old| New {
+            added: Some("migrated".into()),
+            theme: old.theme,
+            user: old.user,
+        })
+        .build()
+        .unwrap();
+    let mut browser = Browser::default();
+    let session = Old { user: 7, theme: "dark".into(), removed: vec![] };
+    browser.take(&v1.encode_at(&session, &v1.request([""]), at(0)).unwrap());
+
+    let new = New { added: None, theme: String::new(), user: 1 };
+    keeps(&v2().build().unwrap(), &new, &browser, |error| {
+        matches!(error, DecodeError::NoMigration { found: 1 })
+    });
+
+    let header = browser.header();
+    let request = migrating.request([&header]);
+    let opened = migrating.decode_at(&request, at(1)).unwrap().unwrap();
+    assert_eq!(
+        opened.session,
+        New { added: Some("migrated".into()), theme: "dark".into(), user: 7 }
+    );
+    assert_eq!((opened.schema, opened.reseal), (1, Some(Reseal::Schema)));
+    browser.take(&migrating.encode_at(&opened.session, &request, at(1)).unwrap());
+
+    keeps(&v1, &session, &browser, |error| {
+        matches!(error, DecodeError::NewerSchema { found: 2, known: 1 })
+    });
+    let header = browser.header();
+    let opened = migrating.decode_at(&migrating.request([&header]), at(2)).unwrap().unwrap();
+    assert_eq!((opened.schema, opened.reseal, opened.began), (2, None, at(0)));
+}
+
+#[test]
+fn a_newer_version_of_the_wire_is_kept() {
+    let codec = Codec::<u8>::new(ring());
+    let mut browser = Browser::default();
+    browser.take(&codec.encode_at(&1, &codec.request([""]), at(0)).unwrap());
+    let value = browser.cookies.get_mut(codec.name()).unwrap();
+    value.replace_range(..1, "I");
+    keeps(&codec, &2, &browser, |error| matches!(error, DecodeError::UnsupportedVersion(2)));
+}
+
+#[test]
+fn a_key_that_has_not_arrived_yet_is_kept() {
+    let ahead = KeyRing::new([RingKey::new(key(1)), RingKey::new(key(2)).activates(at(0))]);
+    let (new, old) = (Codec::<u8>::new(ahead.unwrap()), Codec::<u8>::new(ring()));
+    let mut browser = Browser::default();
+    browser.take(&new.encode_at(&1, &new.request([""]), at(1)).unwrap());
+    keeps(
+        &old,
+        &2,
+        &browser,
+        |error| matches!(error, DecodeError::UnknownKey(id) if *id == key(2).id()),
+    );
+    // Once it has arrived, the same codec opens the same cookie.
+    old.ring().replace([RingKey::new(key(1)), RingKey::new(key(2)).activates(at(0))]).unwrap();
+    let header = browser.header();
+    assert_eq!(old.decode_at(&old.request([&header]), at(3)).unwrap().unwrap().session, 1);
+}
+
+#[test]
+fn a_switch_of_format_logs_nobody_out() {
+    let formats = [
+        Format::MessagePack,
+        #[cfg(feature = "json")]
+        Format::Json,
+    ];
+    let session = HashMap::from([("user".to_owned(), 7_u64)]);
+    for from in formats {
+        for to in formats {
+            let node = |format| Codec::builder(ring()).format(format).build().unwrap();
+            let (from_node, to_node) = (node(from), node(to));
+            let mut browser = Browser::default();
+            let set = from_node.encode_at(&session, &from_node.request([""]), at(0)).unwrap();
+            browser.take(&set);
+            let header = browser.header();
+            let request = to_node.request([&header]);
+            let opened = to_node.decode_at(&request, at(1)).unwrap().unwrap();
+            assert_eq!(opened.session, session);
+            assert_eq!(opened.reseal, (from != to).then_some(Reseal::Format));
+            let again = to_node.encode_at(&opened.session, &request, at(1)).unwrap();
+            assert_eq!(again.is_empty(), from == to);
+        }
+    }
+}
+
+#[test]
+fn a_request_given_to_the_wrong_codec_is_an_error_and_not_a_logout() {
+    let (a, b) =
+        (Codec::<u8>::new(ring()), Codec::<u8>::builder(ring()).name("b").build().unwrap());
+    let mut browser = Browser::default();
+    browser.take(&a.encode_at(&1, &a.request([""]), at(0)).unwrap());
+    let header = browser.header();
+    let request = a.request([&header]);
+    a.decode_at(&request, at(0)).unwrap();
+    assert!(matches!(b.decode_at(&request, at(0)), Err(DecodeError::OtherCodec)));
+    let error = b.encode_at(&2, &request, at(0)).unwrap_err();
+    assert!(matches!(error, EncodeError::WouldReplace(DecodeError::OtherCodec)));
+}

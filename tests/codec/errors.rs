@@ -1,0 +1,195 @@
+//! Every message, and what each error advises.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealed_session::{
+    Advice, ConfigError, DecodeError, EncodeError, Expiry, Format, KeyError, RingError, Source,
+};
+
+use super::key;
+
+fn source() -> Source {
+    Arc::new(std::io::Error::other("inner"))
+}
+
+#[test]
+fn every_decode_error_has_its_message_and_its_advice() {
+    use Advice::{Clear, Keep};
+    let id = key(1).id();
+    // error, message, advice, whether another node may read it
+    for (error, message, advice, elsewhere) in [
+        (DecodeError::Malformed, "the session cookie is malformed", Clear, false),
+        (
+            DecodeError::UnsupportedVersion(2),
+            "the session cookie has wire version 2, which this node does not know",
+            Keep,
+            true,
+        ),
+        (
+            DecodeError::UnknownKey(id),
+            "the key 329fc509 of the session cookie is not in the ring",
+            Keep,
+            true,
+        ),
+        (
+            DecodeError::RetiredKey(id),
+            "the key 329fc509 of the session cookie has retired",
+            Keep,
+            false,
+        ),
+        (
+            DecodeError::RevokedKey(id),
+            "the key 329fc509 of the session cookie is revoked",
+            Clear,
+            false,
+        ),
+        (DecodeError::Unauthentic, "the seal of the session cookie does not hold", Clear, false),
+        (DecodeError::MissingChunk, "a chunk of the session is missing", Keep, false),
+        (
+            DecodeError::MixedChunks,
+            "the chunks of the session are of different writes",
+            Keep,
+            false,
+        ),
+        (DecodeError::TooManyChunks(9), "the session announces 9 chunks", Clear, false),
+        (
+            DecodeError::Expired(Expiry::Absolute),
+            "the session has expired (absolute timeout)",
+            Clear,
+            false,
+        ),
+        (
+            DecodeError::Expired(Expiry::Idle),
+            "the session has expired (idle timeout)",
+            Clear,
+            false,
+        ),
+        (
+            DecodeError::FromFuture { by: Duration::from_secs(61) },
+            "the session was sealed 61 s in the future",
+            Keep,
+            true,
+        ),
+        (
+            DecodeError::UnsupportedFormat,
+            "the format of the session is not known to this node",
+            Keep,
+            true,
+        ),
+        (
+            DecodeError::NewerSchema { found: 3, known: 2 },
+            "the session has schema 3, this node has schema 2",
+            Keep,
+            true,
+        ),
+        (
+            DecodeError::NoMigration { found: 1 },
+            "the session has schema 1, and no migration starts there",
+            Keep,
+            true,
+        ),
+        (DecodeError::Deserialize(source()), "the session does not fit its type", Keep, true),
+        (DecodeError::Message, "the sealed message is malformed", Keep, true),
+        (DecodeError::OtherCodec, "the request was read by another codec", Keep, true),
+    ] {
+        assert_eq!(error.to_string(), message);
+        assert_eq!((error.advice(), error.is_readable_elsewhere()), (advice, elsewhere), "{error}");
+        assert_eq!(error.source().is_some(), matches!(error, DecodeError::Deserialize(_)));
+    }
+}
+
+#[test]
+fn every_other_error_has_its_message() {
+    let (a, b) = (key(1).id(), key(2).id());
+    let errors: Vec<(Box<dyn Error>, &str)> = vec![
+        (Box::new(KeyError::Prefix), "a key begins with SEALED-SESSION-KEY-1-"),
+        (
+            Box::new(KeyError::Length { found: 47 }),
+            "a key has 48 characters after its prefix, this has 47",
+        ),
+        (
+            Box::new(KeyError::Alphabet),
+            "a key is written in base64url, and this holds another character",
+        ),
+        (
+            Box::new(KeyError::Checksum),
+            "the checksum of the key does not fit, so it was not copied whole",
+        ),
+        (Box::new(KeyError::Weak), "all bytes of the key are equal; keys must be random"),
+        (Box::new(KeyError::Id), "a key id is 8 hexadecimal digits"),
+        (Box::new(KeyError::Random(source())), "the operating system's random source failed"),
+        (Box::new(RingError::NoSealingKey), "the ring has no key that may seal"),
+        (Box::new(RingError::DuplicateId(a)), "the key 329fc509 stands in the ring twice"),
+        (
+            Box::new(RingError::SameActivation(a, b)),
+            "the keys 329fc509 and c6edacb8 become primary at the same time",
+        ),
+        (Box::new(RingError::RetiresFirst(a)), "the key 329fc509 retires before it activates"),
+        (
+            Box::new(RingError::TooManyKeys { found: 65, allowed: 64 }),
+            "the ring has 65 keys, 64 are allowed",
+        ),
+        (
+            Box::new(EncodeError::WouldReplace(DecodeError::Message)),
+            "the request carries a session that this node cannot read and another may; writing would destroy it",
+        ),
+        (Box::new(EncodeError::NoActiveKey), "no key of the ring is active"),
+        (Box::new(EncodeError::Serialize(source())), "the session cannot be serialized"),
+        (Box::new(EncodeError::Random(source())), "the operating system's random source failed"),
+        (
+            Box::new(ConfigError::SchemaRequired(Format::MessagePack)),
+            "MessagePack stores no field names, so a schema number must be given with Builder::schema",
+        ),
+        (
+            Box::new(ConfigError::Name),
+            "the cookie name is empty or holds a character that cookie names must not have",
+        ),
+        (
+            Box::new(ConfigError::NameTooLong { found: 129, allowed: 128 }),
+            "the cookie name has 129 bytes, 128 are allowed",
+        ),
+        (
+            Box::new(ConfigError::HostPrefix),
+            "a __Host- cookie must be Secure, with Path=/ and without Domain, or browsers refuse it",
+        ),
+        (
+            Box::new(ConfigError::SecurePrefix),
+            "a __Secure- cookie must be Secure, or browsers refuse it",
+        ),
+        (
+            Box::new(ConfigError::NeedsSecure),
+            "SameSite=None and Partitioned need Secure, or browsers refuse the cookie",
+        ),
+        (
+            Box::new(ConfigError::Path),
+            "the path must begin with / and hold no semicolon and no control character",
+        ),
+        (Box::new(ConfigError::Domain), "the domain must be a host name"),
+        (
+            Box::new(ConfigError::Duration { what: "the idle timeout" }),
+            "the idle timeout must be between 1 second and 400 days",
+        ),
+        (
+            Box::new(ConfigError::IdleExceedsAbsolute),
+            "the idle timeout is longer than the absolute timeout",
+        ),
+        (
+            Box::new(ConfigError::TouchExceedsIdle),
+            "the touch threshold must be shorter than the idle timeout",
+        ),
+        (
+            Box::new(ConfigError::Migration { from: 2, schema: 1 }),
+            "a migration from schema 2 was given, but the present schema is 1",
+        ),
+        (
+            Box::new(ConfigError::LimitTooHigh { what: "cookies", allowed: 4 }),
+            "cookies must be at most 4",
+        ),
+        (Box::new(ConfigError::LimitTooLow), "the limits leave no room for a session"),
+    ];
+    for (error, message) in errors {
+        assert_eq!(error.to_string(), message);
+    }
+}

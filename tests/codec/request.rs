@@ -1,0 +1,138 @@
+//! Our cookie is found in any header, and any bytes in the header do no harm.
+
+use proptest::prelude::*;
+use sealed_session::Codec;
+
+use super::browser::Browser;
+use super::{at, ring};
+
+fn sealed() -> (Codec<u8>, String) {
+    let codec = Codec::<u8>::new(ring());
+    let mut browser = Browser::default();
+    browser.take(&codec.encode_at(&1, &codec.request([""]), at(0)).unwrap());
+    let value = browser.cookies.remove(codec.name()).unwrap();
+    (codec, value)
+}
+
+/// Outcome of a header in which `VALUE` stands for a sealed session.
+fn outcome(header: &[u8]) -> String {
+    let (codec, value) = sealed();
+    let mut bytes = Vec::new();
+    let mut rest = header;
+    while let Some(at) = rest.windows(5).position(|window| window == b"VALUE") {
+        bytes.extend_from_slice(&rest[..at]);
+        bytes.extend_from_slice(value.as_bytes());
+        rest = &rest[at + 5..];
+    }
+    bytes.extend_from_slice(rest);
+    match codec.decode_at(&codec.request([&bytes]), at(0)) {
+        Ok(Some(_)) => "session".to_owned(),
+        Ok(None) => "none".to_owned(),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+#[test]
+fn our_cookie_is_found_whatever_stands_beside_it() {
+    for (header, expected) in [
+        (&b""[..], "none"),
+        (b";", "none"),
+        (b";;; ;", "none"),
+        (b"   ", "none"),
+        (b"=", "none"),
+        (b"==;=", "none"),
+        (b"__Host-session", "none"),
+        (b"__Host-session;", "none"),
+        (b"__Host-session=", "Malformed"),
+        (b"__Host-session=;", "Malformed"),
+        (b"__Host-session=VALUE", "session"),
+        (b"__Host-session=VALUE;", "session"),
+        (b"  __Host-session=VALUE  ", "session"),
+        (b"\t__Host-session=\t VALUE \t;", "session"),
+        (b"a=b; __Host-session=VALUE; c=d", "session"),
+        (b"a=b;__Host-session=VALUE;c=d", "session"),
+        (b"a;;=;; ;__Host-session=VALUE", "session"),
+        (b"$Version=1; __Host-session=VALUE", "session"),
+        (b"x=\xff\xfe\x80; __Host-session=VALUE; y=\xc3", "session"),
+        (b"x=\"a; __Host-session=VALUE", "session"),
+        (b"\0\x01\x7f=\r\n; __Host-session=VALUE", "session"),
+        (b"x=1; __HOST-SESSION=VALUE", "none"),
+        (b"x__Host-session=VALUE", "none"),
+        (b"x=__Host-session=VALUE", "none"),
+        (b"a b __Host-session=VALUE", "none"),
+        (b"__Host-sessionx=VALUE", "none"),
+        (b"__Host-session =VALUE", "none"),
+        (b"__Host-session.=VALUE", "none"),
+        (b"__Host-session=\"VALUE\"", "Malformed"),
+        (b"__Host-session=VALUE VALUE", "Malformed"),
+        (b"__Host-session=VALUE\0", "Malformed"),
+        (b"__Host-session=\xffVALUE", "Malformed"),
+        (b"__Host-session=VALUE%3D", "Malformed"),
+        (b"__Host-session=VALUE=", "Malformed"),
+        (b"__Host-session=x; __Host-session=VALUE", "session"),
+        (b"__Host-session=1; __Host-session=2; __Host-session=3; __Host-session=VALUE", "session"),
+        (
+            b"__Host-session=1; __Host-session=2; __Host-session=3; __Host-session=4; __Host-session=VALUE",
+            "Malformed", // at most four values are looked at
+        ),
+    ] {
+        assert_eq!(outcome(header), expected, "{}", header.escape_ascii());
+    }
+}
+
+#[test]
+fn every_kind_of_input_gives_the_same() {
+    let (codec, value) = sealed();
+    let pair = format!("__Host-session={value}");
+    let read = |request: &sealed_session::Request<'_>| {
+        codec.decode_at(request, at(0)).unwrap().unwrap().session
+    };
+    assert_eq!(read(&codec.request([&pair])), 1);
+    assert_eq!(read(&codec.request([pair.as_bytes()])), 1);
+    assert_eq!(read(&codec.request(Some(&pair))), 1);
+    assert_eq!(read(&codec.request(&["a=b".to_owned(), pair.clone()])), 1);
+    assert_eq!(read(&codec.request_from_pairs([("a", "b"), ("__Host-session", &value)])), 1);
+    let mut jar = cookie::CookieJar::new();
+    jar.add_original(cookie::Cookie::new("__Host-session", value.clone()));
+    assert_eq!(read(&codec.request_from_pairs(jar.iter().map(cookie::Cookie::name_value))), 1);
+    assert!(codec.decode_at(&codec.request::<_, str>(None), at(0)).unwrap().is_none());
+}
+
+#[test]
+fn ten_thousand_neighbours_and_a_megabyte_are_passed_over() {
+    let (codec, value) = sealed();
+    let mut header = String::new();
+    for i in 0..10_000 {
+        header += &format!("__Host-sessio{i}=__Host-session; ");
+    }
+    header += &"__Host-session".repeat(70_000);
+    header += &format!("; __Host-session={value}");
+    assert_eq!(codec.decode_at(&codec.request([&header]), at(0)).unwrap().unwrap().session, 1);
+    let long = format!("__Host-session={}", "A".repeat(1 << 20));
+    let error = codec.decode_at(&codec.request([&long]), at(0)).unwrap_err();
+    assert_eq!(error.to_string(), "the session cookie is malformed");
+    let own = format!("__Host-session=A; __Host-session.1={}", "; __Host-session=".repeat(60_000));
+    assert!(codec.decode_at(&codec.request([&own]), at(0)).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_bytes_in_the_header_give_none_or_an_error(
+        parts in prop::collection::vec(prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..30),
+            prop::sample::select(vec![
+                b"__Host-session=".to_vec(), b"__Host-session.1=".to_vec(), b"; ".to_vec(),
+                b"ES2P09".to_vec(), b"Ei2P09AAAAAA".to_vec(), b"=".to_vec(), b"A".repeat(70),
+            ]),
+        ], 0..12),
+    ) {
+        let (codec, _) = sealed();
+        let header = parts.concat();
+        let request = codec.request([&header]);
+        prop_assert!(!matches!(codec.decode_at(&request, at(0)), Ok(Some(_))));
+        let _ = codec.encode_at(&2, &request, at(0));
+        prop_assert!(codec.clear(&request).values().len() <= 9);
+    }
+}

@@ -1,0 +1,163 @@
+//! Limits hold for what is really sent, and capacity is known beforehand.
+
+use std::collections::BTreeMap;
+
+use sealed_session::{Codec, Compression, EncodeError, Limit, Limits, Padding, SetCookies};
+use serde::{Deserialize, Serialize};
+
+use super::{at, noise, ring};
+
+const LIMITS: [(&str, Limits, usize); 4] = [
+    ("default", Limits::UNMODIFIED_NGINX, 3000),
+    ("8k", Limits::NGINX_PROXY_BUFFER_8K, 7000),
+    ("16k", Limits::NGINX_PROXY_BUFFER_16K, 14_000),
+    ("small", Limits::NGINX_PROXY_BUFFER_16K.cookie_bytes(300).response_bytes(1000), 1000),
+];
+
+fn response_bytes(set: &SetCookies) -> usize {
+    set.values().map(|value| format!("Set-Cookie: {value}\r\n").len()).sum()
+}
+
+fn request_bytes(set: &SetCookies) -> usize {
+    let pairs: Vec<_> = set.values().map(|value| value.split(';').next().unwrap()).collect();
+    pairs.join("; ").len()
+}
+
+#[test]
+fn cost_and_capacity_equal_what_is_sent_for_every_length() {
+    for (name, limits, response) in LIMITS {
+        for padding in [Padding::Padme, Padding::DangerousNone] {
+            let codec = Codec::<Noise>::builder(ring())
+                .limits(limits)
+                .padding(padding)
+                .compression(Compression::Off)
+                .schema(300)
+                .session_ids()
+                .build()
+                .unwrap();
+            let capacity = codec.capacity();
+            // Every length would take long for the widest limits; the steps are those of no padding.
+            let step = if capacity > 4000 { 7 } else { 1 };
+            let lengths = (1..capacity - 3).step_by(step).chain(capacity - 3..capacity + 3);
+            for len in lengths.filter(|len| !IMPOSSIBLE.contains(len)) {
+                let result = codec.encode_at(&Noise(len), &codec.request([""]), at(0));
+                assert_eq!(result.is_ok(), len <= capacity, "{name}: {len} of {capacity}");
+                let cost = codec.cost(len);
+                assert_eq!(cost.is_some(), len <= capacity, "{name}: {len} of {capacity}");
+                if let (Ok(set), Some(cost)) = (result, cost) {
+                    assert_eq!(usize::from(cost.cookies), set.values().len(), "{name}: {len}");
+                    assert_eq!(cost.response_bytes, response_bytes(&set), "{name}: {len}");
+                    assert_eq!(cost.request_bytes, request_bytes(&set), "{name}: {len}");
+                    assert!(cost.response_bytes <= response, "{name}: {len}");
+                    for line in set.values() {
+                        assert!(line.len() <= 4000, "{name}: {len}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A session of exactly so many bytes when serialized, of which the head of the string takes some.
+struct Noise(usize);
+
+/// No string of MessagePack has these lengths.
+const IMPOSSIBLE: [usize; 2] = [33, 258];
+
+impl Serialize for Noise {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let head = match self.0 {
+            ..33 => 1,
+            ..258 => 2,
+            _ => 3,
+        };
+        noise(self.0 - head).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Noise {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(|text| Self(text.len()))
+    }
+}
+
+#[test]
+fn a_session_that_is_too_large_says_how_much_and_what_weighs_most() {
+    #[derive(Serialize, Deserialize)]
+    struct Session {
+        user: u64,
+        cart: Vec<String>,
+        notes: String,
+        map: BTreeMap<String, String>,
+    }
+    let session = Session {
+        user: 7,
+        cart: vec![noise(500), noise(500)],
+        notes: noise(3000),
+        map: BTreeMap::from([("inner".into(), noise(10))]),
+    };
+    let codec = Codec::<Session>::new(ring());
+    let error = codec.encode_at(&session, &codec.request([""]), at(0)).unwrap_err();
+    let EncodeError::TooLarge(large) = &error else { panic!("{error:?}") };
+    assert_eq!((large.limit, large.allowed), (Limit::Response, 3000));
+    let weights: Vec<_> = large.heaviest.iter().map(|f| (f.name.as_str(), f.bytes)).collect();
+    assert_eq!(weights, [("notes", 3009), ("cart", 1012), ("map", 22), ("user", 6)]);
+    assert!(error.to_string().starts_with("the session needs "), "{error}");
+    assert!(
+        error.to_string().ends_with(
+            " bytes of Set-Cookie lines in the response, 3000 are allowed; \
+             heaviest fields before compression: notes 3009, cart 1012, map 22"
+        ),
+        "{error}"
+    );
+    // With this much allowed, it passes; with one byte less, it does not.
+    let with = |bytes| {
+        let limits = Limits::NGINX_PROXY_BUFFER_16K.response_bytes(bytes);
+        let codec = Codec::<Session>::builder(ring()).limits(limits.cookies(2)).build().unwrap();
+        codec.encode_at(&session, &codec.request([""]), at(0)).map(|set| response_bytes(&set))
+    };
+    let needed = (3000..7000).find(|bytes| with(*bytes).is_ok()).unwrap();
+    assert_eq!(with(needed).unwrap(), needed);
+}
+
+#[test]
+fn keys_of_a_map_are_named_too_and_never_break_a_log() {
+    let session = BTreeMap::from([("evil\n\u{1b}[31m".repeat(30), noise(4000))]);
+    let codec = Codec::<BTreeMap<String, String>>::new(ring());
+    let error = codec.encode_at(&session, &codec.request([""]), at(0)).unwrap_err();
+    assert!(!error.to_string().contains(['\n', '\u{1b}']), "{error}");
+    assert!(error.to_string().contains("evil\\n"), "{error}");
+    assert!(error.to_string().len() < 600, "{error}");
+}
+
+#[test]
+fn a_session_over_64_kib_is_refused_before_it_is_compressed() {
+    let codec = Codec::<String>::new(ring());
+    let error = codec.encode_at(&"a".repeat(70_000), &codec.request([""]), at(0)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the session needs 70005 bytes before compression, 65536 are allowed"
+    );
+    let fits = codec.encode_at(&"a ".repeat(30_000), &codec.request([""]), at(0)).unwrap();
+    let header = fits.values().next().unwrap().split(';').next().unwrap().to_owned();
+    let opened = codec.decode_at(&codec.request([&header]), at(0)).unwrap().unwrap();
+    assert_eq!(opened.session.len(), 60_000);
+}
+
+#[test]
+fn deflate_steps_in_where_lz4_would_not_fit() {
+    // Text of few different characters: DEFLATE gets at it, LZ4 does not.
+    let dna: String =
+        noise(6000).bytes().map(|c| char::from(b"acgt"[usize::from(c % 4)])).collect();
+    let session = BTreeMap::from([("dna".to_owned(), format!("{dna} "))]);
+    let cookies = |compression| {
+        let codec = Codec::<BTreeMap<String, String>>::builder(ring())
+            .compression(compression)
+            .build()
+            .unwrap();
+        codec.encode_at(&session, &codec.request([""]), at(0)).map(|set| request_bytes(&set))
+    };
+    assert!(cookies(Compression::Off).is_err());
+    let smallest = cookies(Compression::Smallest).unwrap();
+    assert_eq!(cookies(Compression::Adaptive).unwrap(), smallest);
+}

@@ -1,0 +1,149 @@
+//! Time is sealed, and judged by the reader's clock.
+
+use std::time::{Duration, SystemTime};
+
+use sealed_session::{Advice, Codec, DecodeError, Expiry, Persistence, Reseal};
+
+use super::browser::Browser;
+use super::{at, ring};
+
+const ABSOLUTE: u64 = 1000;
+const IDLE: u64 = 100;
+const TOUCH: u64 = 30;
+const SKEW: u64 = 5;
+
+fn codec() -> Codec<u8> {
+    Codec::builder(ring())
+        .absolute_timeout(Duration::from_secs(ABSOLUTE))
+        .idle_timeout(Duration::from_secs(IDLE))
+        .touch_after(Duration::from_secs(TOUCH))
+        .clock_skew(Duration::from_secs(SKEW))
+        .build()
+        .unwrap()
+}
+
+fn browser(now: SystemTime) -> Browser {
+    let mut browser = Browser::default();
+    browser.take(&codec().encode_at(&1, &codec().request([""]), now).unwrap());
+    browser
+}
+
+#[test]
+fn each_edge_of_time_is_exact() {
+    let header = browser(at(0)).header();
+    let read = |now| codec().decode_at(&codec().request([&header]), now);
+    for second in [0, 1, IDLE - 1] {
+        assert!(read(at(second)).unwrap().is_some(), "{second}");
+    }
+    assert!(matches!(read(at(IDLE)), Err(DecodeError::Expired(Expiry::Idle))));
+    assert!(matches!(read(at(ABSOLUTE)), Err(DecodeError::Expired(Expiry::Absolute))));
+    let before = |seconds| at(0) - Duration::from_secs(seconds);
+    assert!(read(before(SKEW)).unwrap().is_some());
+    let future = read(before(SKEW + 1)).unwrap_err();
+    assert!(matches!(future, DecodeError::FromFuture { by } if by.as_secs() == SKEW + 1));
+    assert_eq!(future.advice(), Advice::Keep, "it may be our clock that is wrong");
+    assert!(matches!(read(SystemTime::UNIX_EPOCH), Err(DecodeError::FromFuture { .. })));
+    let year = Duration::from_secs(31_557_600);
+    let before_1970 = SystemTime::UNIX_EPOCH - year;
+    assert!(matches!(read(before_1970), Err(DecodeError::FromFuture { .. })));
+    let late = at(0) + year * 100_000;
+    assert_eq!(read(late).unwrap_err().advice(), Advice::Clear);
+}
+
+#[test]
+fn a_session_in_use_is_touched_seldom_and_ends_at_the_absolute_timeout() {
+    let codec = codec();
+    let mut browser = browser(at(0));
+    let mut written = 0;
+    let mut ended = None;
+    for second in (0..2 * ABSOLUTE).step_by(10) {
+        let header = browser.header();
+        let request = codec.request([&header]);
+        let opened = match codec.decode_at(&request, at(second)) {
+            Ok(opened) => opened.unwrap(),
+            Err(error) => {
+                ended = Some((second, error));
+                break;
+            }
+        };
+        assert_eq!(opened.began, at(0));
+        let due = opened.reseal.is_some();
+        assert_eq!(opened.reseal, due.then_some(Reseal::Touch));
+        let lives = opened.expires.duration_since(opened.sealed).unwrap().as_secs();
+        let since = opened.sealed.duration_since(opened.began).unwrap().as_secs();
+        assert_eq!(lives, IDLE.min(ABSOLUTE - since));
+        let set = codec.encode_at(&opened.session, &request, at(second)).unwrap();
+        assert_eq!(set.is_empty(), !due);
+        written += u64::from(due);
+        browser.take(&set);
+    }
+    let (second, error) = ended.unwrap();
+    assert_eq!(second, ABSOLUTE);
+    assert!(matches!(error, DecodeError::Expired(Expiry::Absolute)));
+    assert_eq!(written, ABSOLUTE / TOUCH, "once for each touch threshold");
+}
+
+#[test]
+fn writing_after_the_end_begins_a_new_session() {
+    let codec = codec();
+    let mut browser = browser(at(0));
+    let header = browser.header();
+    browser.take(&codec.encode_at(&2, &codec.request([&header]), at(IDLE)).unwrap());
+    let header = browser.header();
+    let opened = codec.decode_at(&codec.request([&header]), at(IDLE)).unwrap().unwrap();
+    assert_eq!((opened.session, opened.began), (2, at(IDLE)));
+}
+
+#[test]
+fn a_clock_set_back_makes_no_session_younger() {
+    let codec = codec();
+    let mut browser = browser(at(SKEW));
+    let header = browser.header();
+    browser.take(&codec.encode_at(&2, &codec.request([&header]), at(0)).unwrap());
+    let header = browser.header();
+    let opened = codec.decode_at(&codec.request([&header]), at(0)).unwrap().unwrap();
+    assert_eq!((opened.session, opened.began, opened.sealed), (2, at(SKEW), at(SKEW)));
+}
+
+#[test]
+fn browsers_are_told_how_long_to_keep_the_cookie() {
+    let line = |codec: &Codec<u8>, header: &str, second| {
+        let set = codec.encode_at(&2, &codec.request([header]), at(second)).unwrap();
+        set.values().next().unwrap().to_owned()
+    };
+    assert!(line(&codec(), "", 0).ends_with("; Max-Age=100"));
+    let mut browser = browser(at(0));
+    for second in (90..ABSOLUTE - 90).step_by(90) {
+        let header = browser.header();
+        browser.take(&codec().encode_at(&1, &codec().request([&header]), at(second)).unwrap());
+    }
+    assert!(
+        line(&codec(), &browser.header(), 970).ends_with("; Max-Age=30"),
+        "the rest of its life"
+    );
+    let unlimited =
+        Codec::<u8>::builder(ring()).persistence(Persistence::BrowserSession).build().unwrap();
+    assert!(!line(&unlimited, "", 0).contains("Max-Age"));
+}
+
+#[test]
+fn renewing_begins_anew_and_gives_a_new_id() {
+    let codec = Codec::<u8>::builder(ring()).session_ids().build().unwrap();
+    let mut browser = Browser::default();
+    browser.take(&codec.encode_at(&1, &codec.request([""]), at(0)).unwrap());
+    let read = |browser: &Browser, second| {
+        let header = browser.header();
+        codec.decode_at(&codec.request([&header]), at(second)).unwrap().unwrap()
+    };
+    let first = read(&browser, 1);
+    let header = browser.header();
+    browser.take(&codec.encode_at(&2, &codec.request([&header]), at(2)).unwrap());
+    let changed = read(&browser, 2);
+    assert_eq!((changed.id, changed.began), (first.id, at(0)), "a change goes on");
+    assert!(first.id.is_some());
+    let header = browser.header();
+    browser.take(&codec.renew_at(&2, &codec.request([&header]), at(3)).unwrap());
+    let renewed = read(&browser, 3);
+    assert_ne!(renewed.id, first.id);
+    assert_eq!(renewed.began, at(3));
+}
