@@ -1,5 +1,11 @@
 //! The codec as a user sees it: sessions in, cookies out, and back.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions,
+    reason = "a test may panic"
+)]
 
 mod browser;
 mod chunks;

@@ -68,7 +68,7 @@ impl Serialize for Noise {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let head = match self.0 {
             ..33 => 1,
-            ..258 => 2,
+            33..258 => 2,
             _ => 3,
         };
         noise(self.0 - head).serialize(serializer)
