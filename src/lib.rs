@@ -1,4 +1,119 @@
-//! Client-side sessions in sealed cookies.
+//! Client-side sessions: the session in the client's own cookie, sealed under a rotating key ring.
+//!
+//! A web application behind a load balancer loses its users' logins when a session lives in one node's
+//! memory. This crate puts the session into the cookie instead, so that every node can serve every
+//! user and there is nothing to run, to copy or to lose. It takes a session of any serde type, packs it,
+//! seals it with AES-GCM, and holds the result against what browsers keep and proxies pass; then all of
+//! it backwards. It is synchronous, needs no runtime, and knows no web framework: strings in, strings
+//! out.
+//!
+//! # Example
+//!
+//! ```
+//! use sealed_session::{Codec, Key};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Session { user: u64, cart: Vec<String> }
+//!
+//! // Once, at start; every node gets the same key, as text.
+//! let key: Key = Key::generate()?.expose_text().parse()?;
+//! let codec = Codec::<Session>::new(key);
+//!
+//! // In each request: its `Cookie` headers, whatever holds them.
+//! let request = codec.request(["theme=dark; lang=en"]);
+//!
+//! // At a login.
+//! let response = codec.renew(&Session { user: 7, cart: vec![] }, &request)?;
+//! for (name, value) in response.headers() {
+//!     // response.headers_mut().append(name, value)
+//! }
+//! # let cookie = response.values().next().unwrap().split(';').next().unwrap().to_owned();
+//! # let request = codec.request([&cookie]);
+//!
+//! // In every later request, on any node.
+//! if let Some(mut opened) = codec.decode(&request)? {
+//!     opened.session.cart.push("SKU-1".into());
+//!     let response = codec.encode(&opened.session, &request)?; // empty if nothing changed
+//! #   assert!(!response.is_empty());
+//! }
+//!
+//! // At a logout.
+//! let response = codec.clear(&request);
+//! # assert_eq!(response.removed().count(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How it works
+//!
+//! ```text
+//! session ─serialize→ body ─pack→ packed ─envelope, padding→ message ─seal→ sealed ─base64url→ text ─split→ cookies
+//! ```
+//!
+//! - **Serialize**: MessagePack with named fields ([`Format`]), so that two releases of a struct read each
+//!   other during a deploy.
+//! - **Pack**: tokens such as JWTs become the bytes they stand for, and each field is compressed by itself
+//!   where that pays ([`Compression`]).
+//! - **Envelope**: the times of the session are sealed with it, and an optional id and schema number. The
+//!   length is padded ([`Padding`]).
+//! - **Seal**: XAES-256-GCM with random 192-bit nonces from the operating system; bound to the cookie's
+//!   name and to a context of yours.
+//! - **Split**, if asked for ([`Limits`]); otherwise one cookie or an error that names the heaviest fields.
+//!
+//! The bytes are specified in [`docs::format`].
+//!
+//! # Two versions always run at once
+//!
+//! During a deploy, nodes run different releases and different keys for minutes. A node that meets a session
+//! of a newer release or under a key that it has not got yet says so by a typed [`DecodeError`], whose
+//! [`advice`](DecodeError::advice) is to keep the cookie; and [`Codec::encode`] does not overwrite it.
+//!
+//! # Keys
+//!
+//! A [`KeyRing`] holds one *primary* key that seals and others that only open. Roll out a new key with an
+//! activation some time ahead ([`RingKey::activates`]); all nodes switch to it by themselves, and sessions
+//! in use move to it. [`RingKey::revoked`] ends what a leaked key sealed.
+//!
+//! # Security
+//!
+//! What holds, whoever writes the `Cookie` header:
+//!
+//! - Nobody without the key reads a session, changes it, or makes one up; nor moves it to another cookie,
+//!   context or key.
+//! - A session ends at its absolute and idle timeouts even if the client keeps the cookie.
+//! - Any bytes give `None` or a typed error, in time linear in their number, without a panic, and without
+//!   allocating more than a small multiple of them and of 64 KiB.
+//! - What users write in one field tells nothing, through the size of the cookie, about another.
+//!
+//! What no sealed cookie can do, and what helps:
+//!
+//! - **Be revoked**: a copy of a cookie works until it expires, also after a logout. Keep the timeouts
+//!   short; compare [`Opened::began`] with a "log out everywhere" time of the user, where you load the
+//!   user anyway; [session ids](Builder::session_ids) serve deny lists.
+//! - **Order parallel requests**: the last response wins. Keep in the session what can stand this, and
+//!   what must not be lost (balances, stock) in a database.
+//! - **Be large**: see [`Limits`].
+//! - Keep a sibling domain from evicting it, or an attacker who runs code in the browser from using it.
+//!
+//! Keys, derived keys and opened sessions are wiped from memory when dropped; copies that the compiler, the
+//! serializer or the operating system made are not.
+//!
+//! # Features
+//!
+//! None is on by default. Each adds something and changes nothing else:
+//!
+//! - `json`, `postcard`, `bincode`: further values of [`Format`]. A codec opens every format compiled in.
+//!
+//! # Foreign types in the API
+//!
+//! `cookie::Cookie` ([`SetCookies::cookies`]), since that is the word that web frameworks share; the error
+//! sources are opaque. All others are of `std`, `serde` and this crate.
+//!
+//! # MSRV
+//!
+//! Rust 1.88, that of the dependencies. Raising it is a minor release.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attributes;
 mod builder;
@@ -35,3 +150,14 @@ pub use pack::Compression;
 pub use request::Request;
 pub use ring::{KeyRing, RingKey};
 pub use set_cookies::SetCookies;
+
+/// Holds pages to read, and no code.
+pub mod docs {
+    #[doc = include_str!("../docs/FORMAT.md")]
+    pub mod format {}
+}
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

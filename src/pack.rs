@@ -355,3 +355,111 @@ const REST: u8 = 0;
 
 /// What a segment of its own costs at most, with the one that then follows.
 const SEGMENT_COST: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::Tape;
+
+    fn packed(session: &impl serde::Serialize, method: Option<Method>) -> (Vec<u8>, Vec<u8>) {
+        let tape = Tape::default();
+        let body = Format::MessagePack.serialize(session, &tape).unwrap();
+        let mut out = Vec::new();
+        pack(&body, &tape.into_fields(), Format::MessagePack, method, &mut out);
+        (body, out)
+    }
+
+    #[test]
+    fn a_small_session_is_one_plain_segment() {
+        let (body, out) = packed(&("small", 1), Some(Method::Lz4));
+        assert_eq!(out, [&[REST], &body[..]].concat());
+        assert_eq!(plain(&out), Some(&body[..]));
+    }
+
+    #[test]
+    fn a_token_stands_as_its_bytes_between_plain_segments() {
+        #[derive(serde::Serialize)]
+        struct Session {
+            csrf: &'static str,
+        }
+        let (body, out) =
+            packed(&Session { csrf: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8" }, None);
+        let bytes: Vec<u8> = (0..32).collect();
+        // {"csrf": and the head of the string, plain; then 32 bytes as text.
+        let expected =
+            [&[8 << 2, 0x81, 0xa4], &b"csrf"[..], &[0xd9, 43, 0x82, 0x01], &bytes].concat();
+        assert_eq!(out, expected);
+        assert_eq!(*unpack(&out, Method::Lz4).unwrap(), body);
+    }
+
+    #[test]
+    fn each_malformed_packing_is_refused() {
+        let lz4 = lz4_flex::block::compress(&[7; 100]);
+        let len = u8::try_from(lz4.len()).unwrap();
+        let bomb = lz4_flex::block::compress(&vec![7; 70_000]);
+        let mut bomb_segment = Vec::new();
+        segment(false, Some(70_000), &bomb, &mut bomb_segment);
+        let mut lying_bomb = Vec::new();
+        segment(false, Some(100), &bomb, &mut lying_bomb);
+        let mut many = Vec::new();
+        for _ in 0..20 {
+            segment(false, Some(60_000), &lz4_flex::block::compress(&[7; 60_000]), &mut many);
+        }
+        let mut text_bomb = Vec::new();
+        segment(true, Some(60_000), &lz4_flex::block::compress(&[7; 60_000]), &mut text_bomb);
+        let good = [&[len << 2 | 1, 100], &lz4[..]].concat();
+        assert_eq!(unpack(&good, Method::Lz4).unwrap().as_slice(), [7; 100]);
+        for (reason, bad) in [
+            ("no head", vec![0x80]),
+            ("a head that is not minimal", vec![0x84, 0x00, 1]),
+            ("a head without bytes", vec![2 << 2, 1]),
+            ("no expanded length", vec![1]),
+            ("expanded length too small", [&[len << 2 | 1, 99], &lz4[..]].concat()),
+            ("expanded length too large", [&[len << 2 | 1, 101], &lz4[..]].concat()),
+            ("expanded length over the limit", bomb_segment),
+            ("a bomb that announces little", lying_bomb),
+            ("many segments that are over the limit together", many),
+            ("text that is over the limit once encoded", text_bomb),
+            ("a length of 2⁶²", vec![0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
+            ("no LZ4", vec![4 << 2 | 1, 100, 0xff, 0xff, 0xff, 0xff]),
+            ("nothing compressed", vec![1, 5]),
+        ] {
+            for method in [Method::Lz4, Method::Deflate] {
+                let error = unpack(&bad, method).unwrap_err();
+                assert!(matches!(error, DecodeError::Message), "{reason}");
+            }
+        }
+        assert!(unpack(&good, Method::Deflate).is_err(), "LZ4 is no DEFLATE");
+        assert!(unpack(&[], Method::Lz4).unwrap().is_empty());
+    }
+
+    #[test]
+    fn deflate_takes_exactly_its_bytes() {
+        let mut compressor = Compressor::new(Some(Method::Deflate));
+        assert!(compressor.compress(&[7; 1000], None));
+        let deflated = compressor.output;
+        let inflate = |bytes: &[u8], expanded: usize| {
+            let mut out = Vec::new();
+            segment(false, Some(expanded), bytes, &mut out);
+            unpack(&out, Method::Deflate).map(|body| body.len())
+        };
+        assert_eq!(inflate(&deflated, 1000).unwrap(), 1000);
+        for (bytes, expanded) in [
+            (&deflated[..], 999),
+            (&deflated, 1001),
+            (&deflated[..deflated.len() - 1], 1000),
+            (&[&deflated[..], &[0]].concat(), 1000),
+            (&[], 0),
+        ] {
+            assert!(inflate(bytes, expanded).is_err());
+        }
+    }
+
+    #[test]
+    fn the_dictionary_is_that_of_version_1() {
+        use sha2::{Digest, Sha256};
+        let hash: String =
+            Sha256::digest(DICTIONARY).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, "cf2aa0289363ce49eb9fd7444776046d7131f96c892c5304d424bf1b0fc12386");
+    }
+}

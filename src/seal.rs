@@ -132,3 +132,105 @@ const VERSION: u8 = 1;
 pub(crate) const HEADER: usize = 1 + KeyId::LEN;
 const NONCE: usize = 24;
 const TAG: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Codec, Key, KeyRing, RingKey};
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn ring() -> KeyRing {
+        KeyRing::from(Key::from_bytes(*b"this key is public, never use it").unwrap())
+    }
+
+    #[test]
+    fn sealing_gives_these_very_bytes() {
+        let keys = ring().load().clone();
+        let binding = Binding::new("__Host-session", b"context");
+        let counting = |bytes: &mut [u8]| {
+            bytes.iter_mut().zip(0..).for_each(|(byte, n)| *byte = n);
+            Ok(())
+        };
+        let mut buffer = vec![0; PREFIX];
+        buffer.extend_from_slice(b"message");
+        seal(&mut buffer, 1, keys.primary_at(NOW).unwrap(), binding, counting).unwrap();
+        let mut text = String::new();
+        crate::text::encode(&buffer, &mut text);
+        assert_eq!(text, "EQqgSJQAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhfQSK4vMoOmS8IQipZa2zMJAKOXPN_taw");
+        let key = open(&mut buffer, &keys, binding, NOW).unwrap();
+        assert_eq!(
+            (key.id, buffer.split_off(PREFIX)),
+            (keys.primary_at(NOW).unwrap().id, b"message".to_vec())
+        );
+    }
+
+    #[test]
+    fn xaes_256_gcm_agrees_with_its_specification() {
+        // Both vectors of c2sp.org/XAES-256-GCM, as hexadecimal.
+        for (key, aad, sealed) in [
+            ([1; 32], &b""[..], "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271"),
+            (
+                [3; 32],
+                b"c2sp.org/XAES-256-GCM",
+                "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d",
+            ),
+        ] {
+            let cipher = <Xaes256Gcm as aes_gcm::KeyInit>::new((&key).into());
+            let mut message = *b"XAES-256-GCM";
+            let nonce = b"ABCDEFGHIJKLMNOPQRSTUVWX".into();
+            let tag =
+                cipher.encrypt_inout_detached(nonce, aad, message.as_mut_slice().into()).unwrap();
+            let hex: String = message.iter().chain(&tag).map(|b| format!("{b:02x}")).collect();
+            assert_eq!(hex, sealed);
+        }
+    }
+
+    #[test]
+    fn nothing_is_sealed_without_random_bytes() {
+        let mut codec = Codec::<u8>::builder(ring()).session_ids().build().unwrap();
+        let inner = std::sync::Arc::get_mut(&mut codec.inner).unwrap();
+        inner.random = |_| Err(getrandom::Error::UNSUPPORTED);
+        let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
+        assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
+        // Enough for the id, and no more.
+        std::sync::Arc::get_mut(&mut codec.inner).unwrap().random = |bytes| {
+            if bytes.len() == 16 { Ok(()) } else { Err(getrandom::Error::UNSUPPORTED) }
+        };
+        let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
+        assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
+    }
+
+    #[test]
+    fn nothing_opened_is_left_behind_a_broken_seal() {
+        let keys = ring().load().clone();
+        let binding = Binding::new("a", b"");
+        let mut buffer = vec![0; PREFIX];
+        buffer.extend_from_slice(b"message");
+        seal(&mut buffer, 1, keys.primary_at(NOW).unwrap(), binding, getrandom::fill).unwrap();
+        *buffer.last_mut().unwrap() ^= 1;
+        let error = open(&mut buffer, &keys, binding, NOW).map(|_| ()).unwrap_err();
+        assert!(matches!(error, DecodeError::Unauthentic));
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn a_binding_tells_its_parts_apart() {
+        let all = [("ab", "c"), ("a", "bc"), ("abc", ""), ("", "abc"), ("ab", "c\0")];
+        let bindings = all.map(|(name, context)| Binding::new(name, context.as_bytes()).0);
+        for (i, binding) in bindings.iter().enumerate() {
+            assert_eq!(bindings.iter().position(|other| other == binding), Some(i));
+        }
+    }
+
+    #[test]
+    fn a_revoked_key_neither_seals_nor_opens() {
+        let id = Key::from_bytes(*b"this key is public, never use it").unwrap().id();
+        let keys = KeyRing::new([RingKey::revoked(id), RingKey::new(Key::generate().unwrap())]);
+        let keys = keys.unwrap().load().clone();
+        let mut buffer = vec![0; 60];
+        let revoked = keys.find(id).unwrap();
+        let error = seal(&mut buffer, 1, revoked, Binding::new("a", b""), getrandom::fill);
+        assert!(matches!(error, Err(EncodeError::NoActiveKey)));
+    }
+}
