@@ -32,7 +32,7 @@ pub enum Persistence {
 
 /// The settings as they were given.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings {
+pub(crate) struct Unchecked {
     pub(crate) name: String,
     pub(crate) path: String,
     pub(crate) domain: Option<String>,
@@ -42,7 +42,7 @@ pub(crate) struct Settings {
     pub(crate) persistence: Persistence,
 }
 
-impl Default for Settings {
+impl Default for Unchecked {
     fn default() -> Self {
         Self {
             name: "__Host-session".to_owned(),
@@ -56,7 +56,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl Unchecked {
     /// Checks what browsers would refuse or cut, and prints the attributes once.
     pub(crate) fn build(self) -> Result<Attributes, ConfigError> {
         let Self { name, path, domain, same_site, secure, partitioned, persistence } = self;

@@ -9,14 +9,15 @@ use memchr::memmem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::attributes::{Persistence, SameSite, Settings};
-use crate::codec::{Codec, Inner, Migrate};
+use crate::attributes::{Persistence, SameSite, Unchecked};
+use crate::codec::Codec;
 use crate::error::ConfigError;
 use crate::format::Format;
-use crate::limits::{Layout, Limits};
+use crate::limits::{Layout, Limits, Padding};
 use crate::pack::Compression;
 use crate::ring::KeyRing;
 use crate::seal::Binding;
+use crate::settings::{Migrate, Settings};
 use crate::time::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
 
 /// Sets up a [`Codec`]; every setting has a safe default.
@@ -38,7 +39,7 @@ use crate::time::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder<T> {
     ring: KeyRing,
-    settings: Settings,
+    attributes: Unchecked,
     limits: Limits,
     context: Vec<u8>,
     absolute: Duration,
@@ -54,23 +55,27 @@ pub struct Builder<T> {
     session: PhantomData<fn(T) -> T>,
 }
 
-/// Says how the length of a message is hidden.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Padding {
-    /// To the next length of few significant bits (Padmé; Nikitin et al., PETS 2019): at most 12 %, some
-    /// 3 % as a rule. The default.
-    #[default]
-    Padme,
-    /// Not at all: who sees the cookie's size knows the session's to the byte.
-    DangerousNone,
+impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
+    /// Makes a codec with the defaults of [`Builder`], from a [`KeyRing`] or a single [`Key`](crate::Key).
+    ///
+    /// # Panics
+    ///
+    /// Never: the defaults fit each other.
+    pub fn new(ring: impl Into<KeyRing>) -> Self {
+        Self::builder(ring).build().expect("the defaults fit each other")
+    }
+
+    /// Starts from the defaults and lets settings be changed.
+    pub fn builder(ring: impl Into<KeyRing>) -> Builder<T> {
+        Builder::new(ring.into())
+    }
 }
 
 impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
-    pub(crate) fn new(ring: KeyRing) -> Self {
+    fn new(ring: KeyRing) -> Self {
         Self {
             ring,
-            settings: Settings::default(),
+            attributes: Unchecked::default(),
             limits: Limits::default(),
             context: Vec::new(),
             absolute: DEFAULT_ABSOLUTE,
@@ -93,38 +98,38 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// host over HTTPS, so that no sibling domain can plant one. The name is sealed: a value moved to
     /// another name does not open.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.settings.name = name.into();
+        self.attributes.name = name.into();
         self
     }
 
     /// Sets `Path`. Default: `/`, which `__Host-` demands.
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.settings.path = path.into();
+        self.attributes.path = path.into();
         self
     }
 
     /// Sets `Domain`, so that all subdomains get the session, and can set it. Default: none; the name
     /// must not begin with `__Host-` then.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
-        self.settings.domain = Some(domain.into());
+        self.attributes.domain = Some(domain.into());
         self
     }
 
     /// Sets `SameSite`. Default: [`SameSite::Lax`].
     pub fn same_site(mut self, same_site: SameSite) -> Self {
-        self.settings.same_site = same_site;
+        self.attributes.same_site = same_site;
         self
     }
 
     /// Adds `Partitioned`, for an application embedded in other sites (CHIPS). Default: not.
     pub fn partitioned(mut self) -> Self {
-        self.settings.partitioned = true;
+        self.attributes.partitioned = true;
         self
     }
 
     /// Says how long browsers keep the cookie. Default: [`Persistence::UntilExpiry`].
     pub fn persistence(mut self, persistence: Persistence) -> Self {
-        self.settings.persistence = persistence;
+        self.attributes.persistence = persistence;
         self
     }
 
@@ -132,7 +137,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     ///
     /// Not needed for development: browsers take `Secure` cookies from `http://localhost`.
     pub fn dangerous_without_secure(mut self) -> Self {
-        self.settings.secure = false;
+        self.attributes.secure = false;
         self
     }
 
@@ -265,11 +270,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         {
             return Err(ConfigError::Migration { from, schema });
         }
-        let attributes = self.settings.build()?;
+        let attributes = self.attributes.build()?;
         let attributes_len = attributes.max_len(lifetimes.idle.as_secs());
         let layout = Layout::new(self.limits, attributes.name.len(), attributes_len)?;
         Ok(Codec {
-            inner: Arc::new(Inner {
+            settings: Arc::new(Settings {
                 ring: self.ring,
                 binding: Binding::new(&attributes.name, &self.context),
                 finder: memmem::Finder::new(&attributes.name).into_owned(),
@@ -290,6 +295,6 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
 
 impl<T> std::fmt::Debug for Builder<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder").field("name", &self.settings.name).finish_non_exhaustive()
+        f.debug_struct("Builder").field("name", &self.attributes.name).finish_non_exhaustive()
     }
 }

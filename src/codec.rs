@@ -1,29 +1,24 @@
 //! The codec: a session in, cookies out, and back.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use memchr::memmem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::attributes::Attributes;
-use crate::builder::{Builder, Padding};
 use crate::envelope::SessionId;
 use crate::error::{Advice, DecodeError, EncodeError};
 use crate::format::Format;
 use crate::key::KeyId;
-use crate::limits::{Cost, Layout};
-use crate::open::{self, Remembered};
-use crate::pack::Compression;
-use crate::request::Request;
+use crate::limits::Cost;
+use crate::open;
+use crate::request::{Remembered, Request};
 use crate::ring::{KeyRing, Keys};
-use crate::seal::{self, Binding, Random};
+use crate::seal;
 use crate::set_cookies::SetCookies;
+use crate::settings::{Reseal, Settings};
 use crate::text;
-use crate::time::Lifetimes;
 use crate::write;
 
 /// Turns sessions of type `T` into cookies and back.
@@ -60,43 +55,10 @@ use crate::write;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Codec<T> {
-    pub(crate) inner: Arc<Inner<T>>,
+    pub(crate) settings: Arc<Settings<T>>,
 }
-
-pub(crate) struct Inner<T> {
-    pub(crate) ring: KeyRing,
-    pub(crate) binding: Binding,
-    pub(crate) finder: memmem::Finder<'static>,
-    pub(crate) attributes: Attributes,
-    pub(crate) layout: Layout,
-    pub(crate) lifetimes: Lifetimes,
-    pub(crate) format: Format,
-    pub(crate) compression: Compression,
-    pub(crate) padding: Padding,
-    pub(crate) session_ids: bool,
-    pub(crate) schema: u32,
-    pub(crate) migrations: BTreeMap<u32, Migrate<T>>,
-    pub(crate) random: Random,
-}
-
-/// Reads a session of an older schema.
-pub(crate) type Migrate<T> = Box<dyn Fn(Format, &[u8]) -> Result<T, DecodeError> + Send + Sync>;
 
 impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
-    /// Makes a codec with the defaults of [`Builder`], from a [`KeyRing`] or a single [`Key`](crate::Key).
-    ///
-    /// # Panics
-    ///
-    /// Never: the defaults fit each other.
-    pub fn new(ring: impl Into<KeyRing>) -> Self {
-        Self::builder(ring).build().expect("the defaults fit each other")
-    }
-
-    /// Starts from the defaults and lets settings be changed.
-    pub fn builder(ring: impl Into<KeyRing>) -> Builder<T> {
-        Builder::new(ring.into())
-    }
-
     /// Takes this codec's cookies out of the `Cookie` header values of a request, of which there may be
     /// none, one, or, with HTTP/2, one for each cookie.
     ///
@@ -107,9 +69,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         I: IntoIterator<Item = &'a B>,
         B: AsRef<[u8]> + ?Sized + 'a,
     {
-        let mut request = Request::new(self.inner.binding);
+        let mut request = Request::new(self.settings.binding);
         for header in cookie_headers {
-            request.read_header(&self.inner.finder, header.as_ref());
+            request.read_header(&self.settings.finder, header.as_ref());
         }
         request
     }
@@ -120,9 +82,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         &self,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Request<'a> {
-        let mut request = Request::new(self.inner.binding);
+        let mut request = Request::new(self.settings.binding);
         for (name, value) in pairs {
-            request.read_pair(&self.inner.attributes.name, name, value);
+            request.read_pair(&self.settings.attributes.name, name, value);
         }
         request
     }
@@ -147,18 +109,18 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         request: &Request<'_>,
         now: SystemTime,
     ) -> Result<Option<Opened<T>>, DecodeError> {
-        let keys = self.inner.ring.load();
-        let Some((session, found)) = self.inner.look(request, &keys, now)? else {
+        let keys = self.settings.ring.load();
+        let Some((session, found)) = self.settings.look(request, &keys, now)? else {
             return Ok(None);
         };
-        let reseal = self.inner.reseal(found, &keys, now);
+        let reseal = self.settings.reseal(found, &keys, now);
         let Remembered { envelope, key, .. } = found;
         let expires = envelope.sealed.into();
         Ok(Some(Opened {
             session,
             began: envelope.began.into(),
             sealed: expires,
-            expires: expires + self.inner.lifetimes.remaining(envelope),
+            expires: expires + self.settings.lifetimes.remaining(envelope),
             id: envelope.id,
             schema: envelope.schema,
             format: envelope.format,
@@ -194,15 +156,15 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         request: &Request<'_>,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
-        let keys = self.inner.ring.load();
-        let known = match self.inner.look_again(request, &keys, now) {
+        let keys = self.settings.ring.load();
+        let known = match self.settings.look_again(request, &keys, now) {
             Ok(known) => known,
             Err(error) if error.is_readable_elsewhere() => {
                 return Err(EncodeError::WouldReplace(error));
             }
             Err(_) => None,
         };
-        write::write(&self.inner, session, known, request, &keys, now)
+        write::write(&self.settings, session, known, request, &keys, now)
     }
 
     /// Begins a session anew, with a new beginning and a new id, whatever the request carries.
@@ -228,7 +190,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         request: &Request<'_>,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
-        write::write(&self.inner, session, None, request, &self.inner.ring.load(), now)
+        write::write(&self.settings, session, None, request, &self.settings.ring.load(), now)
     }
 
     /// Ends a session in the client: removes each of its cookies that the request has, and the base
@@ -238,19 +200,19 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     pub fn clear(&self, request: &Request<'_>) -> SetCookies {
         let further = request.present_from(1);
         let cookies = std::iter::once(0).chain(further);
-        SetCookies::new(cookies.map(|index| self.inner.attributes.remove(index)).collect())
+        SetCookies::new(cookies.map(|index| self.settings.attributes.remove(index)).collect())
     }
 
     /// Names the cookie.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.inner.attributes.name
+        &self.settings.attributes.name
     }
 
     /// Gives the key ring, whose keys can be replaced while requests run.
     #[must_use]
     pub fn ring(&self) -> &KeyRing {
-        &self.inner.ring
+        &self.settings.ring
     }
 
     /// Gives the bytes that a session may have after packing, under the limits of this codec.
@@ -258,61 +220,20 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// It counts what a session has that was just begun. One that lives long has up to four bytes less.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        let most = self.inner.layout.max_sealed_at_all();
-        most.saturating_sub(seal::OVERHEAD + self.inner.envelope_len())
+        let most = self.settings.layout.max_sealed_at_all();
+        most.saturating_sub(seal::OVERHEAD + self.settings.envelope_len())
     }
 
     /// Tells what a session of so many bytes after packing takes, or `None` if it is too large.
     #[must_use]
     pub fn cost(&self, packed_bytes: usize) -> Option<Cost> {
-        let message = self.inner.envelope_len() + packed_bytes;
-        let (cookies, padded) = self.inner.padded(message)?;
-        Some(self.inner.layout.cost(text::encoded_len(padded + seal::OVERHEAD), cookies))
+        let message = self.settings.envelope_len() + packed_bytes;
+        let (cookies, padded) = self.settings.padded(message)?;
+        Some(self.settings.layout.cost(text::encoded_len(padded + seal::OVERHEAD), cookies))
     }
 }
 
-impl<T> Inner<T> {
-    /// Says whether a session is due to be sealed again, and why.
-    pub(crate) fn reseal(
-        &self,
-        found: &Remembered,
-        keys: &Keys,
-        now: SystemTime,
-    ) -> Option<Reseal> {
-        let Remembered { envelope, key, .. } = found;
-        if keys.primary_at(now).is_some_and(|primary| primary.id != *key) {
-            Some(Reseal::Key)
-        } else if envelope.schema != self.schema {
-            Some(Reseal::Schema)
-        } else if envelope.format != self.format {
-            Some(Reseal::Format)
-        } else if self.lifetimes.touch_due(envelope, now) {
-            Some(Reseal::Touch)
-        } else {
-            None
-        }
-    }
-
-    /// Gives the length of what is in a message beside the body, for a session that just began now.
-    fn envelope_len(&self) -> usize {
-        write::envelope_len(self)
-    }
-
-    /// Gives the number of cookies for a message of this length, marker included, and its padded length.
-    pub(crate) fn padded(&self, message: usize) -> Option<(u8, usize)> {
-        let chars = text::encoded_len(message + seal::OVERHEAD);
-        let cookies = self.layout.cookies_for(chars)?;
-        let wanted = match self.padding {
-            Padding::Padme => crate::limits::padme(message),
-            Padding::DangerousNone => message,
-        };
-        // Padding never costs a cookie, nor makes a session too large.
-        let most = self.layout.max_sealed(cookies) - seal::OVERHEAD;
-        Some((cookies, wanted.min(most)))
-    }
-}
-
-impl<T: DeserializeOwned> Inner<T> {
+impl<T: DeserializeOwned> Settings<T> {
     /// Opens and reads the session of a request, or what was remembered of it.
     fn look<'r>(
         &self,
@@ -373,15 +294,15 @@ impl<T: DeserializeOwned> Inner<T> {
 
 impl<T> Clone for Codec<T> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self { settings: Arc::clone(&self.settings) }
     }
 }
 
 impl<T> fmt::Debug for Codec<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Codec")
-            .field("name", &self.inner.attributes.name)
-            .field("ring", &self.inner.ring)
+            .field("name", &self.settings.attributes.name)
+            .field("ring", &self.settings.ring)
             .finish_non_exhaustive()
     }
 }
@@ -416,18 +337,4 @@ impl<T> Opened<T> {
     pub fn advice(&self) -> Advice {
         if self.reseal.is_some() { Advice::SealAgain } else { Advice::Keep }
     }
-}
-
-/// Says why a session is due to be sealed again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reseal {
-    /// The key that sealed it is not the primary.
-    Key,
-    /// It was migrated from an older schema.
-    Schema,
-    /// It was sealed in another format than that of the codec.
-    Format,
-    /// It was idle for the touch threshold.
-    Touch,
 }

@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::DecodeError;
 use crate::format::Format;
 use crate::pack::Method;
+use crate::varint::{read_varint, take, write_varint};
 
 /// Names one session, from login to logout, by 16 random bytes.
 ///
@@ -134,37 +135,6 @@ impl From<Seconds> for SystemTime {
     }
 }
 
-pub(crate) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value > 0x7f {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
-}
-
-pub(crate) fn read_varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let [byte] = *take::<1>(rest)?;
-        let low = u64::from(byte & 0x7f);
-        if low << shift >> shift != low {
-            return None; // over 64 bits
-        }
-        value |= low << shift;
-        if byte & 0x80 == 0 {
-            return (byte != 0 || shift == 0).then_some(value); // minimal only
-        }
-    }
-    None
-}
-
-/// Takes `N` bytes off the front.
-pub(crate) fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
-    let (taken, after) = rest.split_first_chunk::<N>()?;
-    *rest = after;
-    Some(taken)
-}
-
 /// Pads the message at the end of `out`, so that `out` gets this length: at least one byte more.
 pub(crate) fn pad(out: &mut Vec<u8>, len: usize) {
     out.push(MARKER);
@@ -188,22 +158,6 @@ const MARKER: u8 = 0x80;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn varints_are_minimal_and_round_trip() {
-        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
-            let mut bytes = Vec::new();
-            write_varint(value, &mut bytes);
-            assert_eq!(read_varint(&mut bytes.as_slice()), Some(value));
-            for cut in 0..bytes.len() {
-                assert_eq!(read_varint(&mut &bytes[..cut]), None);
-            }
-        }
-        let over = [0xff; 10];
-        for bad in [&[0x80, 0x00][..], &[0xff, 0x80, 0x00], &[0x80; 11], &over] {
-            assert_eq!(read_varint(&mut &bad[..]), None, "{bad:?}");
-        }
-    }
 
     #[test]
     fn every_envelope_round_trips_at_every_padding() {

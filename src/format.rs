@@ -177,5 +177,5 @@ const MAX_DEPTH: usize = 128;
 const BINCODE: bincode::config::Configuration<
     bincode::config::LittleEndian,
     bincode::config::Varint,
-    bincode::config::Limit<{ crate::pack::MAX_BODY }>,
+    bincode::config::Limit<{ crate::limits::MAX_BODY }>,
 > = bincode::config::standard().with_limit();

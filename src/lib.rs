@@ -131,13 +131,15 @@ mod request;
 mod ring;
 mod seal;
 mod set_cookies;
+mod settings;
 mod text;
 mod time;
+mod varint;
 mod write;
 
 pub use attributes::{Persistence, SameSite};
-pub use builder::{Builder, Padding};
-pub use codec::{Codec, Opened, Reseal};
+pub use builder::Builder;
+pub use codec::{Codec, Opened};
 pub use envelope::SessionId;
 pub use error::{
     Advice, ConfigError, DecodeError, EncodeError, Expiry, FieldSize, KeyError, Limit, RingError,
@@ -145,11 +147,12 @@ pub use error::{
 };
 pub use format::Format;
 pub use key::{Key, KeyId};
-pub use limits::{Cost, Limits};
+pub use limits::{Cost, Limits, Padding};
 pub use pack::Compression;
 pub use request::Request;
 pub use ring::{KeyRing, RingKey};
 pub use set_cookies::SetCookies;
+pub use settings::Reseal;
 
 /// Holds pages to read, and no code.
 pub mod docs {

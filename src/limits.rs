@@ -198,6 +198,18 @@ impl Layout {
     }
 }
 
+/// Says how the length of a message is hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Padding {
+    /// To the next length of few significant bits (Padmé; Nikitin et al., PETS 2019): at most 12 %, some
+    /// 3 % as a rule. The default.
+    #[default]
+    Padme,
+    /// Not at all: who sees the cookie's size knows the session's to the byte.
+    DangerousNone,
+}
+
 /// Gives the padded length of a message: Padmé (Nikitin et al., PETS 2019), which lets the length tell
 /// only O(log log n) bits and costs at most 12 %.
 pub(crate) fn padme(len: usize) -> usize {
@@ -215,6 +227,10 @@ pub(crate) const SET_TAG: usize = 4;
 
 /// The most text that any session has, and the most that is read.
 pub(crate) const MAX_TEXT: usize = 12_288;
+
+/// The most that a session may have before packing, and so the hard limit of inflating: 64 KiB, far
+/// more than four cookies hold.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 
 /// What the smallest message has: tag, times, an empty body, the marker.
 const LEAST_MESSAGE: usize = 16;

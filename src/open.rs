@@ -1,6 +1,5 @@
 //! Opening: from the cookies of a request to the serialized session and what is known about it.
 
-use std::ops::Range;
 use std::time::SystemTime;
 
 use zeroize::Zeroizing;
@@ -8,39 +7,12 @@ use zeroize::Zeroizing;
 use crate::chunk;
 use crate::envelope::Envelope;
 use crate::error::{Advice, DecodeError};
-use crate::key::KeyId;
 use crate::pack;
-use crate::request::Request;
+use crate::request::{Remembered, Request};
 use crate::ring::Keys;
 use crate::seal;
 use crate::text;
 use crate::time::Lifetimes;
-
-/// What is kept of an opened session until the response is written.
-#[derive(Debug, Clone)]
-pub(crate) struct Remembered {
-    pub(crate) envelope: Envelope,
-    pub(crate) key: KeyId,
-    buffer: Plain,
-    body: Range<usize>,
-}
-
-impl Remembered {
-    /// Gives the session as it was serialized.
-    pub(crate) fn body(&self) -> &[u8] {
-        self.buffer.0.get(self.body.clone()).unwrap_or_default()
-    }
-}
-
-/// Opened bytes, wiped when dropped and never shown.
-#[derive(Clone)]
-struct Plain(Zeroizing<Vec<u8>>);
-
-impl std::fmt::Debug for Plain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("..")
-    }
-}
 
 /// Opens the session of a request: with several values of the name, the one sealed last.
 ///
@@ -100,5 +72,5 @@ fn open_one(
             0..buffer.len()
         }
     };
-    Ok(Remembered { envelope, key, buffer: Plain(buffer), body })
+    Ok(Remembered::new(envelope, key, buffer, body))
 }

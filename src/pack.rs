@@ -31,11 +31,12 @@
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress, Status};
 use zeroize::Zeroizing;
 
-use crate::envelope::{read_varint, write_varint};
 use crate::error::DecodeError;
 use crate::fields::Field;
 use crate::format::Format;
+use crate::limits::MAX_BODY;
 use crate::text;
+use crate::varint::{read_varint, write_varint};
 
 /// Says whether and how a session is compressed. Opening needs no setting: each session says how it
 /// was made.
@@ -63,10 +64,6 @@ pub(crate) enum Method {
     Lz4,
     Deflate,
 }
-
-/// The most that a session may have before packing, and so the hard limit of inflating: 64 KiB, far
-/// more than four cookies hold.
-pub(crate) const MAX_BODY: usize = 64 * 1024;
 
 /// Packs `body` onto `out`. Without a method, tokens become bytes and nothing is compressed.
 pub(crate) fn pack(

@@ -1,12 +1,15 @@
 //! The cookies of a request: which of them are ours.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use memchr::{memchr, memmem};
+use zeroize::Zeroizing;
 
+use crate::envelope::Envelope;
 use crate::error::DecodeError;
-use crate::open::Remembered;
+use crate::key::KeyId;
 use crate::seal::Binding;
 
 /// Holds what one request carries for one codec, and remembers what was found in it.
@@ -98,6 +101,41 @@ impl<'a> Request<'a> {
     pub(crate) fn present_from(&self, from: u8) -> impl Iterator<Item = u8> + use<> {
         let present = self.present;
         (from..=MAX_INDEX).filter(move |index| present & 1 << index != 0)
+    }
+}
+
+/// What is kept of an opened session until the response is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Remembered {
+    pub(crate) envelope: Envelope,
+    pub(crate) key: KeyId,
+    buffer: Plain,
+    body: Range<usize>,
+}
+
+impl Remembered {
+    pub(crate) fn new(
+        envelope: Envelope,
+        key: KeyId,
+        buffer: Zeroizing<Vec<u8>>,
+        body: Range<usize>,
+    ) -> Self {
+        Self { envelope, key, buffer: Plain(buffer), body }
+    }
+
+    /// Gives the session as it was serialized.
+    pub(crate) fn body(&self) -> &[u8] {
+        self.buffer.0.get(self.body.clone()).unwrap_or_default()
+    }
+}
+
+/// Opened bytes, wiped when dropped and never shown.
+#[derive(Clone)]
+struct Plain(Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("..")
     }
 }
 

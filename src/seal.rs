@@ -189,12 +189,12 @@ mod tests {
     #[test]
     fn nothing_is_sealed_without_random_bytes() {
         let mut codec = Codec::<u8>::builder(ring()).session_ids().build().unwrap();
-        let inner = std::sync::Arc::get_mut(&mut codec.inner).unwrap();
-        inner.random = |_| Err(getrandom::Error::UNSUPPORTED);
+        let settings = std::sync::Arc::get_mut(&mut codec.settings).unwrap();
+        settings.random = |_| Err(getrandom::Error::UNSUPPORTED);
         let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
         assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
         // Enough for the id, and no more.
-        std::sync::Arc::get_mut(&mut codec.inner).unwrap().random = |bytes| {
+        std::sync::Arc::get_mut(&mut codec.settings).unwrap().random = |bytes| {
             if bytes.len() == 16 { Ok(()) } else { Err(getrandom::Error::UNSUPPORTED) }
         };
         let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();

@@ -7,23 +7,22 @@ use zeroize::Zeroizing;
 
 use crate::attributes::SetCookie;
 use crate::chunk;
-use crate::codec::Inner;
-use crate::envelope::{self, Envelope, Seconds, SessionId};
+use crate::envelope::{self, Envelope, SessionId};
 use crate::error::{EncodeError, Limit, TooLarge};
 use crate::fields::{Field, Tape};
 use crate::format::Format;
-use crate::limits::LINE;
-use crate::open::Remembered;
-use crate::pack::{self, Compression, MAX_BODY, Method};
-use crate::request::Request;
+use crate::limits::{LINE, MAX_BODY};
+use crate::pack::{self, Compression, Method};
+use crate::request::{Remembered, Request};
 use crate::ring::Keys;
 use crate::seal::{self, OVERHEAD, PREFIX};
 use crate::set_cookies::SetCookies;
+use crate::settings::{ENVELOPE, Settings};
 use crate::text;
 
 /// Seals `session` as one that goes on from `known`, or as one that begins.
 pub(crate) fn write<T: Serialize>(
-    codec: &Inner<T>,
+    codec: &Settings<T>,
     session: &T,
     known: Option<&Remembered>,
     request: &Request<'_>,
@@ -68,7 +67,7 @@ pub(crate) fn write<T: Serialize>(
 
 /// Builds the message, ready to be sealed, in the way that the setting of compression asks for.
 fn smallest<T>(
-    codec: &Inner<T>,
+    codec: &Settings<T>,
     envelope: Envelope,
     body: &[u8],
     fields: &[Field],
@@ -100,7 +99,7 @@ fn smallest<T>(
 }
 
 fn message<T>(
-    codec: &Inner<T>,
+    codec: &Settings<T>,
     mut envelope: Envelope,
     body: &[u8],
     fields: &[Field],
@@ -138,13 +137,13 @@ fn too_large<T: Serialize>(
 /// Prints the cookies, and the removal of those that a longer session left behind, as far as the
 /// limit of the response allows: a leftover does no harm.
 fn print<T>(
-    codec: &Inner<T>,
+    codec: &Settings<T>,
     sealed: &[u8],
     cookies: u8,
     max_age: u64,
     request: &Request<'_>,
 ) -> SetCookies {
-    let Inner { attributes, layout, .. } = codec;
+    let Settings { attributes, layout, .. } = codec;
     let mut lines: Vec<SetCookie> = Vec::with_capacity(cookies.into());
     if cookies == 1 {
         let len = text::encoded_len(sealed.len());
@@ -171,22 +170,3 @@ fn print<T>(
     }
     SetCookies::new(lines)
 }
-
-/// Gives the length of what a message has beside a plain body and with the marker, for a session that begins today.
-pub(crate) fn envelope_len<T>(codec: &Inner<T>) -> usize {
-    let mut out = Vec::with_capacity(ENVELOPE);
-    let today = Seconds(1 << 31);
-    let envelope = Envelope {
-        format: codec.format,
-        method: Method::Lz4,
-        began: today,
-        sealed: today,
-        schema: codec.schema,
-        id: codec.session_ids.then_some(SessionId([0; SessionId::LEN])),
-    };
-    envelope.write(&mut out);
-    out.len() + 2
-}
-
-/// The most that an envelope takes.
-const ENVELOPE: usize = 40;

@@ -149,11 +149,8 @@ fn sessions_of_odd_shapes_come_back() {
     check(Some(Some(3_i8)));
     check([0_u8; 32]);
     check(
-        vec![
-            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlIGlzIG5vdCBjaGVja2Vk";
-            3
-        ]
-        .concat(),
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlIGlzIG5vdCBjaGVja2Vk"
+            .repeat(3),
     );
     check("A".repeat(40)); // base64url of 30 zero bytes
     check(format!("{}.", "A".repeat(40)));
