@@ -202,15 +202,15 @@ impl Layout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Padding {
-    /// To the next length of few significant bits (Padmé; Nikitin et al., PETS 2019): at most 12 %, some
-    /// 3 % as a rule. The default.
+    /// The sealed value to the next length of few significant bits (Padmé; Nikitin et al., PETS 2019): at
+    /// most 12 %, some 3 % as a rule. The default.
     #[default]
     Padme,
     /// Not at all: who sees the cookie's size knows the session's to the byte.
     DangerousNone,
 }
 
-/// Gives the padded length of a message: Padmé (Nikitin et al., PETS 2019), which lets the length tell
+/// Gives the padded length: Padmé (Nikitin et al., PETS 2019), which lets the length tell
 /// only O(log log n) bits and costs at most 12 %.
 pub(crate) fn padme(len: usize) -> usize {
     let Some(exponent) = len.checked_ilog2().filter(|exponent| *exponent > 0) else { return len };

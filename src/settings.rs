@@ -80,7 +80,8 @@ impl<T> Settings<T> {
         let chars = text::encoded_len(message + seal::OVERHEAD);
         let cookies = self.layout.cookies_for(chars)?;
         let wanted = match self.padding {
-            Padding::Padme => padme(message),
+            // What is seen is the length of the sealed value.
+            Padding::Padme => padme(message + seal::OVERHEAD) - seal::OVERHEAD,
             Padding::DangerousNone => message,
         };
         // Padding never costs a cookie, nor makes a session too large.

@@ -12,6 +12,7 @@ mod chunks;
 mod deploy;
 mod errors;
 mod leaks;
+mod readme;
 mod request;
 mod ring;
 mod roundtrip;
@@ -20,6 +21,9 @@ mod settings;
 mod size;
 mod tampering;
 mod time;
+
+#[path = "../../benches/sessions/mod.rs"]
+mod sessions;
 
 use std::time::{Duration, SystemTime};
 
