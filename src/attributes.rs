@@ -1,5 +1,7 @@
 //! The cookie's name and attributes, and the header lines made of them.
 
+use std::fmt::Write as _;
+
 use cookie::Cookie;
 
 use crate::error::ConfigError;
@@ -113,7 +115,10 @@ pub(crate) struct Attributes {
 impl Attributes {
     /// Gives the most bytes that the attributes take for sessions of at most `longest` seconds.
     pub(crate) fn max_len(&self, longest: u64) -> usize {
-        self.constant.len() + self.max_age(longest).map_or(0, |text| text.len())
+        match self.persistence {
+            Persistence::UntilExpiry => self.constant.len() + MAX_AGE.len() + digits(longest),
+            Persistence::BrowserSession => self.constant.len(),
+        }
     }
 
     /// Prints a `Set-Cookie` value, with the value that `write` appends.
@@ -124,24 +129,28 @@ impl Attributes {
         max_age: u64,
         write: impl FnOnce(&mut String),
     ) -> SetCookie {
-        let max_age = self.max_age(max_age).unwrap_or_default();
-        self.line(index, value_len, &max_age, write)
+        let max_age = match self.persistence {
+            Persistence::UntilExpiry => Some(max_age),
+            Persistence::BrowserSession => None,
+        };
+        self.line(index, value_len, max_age, write)
     }
 
     /// Prints the `Set-Cookie` value that removes a cookie. It repeats all attributes, without which
     /// browsers ignore it.
     pub(crate) fn remove(&self, index: u8) -> SetCookie {
-        SetCookie { removes: true, ..self.line(index, 0, "; Max-Age=0", |_| {}) }
+        SetCookie { removes: true, ..self.line(index, 0, Some(0), |_| {}) }
     }
 
     fn line(
         &self,
         index: u8,
         value_len: usize,
-        max_age: &str,
+        max_age: Option<u64>,
         write: impl FnOnce(&mut String),
     ) -> SetCookie {
-        let len = self.name.len() + 3 + value_len + self.constant.len() + max_age.len();
+        let attributes_len = self.max_len(max_age.unwrap_or(0));
+        let len = self.name.len() + ".1=".len() + value_len + attributes_len;
         let mut line = String::with_capacity(len);
         line.push_str(&self.name);
         if index > 0 {
@@ -152,16 +161,18 @@ impl Attributes {
         line.push('=');
         write(&mut line);
         line.push_str(&self.constant);
-        line.push_str(max_age);
+        if let Some(seconds) = max_age {
+            line.push_str(MAX_AGE);
+            // Writing to a string does not fail.
+            let _ = write!(line, "{seconds}");
+        }
         SetCookie { line, name_len, removes: false }
     }
+}
 
-    fn max_age(&self, seconds: u64) -> Option<String> {
-        match self.persistence {
-            Persistence::UntilExpiry => Some(format!("; Max-Age={seconds}")),
-            Persistence::BrowserSession => None,
-        }
-    }
+/// Gives the number of decimal digits.
+fn digits(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |log| usize::try_from(log).unwrap_or(0) + 1)
 }
 
 /// One `Set-Cookie` value, printed.
@@ -193,6 +204,8 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
     }
     Ok(())
 }
+
+const MAX_AGE: &str = "; Max-Age=";
 
 const MAX_NAME: usize = 128;
 

@@ -28,8 +28,9 @@ pub(crate) fn join<'a>(
         return Err(DecodeError::Malformed);
     }
     let (head, after) = base.split_first_chunk::<HEAD>().ok_or(DecodeError::Malformed)?;
-    let head = text::decode(head).ok_or(DecodeError::Malformed)?;
-    let (cookies, _) = seal::parse_header(&head)?;
+    let mut header = [0; text::decoded_len(HEAD)];
+    text::decode_into(head, &mut header).ok_or(DecodeError::Malformed)?;
+    let (cookies, _) = seal::parse_header(&header)?;
     if cookies == 1 {
         return Ok(Cow::Borrowed(base));
     }

@@ -105,8 +105,9 @@ impl Format {
         let value = Noted { value: session, tape };
         match self {
             Self::MessagePack => {
-                let mut to = rmp_serde::Serializer::new(&mut sink).with_struct_map();
+                let mut to = rmp_serde::Serializer::new(sink).with_struct_map();
                 value.serialize(&mut to).map_err(refused)?;
+                sink = to.into_inner();
             }
             #[cfg(feature = "json")]
             Self::Json => serde_json::to_writer(&mut sink, &value).map_err(refused)?,

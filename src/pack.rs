@@ -29,6 +29,8 @@
 //! string and each byte string one text.
 
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress, Status};
+use lz4_flex::block::CompressTable;
+use memchr::memchr_iter;
 use zeroize::Zeroizing;
 
 use crate::error::DecodeError;
@@ -74,7 +76,8 @@ pub(crate) fn pack(
     out: &mut Vec<u8>,
 ) {
     let start = out.len();
-    let mut packer = Packer { body, done: 0, compressor: Compressor::new(method), out };
+    let decoded = Zeroizing::new(Vec::new());
+    let mut packer = Packer { body, done: 0, compressor: Compressor::new(method), decoded, out };
     for field in fields {
         packer.field(field, format);
     }
@@ -94,20 +97,22 @@ struct Packer<'a> {
     /// What of the body is written.
     done: usize,
     compressor: Compressor,
+    /// The bytes of the token at hand.
+    decoded: Zeroizing<Vec<u8>>,
     out: &'a mut Vec<u8>,
 }
 
 impl<'a> Packer<'a> {
     fn field(&mut self, field: &Field, format: Format) {
         if let Some((start, chars)) = self.chars(field, format)
-            && let Some(parts) = token(chars)
+            && self.decode_token(chars)
         {
-            return self.token(start, &parts);
+            return self.token(start, chars);
         }
         let Some(value) = self.body.get(field.range.clone()) else { return };
         if self.compressor.compress(value, None) {
             self.plain_until(field.range.start);
-            segment(false, Some(value.len()), &self.compressor.output, self.out);
+            segment(false, Some(value.len()), self.compressor.output(), self.out);
             self.done = field.range.end;
         }
     }
@@ -120,19 +125,34 @@ impl<'a> Packer<'a> {
         Some((start, self.body.get(start..end)?))
     }
 
-    fn token(&mut self, mut at: usize, parts: &[Zeroizing<Vec<u8>>]) {
-        for bytes in parts {
+    /// Decodes a string of base64url, or of several joined by dots, each of at least [`MIN_TOKEN`]
+    /// characters.
+    fn decode_token(&mut self, chars: &[u8]) -> bool {
+        self.decoded.clear();
+        self.decoded.reserve(self.body.len()); // once for all tokens, so that none is left behind
+        parts(chars).all(|part| {
+            part.len() >= MIN_TOKEN && text::decode_onto(part, &mut self.decoded).is_some()
+        })
+    }
+
+    fn token(&mut self, mut at: usize, chars: &[u8]) {
+        let decoded = std::mem::take(&mut self.decoded);
+        let mut rest = decoded.as_slice();
+        for part in parts(chars) {
+            let bytes;
+            (bytes, rest) = rest.split_at(text::decoded_len(part.len()));
             self.plain_until(at); // what stands before the string, or the dot
             // Claims compress; keys, signatures and ciphertexts do not.
             if bytes.starts_with(b"{") && self.compressor.compress(bytes, Some(DICTIONARY)) {
-                segment(true, Some(bytes.len()), &self.compressor.output, self.out);
+                segment(true, Some(bytes.len()), self.compressor.output(), self.out);
             } else {
                 segment(true, None, bytes, self.out);
             }
-            at += text::encoded_len(bytes.len());
+            at += part.len();
             self.done = at;
             at += 1;
         }
+        self.decoded = decoded;
     }
 
     fn plain_until(&mut self, end: usize) {
@@ -156,23 +176,16 @@ fn wide(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 
-/// Decodes a string of base64url, or of several joined by dots, each of at least [`MIN_TOKEN`]
-/// characters.
-fn token(chars: &[u8]) -> Option<Vec<Zeroizing<Vec<u8>>>> {
-    if chars.len() < MIN_TOKEN
-        || !chars
-            .iter()
-            .all(|c| matches!(c, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
-    {
-        return None;
-    }
-    chars
-        .split(|c| *c == b'.')
-        .map(|part| {
-            let bytes = if part.len() < MIN_TOKEN { None } else { text::decode(part) };
-            bytes.map(Zeroizing::new)
-        })
-        .collect()
+/// Splits a string at its dots.
+fn parts(chars: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut dots = memchr_iter(b'.', chars);
+    let mut start = Some(0);
+    std::iter::from_fn(move || {
+        let from = start?;
+        let dot = dots.next();
+        start = dot.map(|dot| dot + 1);
+        chars.get(from..dot.unwrap_or(chars.len()))
+    })
 }
 
 /// Gives the whole body where it stands in `packed` as it is.
@@ -245,13 +258,15 @@ impl<'a> Segment<'a> {
 /// Compresses one value after another, each from a fresh start.
 struct Compressor {
     method: Option<Method>,
+    lz4: Option<CompressTable>,
     deflate: Option<Compress>,
-    output: Vec<u8>,
+    output: Zeroizing<Vec<u8>>,
+    written: usize,
 }
 
 impl Compressor {
     fn new(method: Option<Method>) -> Self {
-        Self { method, deflate: None, output: Vec::new() }
+        Self { method, lz4: None, deflate: None, output: Zeroizing::default(), written: 0 }
     }
 
     /// Compresses `value` to `output`, and gives false where it does not pay.
@@ -259,11 +274,17 @@ impl Compressor {
         let Some(method) = self.method.filter(|_| value.len() >= MIN_COMPRESS) else {
             return false;
         };
-        // What does not fit here does not pay.
-        self.output.resize(lz4_flex::block::get_maximum_output_size(value.len()), 0);
+        // The buffer only grows: what lies beyond `written` is of no account.
+        let most = lz4_flex::block::get_maximum_output_size(value.len());
+        if self.output.len() < most {
+            self.output.resize(most, 0);
+        }
         let written = match method {
             Method::Lz4 => match dictionary {
-                None => lz4_flex::block::compress_into(value, &mut self.output).ok(),
+                None => {
+                    let table = self.lz4.get_or_insert_with(CompressTable::small);
+                    lz4_flex::block::compress_into_with_table(value, &mut self.output, table).ok()
+                }
                 Some(dictionary) => {
                     lz4_flex::block::compress_into_with_dict(value, &mut self.output, dictionary)
                         .ok()
@@ -271,9 +292,12 @@ impl Compressor {
             },
             Method::Deflate => self.deflate(value, dictionary),
         };
-        let Some(written) = written else { return false };
-        self.output.truncate(written);
-        written + SEGMENT_COST <= value.len() - value.len() / 16
+        self.written = written.unwrap_or(usize::MAX);
+        self.written.saturating_add(SEGMENT_COST) <= value.len() - value.len() / 16
+    }
+
+    fn output(&self) -> &[u8] {
+        self.output.get(..self.written).unwrap_or_default()
     }
 
     fn deflate(&mut self, value: &[u8], dictionary: Option<&[u8]>) -> Option<usize> {
@@ -434,7 +458,7 @@ mod tests {
     fn deflate_takes_exactly_its_bytes() {
         let mut compressor = Compressor::new(Some(Method::Deflate));
         assert!(compressor.compress(&[7; 1000], None));
-        let deflated = compressor.output;
+        let deflated = compressor.output().to_vec();
         let inflate = |bytes: &[u8], expanded: usize| {
             let mut out = Vec::new();
             segment(false, Some(expanded), bytes, &mut out);

@@ -38,6 +38,11 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Decodes to a buffer of exactly the right length.
+pub(crate) fn decode_into(text: &[u8], out: &mut [u8]) -> Option<()> {
+    (ENGINE.decode_slice(text, out).ok()? == out.len()).then_some(())
+}
+
 pub(crate) fn decode_onto(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     ENGINE.decode_vec(text, out).ok()
 }
