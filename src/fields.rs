@@ -28,15 +28,21 @@ pub(crate) struct Field {
 pub(crate) const MIN_FIELD: usize = 24;
 
 /// Collects the output, and wipes what it leaves behind when it grows.
-#[derive(Default)]
 pub(crate) struct Sink<'t> {
     pub(crate) bytes: Vec<u8>,
-    tape: Option<&'t Tape>,
+    tape: &'t Tape,
 }
 
 impl<'t> Sink<'t> {
     pub(crate) fn new(tape: &'t Tape) -> Self {
-        Self { bytes: Vec::with_capacity(512), tape: Some(tape) }
+        Self { bytes: Vec::with_capacity(1024), tape }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let mut grown = Vec::with_capacity((self.bytes.len() + more) * 2);
+        grown.extend_from_slice(&self.bytes);
+        std::mem::replace(&mut self.bytes, grown).zeroize();
     }
 }
 
@@ -50,14 +56,10 @@ impl io::Write for Sink<'_> {
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.len() > self.bytes.capacity() - self.bytes.len() {
-            let mut grown = Vec::with_capacity((self.bytes.len() + bytes.len()) * 2);
-            grown.extend_from_slice(&self.bytes);
-            std::mem::replace(&mut self.bytes, grown).zeroize();
+            self.grow(bytes.len());
         }
         self.bytes.extend_from_slice(bytes);
-        if let Some(tape) = self.tape {
-            tape.written.set(self.bytes.len());
-        }
+        self.tape.written.set(self.bytes.len());
         Ok(())
     }
 

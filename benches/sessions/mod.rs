@@ -6,48 +6,48 @@ use serde::{Deserialize, Serialize};
 
 /// User id, login time, CSRF token, two roles.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Login {
-    pub user_id: u64,
-    pub login_at: u64,
-    pub csrf: String,
-    pub roles: Vec<String>,
+pub(crate) struct Login {
+    pub(crate) user_id: u64,
+    pub(crate) login_at: u64,
+    pub(crate) csrf: String,
+    pub(crate) roles: Vec<String>,
 }
 
 /// Profile, flash messages, a cart of 12 lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Shop {
-    pub user_id: u64,
-    pub email: String,
-    pub display_name: String,
-    pub locale: String,
-    pub timezone: String,
-    pub roles: Vec<String>,
-    pub csrf: String,
-    pub flash: Vec<String>,
-    pub last_seen: u64,
-    pub cart: Vec<CartLine>,
-    pub return_to: String,
+pub(crate) struct Shop {
+    pub(crate) user_id: u64,
+    pub(crate) email: String,
+    pub(crate) display_name: String,
+    pub(crate) locale: String,
+    pub(crate) timezone: String,
+    pub(crate) roles: Vec<String>,
+    pub(crate) csrf: String,
+    pub(crate) flash: Vec<String>,
+    pub(crate) last_seen: u64,
+    pub(crate) cart: Vec<CartLine>,
+    pub(crate) return_to: String,
 }
 
 /// One line of a cart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CartLine {
-    pub sku: String,
-    pub name: String,
-    pub quantity: u32,
-    pub price_cents: u64,
+pub(crate) struct CartLine {
+    pub(crate) sku: String,
+    pub(crate) name: String,
+    pub(crate) quantity: u32,
+    pub(crate) price_cents: u64,
 }
 
 /// Two JWTs, a refresh token, groups.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OpenIdConnect {
-    pub sub: String,
-    pub id_token: String,
-    pub access_token: String,
-    pub refresh_token: String,
-    pub expires_at: u64,
-    pub email: String,
-    pub groups: Vec<String>,
+pub(crate) struct OpenIdConnect {
+    pub(crate) sub: String,
+    pub(crate) id_token: String,
+    pub(crate) access_token: String,
+    pub(crate) refresh_token: String,
+    pub(crate) expires_at: u64,
+    pub(crate) email: String,
+    pub(crate) groups: Vec<String>,
 }
 
 /// Reads a session of its JSON.
@@ -55,18 +55,18 @@ fn read<T: DeserializeOwned>(json: &str) -> T {
     serde_json::from_str(json).expect("the session is JSON of its type")
 }
 
-pub fn login() -> Login {
+pub(crate) fn login() -> Login {
     read(include_str!("login.json"))
 }
 
-pub fn shop() -> Shop {
+pub(crate) fn shop() -> Shop {
     read(include_str!("shop.json"))
 }
 
-pub fn openid_connect() -> OpenIdConnect {
+pub(crate) fn openid_connect() -> OpenIdConnect {
     read(include_str!("openid_connect.json"))
 }
 
-pub fn openid_connect_large() -> OpenIdConnect {
+pub(crate) fn openid_connect_large() -> OpenIdConnect {
     read(include_str!("openid_connect_large.json"))
 }
