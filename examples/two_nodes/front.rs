@@ -1,0 +1,165 @@
+//! The front: a round-robin load balancer, and buttons to rotate the key and to stop and start nodes.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use sealed_session::{Key, KeyRing, RingKey};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+
+use crate::Result;
+use crate::browser;
+use crate::node::Node;
+use crate::page::FLEET;
+
+const NAMES: [&str; 2] = ["A", "B"];
+
+struct Fleet {
+    nodes: [Option<Node>; 2],
+    turn: usize,
+    /// The texts of the keys, the primary first.
+    keys: Vec<String>,
+}
+
+pub(crate) async fn serve(port: u16) -> Result<()> {
+    let keys = vec![Key::generate()?.expose_text().to_string()];
+    let nodes = [
+        Some(Node::start(NAMES[0], ring_keys(&keys)?).await?),
+        Some(Node::start(NAMES[1], ring_keys(&keys)?).await?),
+    ];
+    let fleet = Arc::new(Mutex::new(Fleet { nodes, turn: 0, keys }));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    println!("open http://localhost:{}/ — stop with Ctrl-C", listener.local_addr()?.port());
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted?.0,
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        };
+        let fleet = Arc::clone(&fleet);
+        tokio::spawn(async move {
+            let service = service_fn(|request| answer(Arc::clone(&fleet), request));
+            // A browser that goes away in the middle of a request is no news.
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn answer(
+    fleet: Arc<Mutex<Fleet>>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>> {
+    let mut fleet = fleet.lock().await;
+    if request.method() == Method::POST && request.uri().path().starts_with("/fleet/") {
+        fleet.act(request.uri().path()).await?;
+        return Ok(Response::builder()
+            .status(StatusCode::SEE_OTHER)
+            .header(header::LOCATION, "/")
+            .body(Full::default())?);
+    }
+    let Some(node) = fleet.next() else {
+        let page = format!("<!doctype html><title>No node</title><main>{}</main>", fleet.panel());
+        let response = Response::builder().status(StatusCode::BAD_GATEWAY);
+        return Ok(response.header(header::CONTENT_TYPE, "text/html").body(page.into())?);
+    };
+    let panel = fleet.panel();
+    drop(fleet);
+
+    let (head, body) = request.into_parts();
+    let request = Request::from_parts(head, Full::new(body.collect().await?.to_bytes()));
+    let (mut head, body) = browser::send(node, request).await?.into_parts();
+    let html = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|t| t.as_bytes().starts_with(b"text/html"));
+    if !html {
+        return Ok(Response::from_parts(head, Full::new(body)));
+    }
+    head.headers.remove(header::CONTENT_LENGTH);
+    let page = String::from_utf8_lossy(&body).replace(FLEET, &panel);
+    Ok(Response::from_parts(head, Full::new(Bytes::from(page))))
+}
+
+impl Fleet {
+    /// Picks the next node that is up.
+    fn next(&mut self) -> Option<std::net::SocketAddr> {
+        for _ in 0..self.nodes.len() {
+            self.turn = (self.turn + 1) % self.nodes.len();
+            if let Some(node) = &self.nodes[self.turn] {
+                return Some(node.address);
+            }
+        }
+        None
+    }
+
+    async fn act(&mut self, path: &str) -> Result<()> {
+        match path {
+            "/fleet/rotate" => {
+                // Announce on all nodes, then promote on all nodes; the old key goes on opening.
+                let mut keys = self.keys.clone();
+                keys.push(Key::generate()?.expose_text().to_string());
+                self.roll_out(&keys)?;
+                let newest = keys.pop().ok_or("a key was pushed")?;
+                keys.insert(0, newest);
+                keys.truncate(KeyRing::MAX_KEYS / 2);
+                self.roll_out(&keys)?;
+                self.keys = keys;
+            }
+            "/fleet/0" | "/fleet/1" => {
+                let i = usize::from(path.ends_with('1'));
+                match self.nodes[i].take() {
+                    Some(node) => node.stop().await?,
+                    None => {
+                        self.nodes[i] = Some(Node::start(NAMES[i], ring_keys(&self.keys)?).await?)
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn roll_out(&self, keys: &[String]) -> Result<()> {
+        for node in self.nodes.iter().flatten() {
+            node.replace_keys(ring_keys(keys)?)?;
+        }
+        Ok(())
+    }
+
+    fn panel(&self) -> String {
+        let buttons: String = NAMES
+            .iter()
+            .zip(&self.nodes)
+            .enumerate()
+            .map(|(i, (name, node))| {
+                let (class, action) = if node.is_some() { ("", "Stop") } else { ("off", "Start") };
+                format!(
+                    "<form method=post action=/fleet/{i} class=row><span class='{class}'>Node {name}</span>
+                    <button>{action}</button></form>"
+                )
+            })
+            .collect();
+        format!(
+            "<section class=wide><h2>The fleet</h2><div class=fleet>{buttons}
+            <form method=post action=/fleet/rotate class=row><span>{} keys in the ring</span>
+            <button>Rotate the key</button></form></div><p class=hint>Rotate, stop and start as you like: you
+            stay logged in, until you stop both nodes.</p></section>",
+            self.keys.len()
+        )
+    }
+}
+
+/// The first seals, the others only open.
+fn ring_keys(keys: &[String]) -> Result<Vec<RingKey>> {
+    let mut all = Vec::new();
+    for (i, text) in keys.iter().enumerate() {
+        let key = text.parse()?;
+        all.push(if i == 0 { RingKey::new(key) } else { RingKey::open_only(key) });
+    }
+    Ok(all)
+}
