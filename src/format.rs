@@ -124,6 +124,30 @@ impl Format {
         Ok(sink.bytes)
     }
 
+    /// Holds that what was serialized can be read again, for all formats refuse what is nested too
+    /// deeply, and some only when reading.
+    pub(crate) fn check_depth<T: DeserializeOwned>(self, body: &[u8]) -> Result<(), EncodeError> {
+        // Each level has a head of its own, so a body with few bytes that may be heads need not be read.
+        let may_be_head = |byte: &&u8| match self {
+            Self::MessagePack => {
+                matches!(byte, 0x80..=0x9f | 0xc7..=0xc9 | 0xd4..=0xd8 | 0xdc..=0xdf)
+            }
+            #[cfg(feature = "json")]
+            Self::Json => matches!(byte, b'[' | b'{'),
+            #[cfg(feature = "postcard")]
+            Self::Postcard => false,
+            #[cfg(feature = "bincode")]
+            Self::Bincode => false,
+        };
+        if body.iter().filter(may_be_head).count() < MAX_DEPTH - 1 {
+            return Ok(());
+        }
+        match self.deserialize::<T>(body) {
+            Err(DecodeError::Deserialize(source)) => Err(EncodeError::Serialize(source)),
+            _ => Ok(()),
+        }
+    }
+
     /// Deserializes a session; bytes left over are an error.
     pub(crate) fn deserialize<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, DecodeError> {
         match self {
@@ -171,7 +195,7 @@ fn misfit(error: impl std::error::Error + Send + Sync + 'static) -> DecodeError 
     DecodeError::Deserialize(Arc::new(error))
 }
 
-/// As serde_json has it: deep enough for any session, and far from the end of any stack.
+/// As serde_json has it, structs, maps and lists together: deep enough for any session, and far from the end of any stack.
 const MAX_DEPTH: usize = 128;
 
 #[cfg(feature = "bincode")]

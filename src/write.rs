@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::attributes::SetCookie;
@@ -21,7 +22,7 @@ use crate::settings::{ENVELOPE, Settings};
 use crate::text;
 
 /// Seals `session` as one that goes on from `known`, or as one that begins.
-pub(crate) fn write<T: Serialize>(
+pub(crate) fn write<T: Serialize + DeserializeOwned>(
     codec: &Settings<T>,
     session: &T,
     known: Option<&Remembered>,
@@ -37,6 +38,10 @@ pub(crate) fn write<T: Serialize>(
     }) {
         return Ok(SetCookies::default());
     }
+    if body.len() > MAX_BODY {
+        return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
+    }
+    codec.format.check_depth::<T>(&body)?;
     let mut envelope = Envelope {
         format: codec.format,
         method: Method::Lz4,
@@ -72,9 +77,6 @@ fn smallest<T>(
     body: &[u8],
     fields: &[Field],
 ) -> Result<(Vec<u8>, u8), (Limit, usize, usize)> {
-    if body.len() > MAX_BODY {
-        return Err((Limit::Session, body.len(), MAX_BODY));
-    }
     let build = |method| message(codec, envelope, body, fields, method);
     match codec.compression {
         Compression::Off => build(None),

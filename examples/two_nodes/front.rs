@@ -146,7 +146,7 @@ impl Fleet {
             .collect();
         format!(
             "<section class=wide><h2>The fleet</h2><div class=fleet>{buttons}
-            <form method=post action=/fleet/rotate class=row><span>{} keys in the ring</span>
+            <form method=post action=/fleet/rotate class=row><span>Keys in the ring: {}</span>
             <button>Rotate the key</button></form></div><p class=hint>Rotate, stop and start as you like: you
             stay logged in, until you stop both nodes.</p></section>",
             self.keys.len()

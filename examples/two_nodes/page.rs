@@ -94,7 +94,7 @@ fn shop(session: &Session) -> String {
         "<h2>Hello, {}</h2><ul class=cart>{lines}</ul><div class=buttons>{}{}{}
         <form method=post action=/cart/empty><button>Empty the cart</button></form>
         <form method=post action=/logout><button class=quiet>Log out</button></form></div>
-        <p class=hint>Each article has a random reservation number, so that the cookie grows: some 60 need a
+        <p class=hint>Each article has a random reservation number, so that the cookie grows: some 150 need a
         second one.</p>",
         escape(&session.user),
         add("tea", 1),

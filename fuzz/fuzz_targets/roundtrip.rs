@@ -24,6 +24,10 @@ enum Kind {
     Struct { repeated: String, float: u32 },
 }
 
+fn depth(session: &Session) -> usize {
+    session.nested.as_ref().map_or(1, |nested| 1 + depth(nested))
+}
+
 fuzz_target!(|input: (Session, u8, u8, bool, bool)| {
     let (mut session, format, compression, pads, ids) = input;
     // Strings that packing treats in its own way do not come about by chance.
@@ -43,6 +47,7 @@ fuzz_target!(|input: (Session, u8, u8, bool, bool)| {
     let set = match codec.encode_at(&session, &codec.request([""]), at(0)) {
         Ok(set) => set,
         Err(EncodeError::TooLarge(large)) => return assert!(large.needed > large.allowed),
+        Err(EncodeError::Serialize(_)) => return assert!(depth(&session) > 50, "nested too deeply"),
         Err(error) => panic!("{error}"),
     };
     assert!(set.values().all(|line| line.len() <= 4000));

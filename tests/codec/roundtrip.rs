@@ -177,16 +177,35 @@ fn what_a_format_cannot_hold_is_an_error_and_sets_nothing() {
 }
 
 #[test]
-fn a_depth_that_no_session_has_is_refused() {
+fn what_is_nested_too_deeply_to_be_read_is_not_sealed() {
     // A chain of lists, which MessagePack nests.
     #[derive(Debug, Serialize, Deserialize, PartialEq)]
     struct Nested(Vec<Nested>);
     let nested = |depth| (0..depth).fold(Nested(vec![]), |inner, _| Nested(vec![inner]));
-    let codec = Codec::<Nested>::new(ring());
-    comes_back(&codec, &nested(60));
-    let mut browser = Browser::default();
-    browser.take(&codec.encode_at(&nested(200), &codec.request([""]), at(0)).unwrap());
-    let header = browser.header();
-    let error = codec.decode_at(&codec.request([&header]), at(0)).unwrap_err();
-    assert_eq!(error.to_string(), "the session does not fit its type");
+    let named = [
+        Format::MessagePack,
+        #[cfg(feature = "json")]
+        Format::Json,
+    ];
+    for format in named {
+        let codec = Codec::builder(ring()).format(format).build().unwrap();
+        comes_back(&codec, &nested(60));
+        for depth in 100..200 {
+            match codec.encode_at(&nested(depth), &codec.request([""]), at(0)) {
+                Ok(set_cookies) => {
+                    let mut browser = Browser::default();
+                    browser.take(&set_cookies);
+                    let header = browser.header();
+                    let opened =
+                        codec.decode_at(&codec.request([&header]), at(0)).unwrap().unwrap();
+                    assert_eq!(opened.session, nested(depth));
+                }
+                Err(error) => {
+                    assert!(depth > 120);
+                    assert_eq!(error.to_string(), "the session cannot be serialized");
+                }
+            }
+        }
+        assert!(codec.encode_at(&nested(199), &codec.request([""]), at(0)).is_err());
+    }
 }
