@@ -67,7 +67,7 @@ impl Unchecked {
         if lower.starts_with("__host-") && (!secure || domain.is_some() || path != "/") {
             return Err(ConfigError::HostPrefix);
         }
-        if lower.starts_with("__secure-") && !secure {
+        if (lower.starts_with("__secure-") || lower.starts_with("__http-")) && !secure {
             return Err(ConfigError::SecurePrefix);
         }
         if (same_site == SameSite::None || partitioned) && !secure {

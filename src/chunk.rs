@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use crate::error::DecodeError;
 use crate::limits::{Layout, MAX_TEXT, SET_TAG};
 use crate::request::Request;
-use crate::seal::{self, HEADER};
+use crate::seal::{self, HEADER, OVERHEAD};
 use crate::text;
 
 /// Puts together the text that begins with the value `base`.
@@ -30,7 +30,11 @@ pub(crate) fn join<'a>(
     let (head, after) = base.split_first_chunk::<HEAD>().ok_or(DecodeError::Malformed)?;
     let mut header = [0; text::decoded_len(HEAD)];
     text::decode_into(head, &mut header).ok_or(DecodeError::Malformed)?;
-    let (cookies, _) = seal::parse_header(&header)?;
+    let (cookies, _) = match seal::parse_header(&header) {
+        // What another program put under our name is not to be kept for a newer version.
+        Err(DecodeError::UnsupportedVersion(_)) if !like_ours(base) => Err(DecodeError::Malformed),
+        parsed => parsed,
+    }?;
     if cookies == 1 {
         return Ok(Cow::Borrowed(base));
     }
@@ -48,6 +52,13 @@ pub(crate) fn join<'a>(
         }
     }
     Ok(Cow::Owned(text))
+}
+
+/// Says whether a value can be of any version: each is base64url, and has its header, nonce and tag in
+/// the first cookie.
+fn like_ours(base: &[u8]) -> bool {
+    let of_text = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
+    base.len() >= text::encoded_len(OVERHEAD) && base.iter().all(of_text)
 }
 
 /// Splits a text into the values of its cookies, in order: the tag to put before each, and its share.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::envelope::SessionId;
+use crate::envelope::{Seconds, SessionId};
 use crate::error::{Advice, DecodeError, EncodeError};
 use crate::format::Format;
 use crate::key::KeyId;
@@ -115,12 +115,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         };
         let reseal = self.settings.reseal(found, &keys, now);
         let Remembered { envelope, key, .. } = found;
-        let expires = envelope.sealed.into();
+        let lives = self.settings.lifetimes.remaining(envelope).as_secs();
         Ok(Some(Opened {
             session,
             began: envelope.began.into(),
-            sealed: expires,
-            expires: expires + self.settings.lifetimes.remaining(envelope),
+            sealed: envelope.sealed.into(),
+            expires: Seconds(envelope.sealed.0.saturating_add(lives)).into(),
             id: envelope.id,
             schema: envelope.schema,
             format: envelope.format,

@@ -87,8 +87,8 @@ pub enum ConfigError {
         "a __Host- cookie must be Secure, with Path=/ and without Domain, or browsers refuse it"
     )]
     HostPrefix,
-    /// A `__Secure-` cookie must be Secure, or browsers refuse it.
-    #[error("a __Secure- cookie must be Secure, or browsers refuse it")]
+    /// A `__Secure-` or `__Http-` cookie must be Secure, or browsers refuse it.
+    #[error("a __Secure- or __Http- cookie must be Secure, or browsers refuse it")]
     SecurePrefix,
     /// `SameSite=None` and `Partitioned` need Secure, or browsers refuse the cookie.
     #[error("SameSite=None and Partitioned need Secure, or browsers refuse the cookie")]
@@ -145,7 +145,7 @@ pub enum EncodeError {
     /// The request carries a session that this node cannot read but another one may, so that writing
     /// would log the user out. [`Codec::renew`](crate::Codec::renew) replaces it deliberately.
     #[error(
-        "the request carries a session that this node cannot read and another may; writing would destroy it"
+        "the request carries a session that this node cannot read and another may; only Codec::renew replaces it"
     )]
     WouldReplace(#[source] DecodeError),
     /// No key of the ring may seal at this time.

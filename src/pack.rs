@@ -45,8 +45,8 @@ use crate::varint::{read_varint, write_varint};
 ///
 /// Every field is compressed by itself, so that text which an attacker chooses in one field tells
 /// nothing about a secret in another, however often its size is watched (CRIME). The elements of one
-/// list, and what `#[serde(flatten)]` spreads, are not told apart: **keep secrets and what users write
-/// in different fields**, as any struct does.
+/// list or tuple are not told apart: **keep secrets and what users write in different fields**, as any
+/// struct does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compression {

@@ -55,9 +55,8 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
         // A clock that was set back must not make the session younger than it is.
         envelope.sealed = envelope.sealed.max(known.envelope.began);
     }
-    if !codec.session_ids {
-        envelope.id = None;
-    } else if envelope.id.is_none() {
+    // An id that other nodes gave stays, though this one gives none.
+    if codec.session_ids && envelope.id.is_none() {
         let mut id = [0; SessionId::LEN];
         (codec.random)(&mut id).map_err(|e| EncodeError::Random(std::sync::Arc::new(e)))?;
         envelope.id = Some(SessionId(id));

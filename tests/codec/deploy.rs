@@ -197,3 +197,27 @@ fn a_request_given_to_the_wrong_codec_is_an_error_and_not_a_logout() {
     let error = b.encode_at(&2, &request, at(0)).unwrap_err();
     assert!(matches!(error, EncodeError::WouldReplace(DecodeError::OtherCodec)));
 }
+
+#[test]
+fn a_node_that_gives_no_ids_keeps_those_of_others() {
+    let with = Codec::<u8>::builder(ring()).session_ids().build().unwrap();
+    let without = Codec::<u8>::new(ring());
+    let mut browser = Browser::default();
+    browser.take(&with.encode_at(&1, &with.request([""]), at(0)).unwrap());
+    let id = |browser: &Browser| {
+        let header = browser.header();
+        with.decode_at(&with.request([&header]), at(1)).unwrap().unwrap().id.unwrap()
+    };
+    let first = id(&browser);
+    let header = browser.header();
+    browser.take(&without.encode_at(&2, &without.request([&header]), at(1)).unwrap());
+    assert_eq!(id(&browser), first);
+}
+
+#[test]
+fn codecs_and_requests_can_go_to_other_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Codec<New>>();
+    check::<sealed_session::Request<'static>>();
+    check::<KeyRing>();
+}

@@ -133,7 +133,7 @@ fn every_other_error_has_its_message() {
         ),
         (
             Box::new(EncodeError::WouldReplace(DecodeError::Message)),
-            "the request carries a session that this node cannot read and another may; writing would destroy it",
+            "the request carries a session that this node cannot read and another may; only Codec::renew replaces it",
         ),
         (Box::new(EncodeError::NoActiveKey), "no key of the ring is active"),
         (Box::new(EncodeError::Serialize(source())), "the session cannot be serialized"),
@@ -156,7 +156,7 @@ fn every_other_error_has_its_message() {
         ),
         (
             Box::new(ConfigError::SecurePrefix),
-            "a __Secure- cookie must be Secure, or browsers refuse it",
+            "a __Secure- or __Http- cookie must be Secure, or browsers refuse it",
         ),
         (
             Box::new(ConfigError::NeedsSecure),

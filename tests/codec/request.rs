@@ -81,6 +81,24 @@ fn our_cookie_is_found_whatever_stands_beside_it() {
 }
 
 #[test]
+fn the_cookies_of_other_programs_under_our_name_do_not_block_a_write() {
+    for other in [
+        "5be86359-073c-434b-ad2d-a3932222dabe",        // a session id
+        "gGJ4dPbQ8a5iYLQ1IyOFTcHyzRXFrJ0Yw2bUxpwvLrk", // 32 random bytes
+        "Q8a5iYLQ1IyOFTcHyzRXFrJ0Yw2bUxpwvLrk/Q8a5iYLQ1IyOFTcHyzRXFrJ0Yw2bUxpwvLrk=", // PrivateJar
+        "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..48V1_ALb6US04U3b.5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6ji.XFBoMYUZodetZdvTiFvSkQ",
+        "Fe26.2**0cdd607945dd1dffb7da0b0bf5f1a7daa6218cbae14cac51dcbd91fb077aeb5b*aOZLCKLhCt0D5IU1qLTtYw",
+    ] {
+        let header = format!("__Host-session={other}");
+        assert_eq!(outcome(header.as_bytes()), "Malformed", "{other}");
+        let (codec, _) = sealed();
+        assert_eq!(codec.encode_at(&2, &codec.request([&header]), at(0)).unwrap().set().count(), 1);
+    }
+    let newer = format!("__Host-session=I{}", "A".repeat(59));
+    assert_eq!(outcome(newer.as_bytes()), "UnsupportedVersion(2)");
+}
+
+#[test]
 fn every_kind_of_input_gives_the_same() {
     let (codec, value) = sealed();
     let pair = format!("__Host-session={value}");

@@ -112,7 +112,12 @@ def join(name, cookies):
     refuse_unless(len(text) <= MAX_TEXT, "Malformed")
     head = from_text(text[:8]) if len(text) >= 8 else None
     refuse_unless(head is not None, "Malformed")
-    chunks, _ = parse_header(head)
+    try:
+        chunks, _ = parse_header(head)
+    except Refused as refusal:
+        looks_like_ours = len(text) >= 60 and re.fullmatch(r"[A-Za-z0-9_-]*", text, re.ASCII)
+        refuse_unless(looks_like_ours or refusal.args != ("UnsupportedVersion",), "Malformed")
+        raise
     if chunks == 1:
         return text
     tag = text[8:12]
