@@ -47,7 +47,8 @@
 //! # How it works
 //!
 //! ```text
-//! session ─serialize→ body ─pack→ packed ─envelope, padding→ message ─seal→ sealed ─base64url→ text ─split→ cookies
+//! session ─serialize→ body ─pack→ packed ─envelope, padding→ message
+//! message ─seal→ sealed ─base64url→ text ─split→ cookies
 //! ```
 //!
 //! - **Serialize**: MessagePack with named fields ([`Format`]), so that two releases of a struct read each

@@ -3,7 +3,8 @@
 //! ```text
 //! sealed  = header · nonce(24) · ciphertext · tag(16)
 //! header  = version(4 bits) · chunks(4 bits) · key id(4)
-//! binding = SHA-256(len8(label) · label · len8(name) · name · len32(context) · context)
+//! binding = SHA-256(part(label) · part(name) · part(context))
+//! part(x) = the number of bytes of x in 8 bytes · x
 //!
 //! (ciphertext, tag) = XAES-256-GCM.seal(key, nonce, associated data = header · binding, message)
 //! ```
