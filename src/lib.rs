@@ -119,14 +119,21 @@ mod attributes;
 mod builder;
 mod chunk;
 mod codec;
+mod env;
 mod envelope;
 mod error;
 mod fields;
 mod format;
 mod key;
+#[cfg(feature = "key-file")]
+mod key_file;
+#[cfg(feature = "key-file")]
+mod key_source;
 mod limits;
 mod open;
 mod pack;
+#[cfg(feature = "key-file")]
+mod policy;
 mod request;
 mod ring;
 mod seal;
@@ -140,6 +147,7 @@ mod write;
 pub use attributes::{Persistence, SameSite};
 pub use builder::Builder;
 pub use codec::{Codec, Opened};
+pub use env::KeyListError;
 pub use envelope::SessionId;
 pub use error::{
     Advice, ConfigError, DecodeError, EncodeError, Expiry, FieldSize, KeyError, Limit, RingError,
@@ -147,8 +155,14 @@ pub use error::{
 };
 pub use format::Format;
 pub use key::{Key, KeyId};
+#[cfg(feature = "key-file")]
+pub use key_file::{KeyFile, KeyFileError, KeyInfo, KeyProblem, KeyState};
+#[cfg(feature = "key-file")]
+pub use key_source::KeySource;
 pub use limits::{Cost, Limits, Padding};
 pub use pack::Compression;
+#[cfg(feature = "key-file")]
+pub use policy::{Change, Concern, Policy, PolicyError};
 pub use request::Request;
 pub use ring::{KeyRing, RingKey};
 pub use set_cookies::SetCookies;
