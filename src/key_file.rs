@@ -290,7 +290,7 @@ impl KeyFile {
     }
 
     /// Checks that a key may seal at the time `now`, and that it is the one that should.
-    fn check_at(&self, now: SystemTime) -> Result<(), KeyFileError> {
+    pub(crate) fn check_at(&self, now: SystemTime) -> Result<(), KeyFileError> {
         let from = |record: &Record| record.seals_from();
         let newest = self
             .records

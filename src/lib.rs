@@ -130,6 +130,7 @@ mod key_file;
 #[cfg(feature = "key-file")]
 mod key_source;
 mod limits;
+mod observe;
 mod open;
 mod pack;
 #[cfg(feature = "key-file")]
@@ -142,6 +143,8 @@ mod settings;
 mod text;
 mod time;
 mod varint;
+#[cfg(feature = "watch")]
+mod watch;
 mod write;
 
 pub use attributes::{Persistence, SameSite};
@@ -167,6 +170,8 @@ pub use request::Request;
 pub use ring::{KeyRing, RingKey};
 pub use set_cookies::SetCookies;
 pub use settings::Reseal;
+#[cfg(feature = "watch")]
+pub use watch::{Watch, WatchEvent, Watcher};
 
 /// Holds pages to read, and no code.
 pub mod docs {
