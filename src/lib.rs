@@ -124,6 +124,8 @@ mod envelope;
 mod error;
 mod fields;
 mod format;
+#[cfg(feature = "cli")]
+mod inspect;
 mod key;
 #[cfg(feature = "key-file")]
 mod key_file;
@@ -157,6 +159,8 @@ pub use error::{
     Source, TooLarge,
 };
 pub use format::Format;
+#[cfg(feature = "cli")]
+pub use inspect::{Contents, Header, Inspection};
 pub use key::{Key, KeyId};
 #[cfg(feature = "key-file")]
 pub use key_file::{KeyFile, KeyFileError, KeyInfo, KeyProblem, KeyState};

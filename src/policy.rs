@@ -162,7 +162,7 @@ impl Policy {
         if activates < earliest {
             return Err(PolicyError::NotAnnounced { id, until: earliest });
         }
-        let activates = file.free_activation(activates);
+        file.clear_activation(activates);
         file.records.push(seals(key, now, activates));
         file.sort();
         Ok(vec![Change::Added { id, activates }])
@@ -181,7 +181,6 @@ impl Policy {
         now: SystemTime,
     ) -> Result<Vec<Change>, PolicyError> {
         let now = whole(now);
-        let activates = file.free_activation(now);
         let record = file.record(id)?;
         let known = after(record.created, self.announce);
         if known > now {
@@ -191,9 +190,11 @@ impl Policy {
             Role::Seals(key) | Role::OpensOnly(key) => Role::Seals(key),
             Role::Revoked => return Err(PolicyError::Revoked(id)),
         };
-        record.activates = Some(activates);
+        record.activates = None;
+        file.clear_activation(now);
+        file.record(id)?.activates = Some(now);
         file.sort();
-        let mut changes = vec![Change::Promoted { id, at: activates }];
+        let mut changes = vec![Change::Promoted { id, at: now }];
         changes.extend(file.keep_sealing(now));
         Ok(changes)
     }
@@ -335,12 +336,17 @@ impl KeyFile {
         changes
     }
 
-    /// Gives this time, or the next second at which no other key activates.
-    fn free_activation(&self, mut at: SystemTime) -> SystemTime {
-        while self.records.iter().any(|record| record.seals_from() == Some(at)) {
-            at = after(at, Duration::from_secs(1));
+    /// Makes sure that no key activates at this time: one that does gives way by a second.
+    fn clear_activation(&mut self, at: SystemTime) {
+        let there = self.records.iter().position(|record| record.seals_from() == Some(at));
+        if let Some(i) = there
+            && let Some(before) = at.checked_sub(Duration::from_secs(1))
+        {
+            self.clear_activation(before);
+            if let Some(record) = self.records.get_mut(i) {
+                record.activates = Some(before);
+            }
         }
-        at
     }
 }
 

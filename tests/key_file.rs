@@ -385,6 +385,22 @@ fn the_key_that_takes_over_from_a_revoked_one_does_not_retire() {
 }
 
 #[test]
+fn keys_that_are_promoted_within_one_second_do_not_clash() {
+    let policy = Policy::default().dangerous_at_once();
+    let mut file = policy.init_at(day(0)).unwrap();
+    for _ in 0..3 {
+        let key = Key::generate().unwrap();
+        let id = key.id();
+        policy.add_at(&mut file, key, Some(day(0)), day(0)).unwrap();
+        assert_eq!(file.ring_at(day(0)).unwrap().primary_at(day(0)), Some(id));
+    }
+    let first = ids(&file)[0];
+    policy.promote_at(&mut file, first, day(0)).unwrap();
+    assert_eq!(file.ring_at(day(0)).unwrap().primary_at(day(0)), Some(first));
+    file.expose_text().parse::<KeyFile>().expect("four activations");
+}
+
+#[test]
 fn what_breaks_the_policy_is_found() {
     let policy = Policy::default();
     let mut file: KeyFile = text().parse().unwrap();
