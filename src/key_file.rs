@@ -486,8 +486,8 @@ pub enum KeyFileError {
         "CREDENTIALS_DIRECTORY is not set; give the unit a line LoadCredential={0}:/path/to/the/key/file"
     )]
     NoCredentials(String),
-    /// It is longer than a file of 64 keys can be: 256 KiB.
-    #[error("the key file is longer than 256 KiB; is it the right one?")]
+    /// It is longer than a file of 64 keys can be: 64 KiB.
+    #[error("the key file is longer than 64 KiB; is it the right one?")]
     TooLong,
     /// It is not UTF-8.
     #[error("the key file is not UTF-8 text; is it the right one?")]
@@ -580,7 +580,7 @@ const HEAD: &str = "\
 ";
 
 /// Far more than 64 keys take.
-const MAX_LEN: usize = 256 * 1024;
+pub(crate) const MAX_LEN: usize = 64 * 1024;
 
 /// Longer words of a message are hidden. So many characters of a key leave 160 of its 256 bits unknown.
 const LONGEST_WORD: usize = 16;

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::key_file::{KeyFile, KeyFileError};
+use crate::key_file::{KeyFile, KeyFileError, MAX_LEN};
 
 /// Says where a key file lies, and who keeps others from reading it.
 ///
@@ -147,6 +147,9 @@ impl KeyFile {
         let result = change(&mut file)?;
         file.check()?;
         let after = file.expose_text();
+        if after.len() > MAX_LEN {
+            return Err(KeyFileError::TooLong.into());
+        }
         if *before != *after {
             replace(&target, &after, owner).map_err(failed)?;
         }

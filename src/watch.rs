@@ -4,7 +4,7 @@
 //! every file system: a rename, a write in place, a symbolic link that is swapped as Kubernetes does
 //! it, a mount that was absent. Notifications of the operating system would be a second way beside
 //! this one, because they do not see all of these and can run out; and they would gain seconds on what
-//! is announced days ahead. A read takes some 20 µs.
+//! is announced days ahead. A look takes some 30 µs.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};

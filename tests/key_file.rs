@@ -4,10 +4,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sealed_session::{
-    Change, Concern, Key, KeyFile, KeyFileError, KeyId, KeySource, KeyState, Policy, PolicyError,
+    Change, Concern, Key, KeyFile, KeyFileError, KeyId, KeyRing, KeySource, KeyState, Policy,
+    PolicyError,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -155,7 +157,7 @@ fn each_fault_is_told_with_what_to_do_about_it() {
             "the key 8a346e56 retires before it activates; correct the key file",
         ),
         (String::new(), "the key file has no keys; make one with `sealed-session ring init`"),
-        ("x".repeat(256 * 1024 + 1), "the key file is longer than 256 KiB; is it the right one?"),
+        ("x".repeat(64 * 1024 + 1), "the key file is longer than 64 KiB; is it the right one?"),
     ];
     for (text, told) in cases {
         let error = KeyFile::read(text.as_bytes()).unwrap_err();
@@ -272,17 +274,67 @@ fn a_file_that_others_can_read_is_refused_unless_a_mount_guards_it() {
     assert!(matches!(absent, KeyFileError::Open { .. }), "{absent}");
 }
 
+/// Runs one test of this file again, alone, with these variables and without those of before: a process
+/// has one environment, and all of its tests share it.
+fn again_with(test: &str, variables: &[(&str, &str)]) {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", test, "--nocapture"]).env("AGAIN", "yes");
+    command.env_remove("CREDENTIALS_DIRECTORY").env_remove(KeyRing::ENV);
+    let done = command.envs(variables.iter().copied()).output().expect("it runs");
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && told.contains("1 passed"), "{variables:?}: {told}");
+}
+
+#[cfg(unix)]
 #[test]
-fn a_credential_without_credentials_says_how_to_get_one() {
-    // No test sets the variable: the environment belongs to all of them.
-    if std::env::var_os("CREDENTIALS_DIRECTORY").is_none() {
-        let error = KeySource::credential("keys").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "CREDENTIALS_DIRECTORY is not set; give the unit a line \
-             LoadCredential=keys:/path/to/the/key/file"
-        );
+fn a_credential_is_read_as_systemd_leaves_it() {
+    let name = "keys.toml";
+    if std::env::var_os("AGAIN").is_some() {
+        let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") else {
+            let error = KeySource::credential(name).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "CREDENTIALS_DIRECTORY is not set; give the unit a line \
+                 LoadCredential=keys.toml:/path/to/the/key/file"
+            );
+            return;
+        };
+        let source = KeySource::credential(name).unwrap();
+        assert_eq!(source.path(), Path::new(&folder).join(name));
+        for (mode, good) in [(0o400, true), (0o440, true), (0o600, true), (0o444, false)] {
+            set_mode(source.path(), mode);
+            assert_eq!(source.load().is_ok(), good, "{mode:o}");
+        }
+        return;
     }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name), text()).unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let test = "a_credential_is_read_as_systemd_leaves_it";
+    again_with(test, &[]);
+    again_with(test, &[("CREDENTIALS_DIRECTORY", folder)]);
+}
+
+#[test]
+fn keys_are_read_from_the_environment() {
+    if std::env::var_os("AGAIN").is_some() {
+        match std::env::var(KeyRing::ENV) {
+            Ok(_) => {
+                let ring = KeyRing::from_env().unwrap();
+                assert_eq!(ring.primary().unwrap().to_string(), "3b275260");
+                assert_eq!(ring.ids().len(), 2);
+            }
+            Err(_) => assert_eq!(
+                KeyRing::from_env().unwrap_err().to_string(),
+                "the environment variable SEALED_SESSION_KEYS is not set; put a key of \
+                 `sealed-session keygen` into it"
+            ),
+        }
+        return;
+    }
+    let keys = format!("SEALED-SESSION-KEY-1-{OTHER}, SEALED-SESSION-KEY-1-{SECRET}\n");
+    again_with("keys_are_read_from_the_environment", &[]);
+    again_with("keys_are_read_from_the_environment", &[(KeyRing::ENV, &keys)]);
 }
 
 #[test]
@@ -451,6 +503,14 @@ fn a_file_is_changed_at_once_and_stays_private() {
         policy.revoke_at(file, unknown, day(28))
     });
     assert!(matches!(refused, Err(PolicyError::Absent(id)) if id == unknown));
+    let refused = KeyFile::edit(&path, |file| {
+        let id = ids(file)[0];
+        file.comment(id, "x".repeat(70_000))
+    });
+    assert!(
+        matches!(refused, Err(PolicyError::File(KeyFileError::TooLong))),
+        "what could not be read again is not written"
+    );
     use std::os::unix::fs::MetadataExt;
     assert_eq!(fs::metadata(&path).unwrap().ino(), before.ino(), "not even written");
     let names = fs::read_dir(folder.path()).unwrap().count();
