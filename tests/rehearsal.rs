@@ -218,7 +218,7 @@ fn operate(
 ) {
     let by_state = |file: &KeyFile, state: KeyState| {
         let keys = file.keys_at(now).into_iter().filter(move |key| key.state == state);
-        keys.map(|key| key.id).last()
+        keys.map(|key| key.id).next_back()
     };
     let mut changed = false;
     if hour % 24 == 3 {
