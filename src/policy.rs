@@ -47,11 +47,11 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Sets how long a key seals. Default: 30 days.
+    /// Sets how long a key seals. Default: 30 days. At least an hour.
     ///
     /// A key is safe for far longer; this bounds what a stolen one is good for.
     pub fn every(mut self, every: Duration) -> Self {
-        self.every = every;
+        self.every = every.max(HOUR);
         self
     }
 
@@ -115,8 +115,7 @@ impl Policy {
         let mut changes = Vec::new();
         let newest = file.newest().ok_or(PolicyError::NoSealingKey)?;
         let from = newest.seals_from().unwrap_or(now);
-        // A key that is pending is announced already.
-        if from <= now && after(from, self.every) <= after(now, self.announce) {
+        if after(from, self.every) <= after(now, self.announce) {
             let activates = after(from, self.every).max(after(now, self.announce));
             let record = seals(Key::generate()?, now, activates);
             changes.push(Change::Added { id: record.id, activates });
@@ -158,7 +157,8 @@ impl Policy {
             return Err(PolicyError::Present(id));
         }
         let earliest = after(now, self.announce);
-        let activates = activates.map_or(earliest, whole);
+        // What would have sealed already seals from now on.
+        let activates = activates.map_or(earliest, |at| whole(at).max(now));
         if activates < earliest {
             return Err(PolicyError::NotAnnounced { id, until: earliest });
         }
@@ -508,6 +508,7 @@ impl From<KeyError> for PolicyError {
     }
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Later than any time that a key file can write.

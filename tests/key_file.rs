@@ -437,13 +437,13 @@ fn the_key_that_takes_over_from_a_revoked_one_does_not_retire() {
 }
 
 #[test]
-fn keys_that_are_promoted_within_one_second_do_not_clash() {
+fn keys_that_are_added_or_promoted_within_one_second_do_not_clash() {
     let policy = Policy::default().dangerous_at_once();
     let mut file = policy.init_at(day(0)).unwrap();
     for _ in 0..3 {
         let key = Key::generate().unwrap();
         let id = key.id();
-        policy.add_at(&mut file, key, Some(day(0)), day(0)).unwrap();
+        policy.add_at(&mut file, key, Some(day(0) - DAY), day(0)).unwrap();
         assert_eq!(file.ring_at(day(0)).unwrap().primary_at(day(0)), Some(id));
     }
     let first = ids(&file)[0];
@@ -519,6 +519,23 @@ fn a_file_is_changed_at_once_and_stays_private() {
     set_mode(&path, 0o644);
     let error = KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap_err();
     assert!(matches!(error, PolicyError::File(KeyFileError::Exposed { .. })), "{error}");
+}
+
+/// Only root can give files away, so that elsewhere there is nothing to keep.
+#[cfg(unix)]
+#[test]
+fn a_file_that_root_changes_stays_that_of_the_service() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let policy = Policy::default();
+    policy.init_at(day(0)).unwrap().create(&path).unwrap();
+    if chown(&path, Some(12_345), Some(23_456)).is_err() {
+        return;
+    }
+    KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap();
+    let after = fs::metadata(&path).unwrap();
+    assert_eq!((after.uid(), after.gid(), mode(&path)), (12_345, 23_456, 0o600));
 }
 
 #[test]

@@ -213,8 +213,8 @@ fn show(file: &KeyFile, policy: &Policy, now: SystemTime, out: &mut Output) -> R
         let keys: Vec<_> = keys.iter().map(|key| key_json(key, file, policy)).collect();
         return out.print_json(&json!({ "keys": keys }));
     }
-    let day = |time: Option<SystemTime>| match time {
-        Some(time) => Cell::new(format_args!("{} ({})", date(time), from_now(time, now))),
+    let minute = |time: Option<SystemTime>| match time {
+        Some(time) => Cell::new(date(time)),
         None => Cell::styled("–", DIM),
     };
     let rows: Vec<_> = keys
@@ -230,14 +230,15 @@ fn show(file: &KeyFile, policy: &Policy, now: SystemTime, out: &mut Output) -> R
             vec![
                 Cell::styled(key.id, BOLD),
                 Cell::styled(key.state, style),
-                day(key.activates),
-                day(key.retires),
+                minute(key.activates),
+                minute(key.retires),
                 may_retire(key, file, policy, now),
                 Cell::styled(key.comment.as_deref().map(one_line).unwrap_or_default(), DIM),
             ]
         })
         .collect();
-    out.table(&["key", "state", "seals from", "retires", "may it retire?", "comment"], &rows)
+    out.table(&["key", "state", "seals from", "retires", "may it retire?", "comment"], &rows)?;
+    out.line(format_args!("\n{DIM}Times are UTC; now it is {}.{DIM:#}", date(now)))
 }
 
 /// Answers whether a key may be retired.
@@ -246,8 +247,8 @@ fn may_retire(key: &KeyInfo, file: &KeyFile, policy: &Policy, now: SystemTime) -
         (KeyState::Retired | KeyState::Revoked, _) => Cell::styled("–", DIM),
         (KeyState::Primary, None) => Cell::new("no, it seals"),
         (_, Some(from)) if from <= now => Cell::styled("yes", GREEN),
-        (_, Some(from)) => Cell::new(format_args!("from {} on", date(from))),
-        (KeyState::Pending, None) => Cell::new("no, it will seal"),
+        (_, Some(from)) => Cell::styled(from_now(from, now), YELLOW),
+        (KeyState::Pending, None) => Cell::new("no, it is next"),
         (_, None) => Cell::new("if nobody uses it"),
     }
 }
