@@ -148,7 +148,9 @@ impl Output {
         for row in std::iter::once(&head).chain(rows) {
             let mut line = String::new();
             for (Cell { text, style }, width) in row.iter().zip(&widths) {
-                line += &format!("{style}{text}{style:#}");
+                if !text.is_empty() {
+                    line += &format!("{style}{text}{style:#}");
+                }
                 line += &" ".repeat(width.saturating_sub(text.chars().count()) + 2);
             }
             self.line(line.trim_end())?;
