@@ -97,7 +97,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let sealed = text::decode(text).ok_or(DecodeError::Malformed)?;
         let mut buffer = Zeroizing::new(sealed);
         let keys = self.ring().load();
-        seal::open(&mut buffer, &keys, self.inner.binding, now)?;
+        seal::open(&mut buffer, &keys, self.settings.binding, now)?;
         let message = buffer.get(seal::PREFIX..).unwrap_or_default();
         let (envelope, range) = Envelope::parse(message)?;
         let packed = message.get(range.clone()).unwrap_or_default();
@@ -110,7 +110,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         Ok(Contents {
             began: envelope.began.into(),
             sealed,
-            expires: sealed + self.inner.lifetimes.remaining(&envelope),
+            expires: sealed + self.settings.lifetimes.remaining(&envelope),
             schema: envelope.schema,
             id: envelope.id,
             format: envelope.format,

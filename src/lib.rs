@@ -74,6 +74,9 @@
 //! activation some time ahead ([`RingKey::activates`]); all nodes switch to it by themselves, and sessions
 //! in use move to it. [`RingKey::revoked`] ends what a leaked key sealed.
 //!
+//! How keys come to the nodes, and all that operators do with them, is in `docs::operating` (feature
+//! `watch`) and in [`docs/OPERATING.md`](https://github.com/sealed-session/sealed-session/blob/main/docs/OPERATING.md).
+//!
 //! # Security
 //!
 //! What holds, whoever writes the `Cookie` header:
@@ -103,6 +106,10 @@
 //! None is on by default. Each adds something and changes nothing else:
 //!
 //! - `json`, `postcard`, `bincode`: further values of [`Format`]. A codec opens every format compiled in.
+//! - `key-file`: `KeyFile`, a file of keys with their times; `Policy`, which rotates it.
+//! - `watch`: `Watcher`, which keeps a ring as its file says while requests run.
+//! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
+//! - `cli`: the tool `sealed-session`, for key files and for a look into cookies.
 //!
 //! # Foreign types in the API
 //!
@@ -181,6 +188,10 @@ pub use watch::{Watch, WatchEvent, Watcher};
 pub mod docs {
     #[doc = include_str!("../docs/FORMAT.md")]
     pub mod format {}
+
+    #[cfg(feature = "watch")]
+    #[doc = include_str!("../docs/OPERATING.md")]
+    pub mod operating {}
 }
 
 /// Compiles the examples of the README.

@@ -287,11 +287,6 @@ const EVERY: Duration = Duration::from_secs(10);
 /// The file is read no more often than this, whatever clients send.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// Lets the examples of the page on operating be compiled with the others.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/OPERATING.md")]
-struct OperatingPage;
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,10 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, Key as Name, KeyName, Metadata, Recorder, SharedString,
+    Unit,
+};
 use sealed_session::{Codec, Key, KeyRing, Limits, RingKey};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -29,10 +32,46 @@ impl io::Write for Log {
     }
 }
 
+/// The counters by name and labels.
+#[derive(Clone, Default)]
+struct Counters(Arc<Mutex<BTreeMap<String, u64>>>);
+
+struct One(Counters, String);
+
+impl CounterFn for One {
+    fn increment(&self, value: u64) {
+        let Self(Counters(all), name) = self;
+        *all.lock().expect("one thread").entry(name.clone()).or_default() += value;
+    }
+
+    fn absolute(&self, _: u64) {
+        unreachable!("counters only count");
+    }
+}
+
+impl Recorder for Counters {
+    fn register_counter(&self, name: &Name, _: &Metadata<'_>) -> Counter {
+        let labels = name.labels().map(|label| format!(" {}={}", label.key(), label.value()));
+        let name = name.name().to_owned() + &labels.collect::<String>();
+        Counter::from_arc(Arc::new(One(self.clone(), name)))
+    }
+
+    fn register_gauge(&self, _: &Name, _: &Metadata<'_>) -> Gauge {
+        unreachable!("there are only counters");
+    }
+
+    fn register_histogram(&self, _: &Name, _: &Metadata<'_>) -> Histogram {
+        unreachable!("there are only counters");
+    }
+
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+}
+
 /// Runs something, and gives the counters and the log that it made.
 fn observed(run: impl FnOnce()) -> (BTreeMap<String, u64>, String) {
-    let recorder = DebuggingRecorder::new();
-    let snapshots = recorder.snapshotter();
+    let counters = Counters::default();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -41,16 +80,10 @@ fn observed(run: impl FnOnce()) -> (BTreeMap<String, u64>, String) {
         .without_time()
         .with_ansi(false)
         .finish();
-    tracing::subscriber::with_default(subscriber, || metrics::with_local_recorder(&recorder, run));
-    let counters = snapshots.snapshot().into_vec().into_iter().map(|(key, _, _, value)| {
-        let (name, labels) = key.key().clone().into_parts();
-        let labels: Vec<_> =
-            labels.iter().map(|label| format!("{}={}", label.key(), label.value())).collect();
-        let DebugValue::Counter(value) = value else { unreachable!("there are only counters") };
-        (format!("{} {}", name.as_str(), labels.join(" ")).trim_end().to_owned(), value)
-    });
+    tracing::subscriber::with_default(subscriber, || metrics::with_local_recorder(&counters, run));
     let log = String::from_utf8(log.0.lock().expect("one thread").clone()).expect("text");
-    (counters.collect(), log)
+    let counters = counters.0.lock().expect("one thread").clone();
+    (counters, log)
 }
 
 fn seal(codec: &Codec<String>, session: &str, now: SystemTime) -> String {
