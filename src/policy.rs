@@ -77,16 +77,6 @@ impl Policy {
         Self { announce: Duration::ZERO, keep: Duration::ZERO, ..self }
     }
 
-    /// Makes a file of one new key that seals from now on: for the first deployment.
-    ///
-    /// # Errors
-    ///
-    /// [`PolicyError::Key`] if no key can be generated.
-    pub fn init_at(&self, now: SystemTime) -> Result<KeyFile, PolicyError> {
-        let record = seals(Key::generate()?, whole(now), whole(now));
-        Ok(KeyFile { records: vec![record] })
-    }
-
     /// Makes the changes that are due now. Most of the time there are none.
     ///
     /// # Errors
@@ -296,6 +286,18 @@ impl Policy {
 }
 
 impl KeyFile {
+    /// Makes a file of one key that seals from now on: for the first deployment.
+    #[must_use]
+    pub fn new(key: Key) -> Self {
+        Self::new_at(key, SystemTime::now())
+    }
+
+    /// Makes a file of one key that seals from the time `now` on.
+    #[must_use]
+    pub fn new_at(key: Key, now: SystemTime) -> Self {
+        Self { records: vec![seals(key, whole(now), whole(now))] }
+    }
+
     /// Writes a comment about a key.
     ///
     /// # Errors

@@ -265,6 +265,9 @@ fn no_secret_is_taken_from_the_command_line_or_printed() {
     assert_eq!(run.code, 0, "{}", run.err);
     assert_eq!(desk.states()[1].0, key.id().to_string());
     assert_eq!(desk.run("ring add --keys KEYS --stdin", secret).code, 1, "it is there already");
+    let kept = Desk::new();
+    assert_eq!(kept.run("ring init --keys KEYS --stdin", secret).code, 0);
+    assert_eq!(kept.states(), [(key.id().to_string(), "primary".to_owned())]);
     let cut = &secret[..60];
     let mut told = vec![run, desk.run("ring add --keys KEYS --stdin", cut)];
     assert_eq!(told[1].code, 1);

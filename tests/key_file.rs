@@ -42,6 +42,10 @@ activates = 2026-11-10T00:00:00Z
     )
 }
 
+fn one_key(now: SystemTime) -> KeyFile {
+    KeyFile::new_at(Key::generate().expect("a key"), now)
+}
+
 fn states(file: &KeyFile, now: SystemTime) -> Vec<KeyState> {
     file.keys_at(now).iter().map(|key| key.state).collect()
 }
@@ -340,7 +344,7 @@ fn keys_are_read_from_the_environment() {
 #[test]
 fn a_rotation_announces_keeps_and_removes() {
     let policy = Policy::default();
-    let mut file = policy.init_at(day(0)).unwrap();
+    let mut file = one_key(day(0));
     let [first] = *ids(&file) else { panic!("one key") };
     let mut rotate = |at: u32| policy.rotate_at(&mut file, day(at)).unwrap();
 
@@ -366,7 +370,7 @@ fn a_rotation_announces_keeps_and_removes() {
 #[test]
 fn ten_years_of_rotation_never_leave_a_gap_or_a_heap() {
     let policy = Policy::default();
-    let mut file = policy.init_at(day(0)).unwrap();
+    let mut file = one_key(day(0));
     for n in 0..3650 {
         for _ in 0..2 {
             policy.rotate_at(&mut file, day(n)).unwrap();
@@ -381,7 +385,7 @@ fn ten_years_of_rotation_never_leave_a_gap_or_a_heap() {
 fn a_change_that_would_lose_sessions_is_refused_unless_forced() {
     let policy = Policy::default();
     let force = policy.dangerous_at_once();
-    let mut file = policy.init_at(day(0)).unwrap();
+    let mut file = one_key(day(0));
     let [first] = *ids(&file) else { panic!("one key") };
 
     let refused = policy.add_at(&mut file, Key::generate().unwrap(), Some(day(5)), day(4));
@@ -413,7 +417,7 @@ fn a_change_that_would_lose_sessions_is_refused_unless_forced() {
 #[test]
 fn the_key_that_takes_over_from_a_revoked_one_does_not_retire() {
     let policy = Policy::default();
-    let mut file = policy.init_at(day(0)).unwrap();
+    let mut file = one_key(day(0));
     let [first] = *ids(&file) else { panic!("one key") };
     policy.rotate_at(&mut file, day(28)).unwrap();
     let second = ids(&file)[1];
@@ -439,7 +443,7 @@ fn the_key_that_takes_over_from_a_revoked_one_does_not_retire() {
 #[test]
 fn keys_that_are_added_or_promoted_within_one_second_do_not_clash() {
     let policy = Policy::default().dangerous_at_once();
-    let mut file = policy.init_at(day(0)).unwrap();
+    let mut file = one_key(day(0));
     for _ in 0..3 {
         let key = Key::generate().unwrap();
         let id = key.id();
@@ -477,9 +481,9 @@ fn a_file_is_changed_at_once_and_stays_private() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.toml");
     let policy = Policy::default();
-    policy.init_at(day(0)).unwrap().create(&path).unwrap();
+    one_key(day(0)).create(&path).unwrap();
     assert_eq!(mode(&path), 0o600);
-    let again = policy.init_at(day(0)).unwrap().create(&path).unwrap_err();
+    let again = one_key(day(0)).create(&path).unwrap_err();
     assert!(matches!(again, KeyFileError::Write { .. }), "a ring is never overwritten: {again}");
 
     // Left behind by a crash in the middle of writing.
@@ -529,7 +533,7 @@ fn a_file_that_root_changes_stays_that_of_the_service() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.toml");
     let policy = Policy::default();
-    policy.init_at(day(0)).unwrap().create(&path).unwrap();
+    one_key(day(0)).create(&path).unwrap();
     if chown(&path, Some(12_345), Some(23_456)).is_err() {
         return;
     }
@@ -543,7 +547,7 @@ fn many_hosts_that_rotate_at_once_make_one_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.toml");
     let policy = Policy::default();
-    policy.init_at(day(0)).unwrap().create(&path).unwrap();
+    one_key(day(0)).create(&path).unwrap();
     let added = std::thread::scope(|scope| {
         let rotate = || KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap();
         let hosts: Vec<_> = (0..16).map(|_| scope.spawn(rotate)).collect();

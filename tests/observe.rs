@@ -197,14 +197,14 @@ fn counters_tell_who_still_uses_which_key_and_why_sessions_are_refused() {
 #[cfg(feature = "watch")]
 #[test]
 fn a_broken_key_file_is_logged_once_and_counted_each_time() {
-    use sealed_session::{KeySource, Policy, Watcher};
+    use sealed_session::{KeyFile, KeySource, Policy, Watcher};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.toml");
     let policy = Policy::default();
-    policy.init_at(day(0)).unwrap().create(&path).unwrap();
+    KeyFile::new_at(Key::generate().unwrap(), day(0)).create(&path).unwrap();
     let (counters, log) = observed(|| {
         let mut watcher = Watcher::new_at(KeySource::mount(&path), day(1)).unwrap();
-        sealed_session::KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap();
+        KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap();
         let _ = watcher.poll_at(day(28));
         std::fs::write(&path, "[[key]]\n").unwrap();
         for _ in 0..3 {

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sealed_session::{
-    Advice, Codec, DecodeError, EncodeError, KeyFile, KeyId, KeyRing, KeyState, Opened, Policy,
-    SetCookies,
+    Advice, Codec, DecodeError, EncodeError, Key, KeyFile, KeyId, KeyRing, KeyState, Opened,
+    Policy, SetCookies,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,10 @@ fn policy() -> Policy {
 
 fn start() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_793_491_200)
+}
+
+fn one_key(now: SystemTime) -> KeyFile {
+    KeyFile::new_at(Key::generate().expect("a key"), now)
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -180,7 +184,7 @@ fn rehearse(policy: Policy) -> Counts {
     let mut counts = Counts::default();
     let mut dice = Dice(1);
     let mut now = start();
-    let mut master = Master { file: policy.init_at(now).expect("a key"), history: Vec::new() };
+    let mut master = Master { file: one_key(now), history: Vec::new() };
     master.save(now);
     let mut nodes: Vec<_> = [0, 20, 40]
         .map(|clock| Node::new(&master.file, now, Duration::from_secs(clock)))
@@ -402,7 +406,7 @@ fn sessions_are_lost_where_keys_are_not_kept() {
 fn a_node_with_a_file_that_is_far_too_old_destroys_nothing() {
     let now = start();
     let policy = policy();
-    let mut file = policy.init_at(now).unwrap();
+    let mut file = one_key(now);
     let repaired = Node::new(&file, now, Duration::ZERO);
     policy.rotate_at(&mut file, now + 9 * DAY).unwrap();
     let now = now + 11 * DAY;

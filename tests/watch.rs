@@ -18,10 +18,14 @@ fn day(n: u32) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_793_491_200) + n * DAY
 }
 
+fn one_key(now: SystemTime) -> KeyFile {
+    KeyFile::new_at(Key::generate().expect("a key"), now)
+}
+
 /// A ring with one key, and the same ring with a second one that seals from day 2 on.
 fn two_files() -> (KeyFile, KeyFile) {
     let policy = Policy::default();
-    let old = policy.init_at(day(0)).expect("a key");
+    let old = one_key(day(0));
     let mut new: KeyFile = old.expose_text().parse().expect("the same file");
     let key = Key::generate().expect("a key");
     policy.add_at(&mut new, key, None, day(0)).expect("announced");
@@ -127,7 +131,7 @@ fn a_broken_file_never_replaces_a_good_ring() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     };
     let pending = || {
-        let later = Policy::default().init_at(day(9)).unwrap();
+        let later = one_key(day(9));
         write(&later, &path);
     };
     let breaks: [(&str, Break<'_>); 5] = [
@@ -167,7 +171,7 @@ fn a_node_does_not_start_without_a_good_file() {
     let path = folder.path().join("keys.toml");
     let absent = Watcher::new(KeySource::file(&path)).unwrap_err();
     assert!(matches!(absent, KeyFileError::Open { .. }));
-    put(&Policy::default().init_at(day(9)).unwrap(), &path);
+    put(&one_key(day(9)), &path);
     let pending = Watcher::new_at(KeySource::file(&path), day(1)).unwrap_err();
     assert!(matches!(pending, KeyFileError::NoActiveKey));
 }
@@ -183,7 +187,7 @@ fn a_request_with_an_unknown_key_brings_the_new_file_in() {
     let path = folder.path().join("keys.toml");
     let now = SystemTime::now();
     let policy = Policy::default();
-    let old = policy.init_at(now - DAY).unwrap();
+    let old = one_key(now - DAY);
     put(&old, &path);
     let watcher = Watcher::new(KeySource::file(&path)).unwrap().every(DAY);
     let codec = Codec::<String>::new(watcher.ring());

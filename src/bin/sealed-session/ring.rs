@@ -22,6 +22,9 @@ pub(crate) enum Command {
     Init {
         #[command(flatten)]
         keys: Keys,
+        /// Take the key from the standard input instead of making one: the key in use so far.
+        #[arg(long)]
+        stdin: bool,
         /// What to write about the key.
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
@@ -136,11 +139,12 @@ impl PolicyArgs {
 pub(crate) fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
     let now = SystemTime::now();
     match command {
-        Command::Init { keys, comment } => {
+        Command::Init { keys, stdin, comment } => {
             let path = in_place(&keys)?;
-            let mut file = Policy::default().init_at(now)?;
-            let ids: Vec<_> = file.keys_at(now).into_iter().map(|key| key.id).collect();
-            for (id, comment) in ids.into_iter().zip(comment) {
+            let key = new_key(stdin)?;
+            let id = key.id();
+            let mut file = KeyFile::new_at(key, now);
+            if let Some(comment) = comment {
                 file.comment(id, comment)?;
             }
             file.create(path)?;
@@ -148,8 +152,7 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
         }
         Command::List { keys, policy } => show(&load(&keys.keys)?, &policy.policy(false), now, out),
         Command::Add { keys, policy, at, stdin, comment, force } => {
-            let key =
-                if stdin { read_key()? } else { Key::generate().map_err(PolicyError::Key)? };
+            let key = new_key(stdin)?;
             let (id, policy) = (key.id(), policy.policy(force));
             edit(&keys, out, |file| {
                 let changes = policy.add_at(file, key, at, now)?;
@@ -316,7 +319,11 @@ fn in_place(keys: &Keys) -> Result<&Path, Failure> {
     Ok(&keys.keys)
 }
 
-fn read_key() -> Result<Key, Failure> {
+/// Makes a key, or reads one from the standard input.
+fn new_key(stdin: bool) -> Result<Key, Failure> {
+    if !stdin {
+        return Ok(Key::generate().map_err(PolicyError::Key)?);
+    }
     let mut text = zeroize::Zeroizing::new(String::with_capacity(256));
     io::stdin().take(256).read_to_string(&mut text)?;
     text.parse().map_err(|error| Failure::No("key", format!("{error}; copy it anew")))
