@@ -12,6 +12,7 @@ use crate::error::{Advice, DecodeError, EncodeError};
 use crate::format::Format;
 use crate::key::KeyId;
 use crate::limits::Cost;
+use crate::observe;
 use crate::open;
 use crate::request::{Remembered, Request};
 use crate::ring::{KeyRing, Keys};
@@ -158,13 +159,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     ) -> Result<SetCookies, EncodeError> {
         let keys = self.settings.ring.load();
         let known = match self.settings.look_again(request, &keys, now) {
-            Ok(known) => known,
-            Err(error) if error.is_readable_elsewhere() => {
-                return Err(EncodeError::WouldReplace(error));
-            }
-            Err(_) => None,
+            Err(error) if error.is_readable_elsewhere() => Err(EncodeError::WouldReplace(error)),
+            known => Ok(known.unwrap_or_default()),
         };
-        write::write(&self.settings, session, known, request, &keys, now)
+        known
+            .and_then(|known| write::write(&self.settings, session, known, request, &keys, now))
+            .inspect_err(observe::not_sealed)
     }
 
     /// Begins a session anew, with a new beginning and a new id, whatever the request carries.
@@ -191,6 +191,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
         write::write(&self.settings, session, None, request, &self.settings.ring.load(), now)
+            .inspect_err(observe::not_sealed)
     }
 
     /// Ends a session in the client: removes each of its cookies that the request has, and the base
@@ -246,12 +247,19 @@ impl<T: DeserializeOwned> Settings<T> {
         }
         let mut read = None;
         let memory = request.memory.get_or_init(|| {
-            let found = open::open(request, keys, &self.lifetimes, now)?;
-            // Whether it can be read is remembered too: what cannot must not be overwritten.
-            if let Some(found) = &found {
-                read = Some(self.read(found)?);
+            let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
+                // Whether it can be read is remembered too: what cannot must not be overwritten.
+                if let Some(found) = &found {
+                    read = Some(self.read(found)?);
+                }
+                Ok(found)
+            });
+            observe::opened(&found);
+            #[cfg(feature = "watch")]
+            if let Err(DecodeError::UnknownKey(_)) = found {
+                self.ring.bell().ring();
             }
-            Ok(found)
+            found
         });
         match (memory, read) {
             (Err(error), _) => Err(error.clone()),

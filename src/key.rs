@@ -95,6 +95,12 @@ impl Key {
         out
     }
 
+    /// Copies the key, for a ring that is made of a key file again and again.
+    #[cfg(feature = "key-file")]
+    pub(crate) fn copy(&self) -> Self {
+        Self { secret: self.secret.clone(), id: self.id }
+    }
+
     /// Derives the cipher that seals under this key.
     pub(crate) fn cipher(&self) -> Xaes256Gcm {
         let mut derived = Zeroizing::new([0; Self::LEN]);

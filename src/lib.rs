@@ -75,6 +75,9 @@
 //! activation some time ahead ([`RingKey::activates`]); all nodes switch to it by themselves, and sessions
 //! in use move to it. [`RingKey::revoked`] ends what a leaked key sealed.
 //!
+//! How keys come to the nodes, and all that operators do with them, is in `docs::operating` (feature
+//! `watch`) and in [`docs/OPERATING.md`](https://github.com/sealed-session/sealed-session/blob/main/docs/OPERATING.md).
+//!
 //! # Security
 //!
 //! What holds, whoever writes the `Cookie` header:
@@ -104,6 +107,10 @@
 //! None is on by default. Each adds something and changes nothing else:
 //!
 //! - `json`, `postcard`, `bincode`: further values of [`Format`]. A codec opens every format compiled in.
+//! - `key-file`: `KeyFile`, a file of keys with their times; `Policy`, which rotates it.
+//! - `watch`: `Watcher`, which keeps a ring as its file says while requests run.
+//! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
+//! - `cli`: the tool `sealed-session`, for key files and for a look into cookies.
 //!
 //! # Foreign types in the API
 //!
@@ -120,14 +127,24 @@ mod attributes;
 mod builder;
 mod chunk;
 mod codec;
+mod env;
 mod envelope;
 mod error;
 mod fields;
 mod format;
+#[cfg(feature = "cli")]
+mod inspect;
 mod key;
+#[cfg(feature = "key-file")]
+mod key_file;
+#[cfg(feature = "key-file")]
+mod key_source;
 mod limits;
+mod observe;
 mod open;
 mod pack;
+#[cfg(feature = "key-file")]
+mod policy;
 mod request;
 mod ring;
 mod seal;
@@ -136,29 +153,46 @@ mod settings;
 mod text;
 mod time;
 mod varint;
+#[cfg(feature = "watch")]
+mod watch;
 mod write;
 
 pub use attributes::{Persistence, SameSite};
 pub use builder::Builder;
 pub use codec::{Codec, Opened};
+pub use env::KeyListError;
 pub use envelope::SessionId;
 pub use error::{
     Advice, ConfigError, DecodeError, EncodeError, Expiry, FieldSize, KeyError, Limit, RingError,
     Source, TooLarge,
 };
 pub use format::Format;
+#[cfg(feature = "cli")]
+pub use inspect::{Contents, Header, Inspection};
 pub use key::{Key, KeyId};
+#[cfg(feature = "key-file")]
+pub use key_file::{KeyFile, KeyFileError, KeyInfo, KeyProblem, KeyState};
+#[cfg(feature = "key-file")]
+pub use key_source::KeySource;
 pub use limits::{Cost, Limits, Padding};
 pub use pack::Compression;
+#[cfg(feature = "key-file")]
+pub use policy::{Change, Concern, Policy, PolicyError};
 pub use request::Request;
 pub use ring::{KeyRing, RingKey};
 pub use set_cookies::SetCookies;
 pub use settings::Reseal;
+#[cfg(feature = "watch")]
+pub use watch::{Watch, WatchEvent, Watcher};
 
 /// Holds pages to read, and no code.
 pub mod docs {
     #[doc = include_str!("../docs/FORMAT.md")]
     pub mod format {}
+
+    #[cfg(feature = "watch")]
+    #[doc = include_str!("../docs/OPERATING.md")]
+    pub mod operating {}
 }
 
 /// Compiles the examples of the README.

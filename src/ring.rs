@@ -41,6 +41,8 @@ use crate::key::{Key, KeyId};
 #[derive(Clone)]
 pub struct KeyRing {
     keys: Arc<ArcSwap<Keys>>,
+    #[cfg(feature = "watch")]
+    bell: Arc<crate::watch::Bell>,
 }
 
 impl KeyRing {
@@ -53,7 +55,7 @@ impl KeyRing {
     ///
     /// Each [`RingError`]: nothing that would be left to chance later is accepted now.
     pub fn new(keys: impl IntoIterator<Item = RingKey>) -> Result<Self, RingError> {
-        Ok(Self { keys: Arc::new(ArcSwap::from_pointee(Keys::new(keys)?)) })
+        Ok(Self::of(Keys::new(keys)?))
     }
 
     /// Puts these keys in the place of all present ones, at once and for all clones of the ring.
@@ -84,6 +86,20 @@ impl KeyRing {
         self.load().entries.iter().map(|entry| entry.id).collect()
     }
 
+    fn of(keys: Keys) -> Self {
+        Self {
+            keys: Arc::new(ArcSwap::from_pointee(keys)),
+            #[cfg(feature = "watch")]
+            bell: Arc::default(),
+        }
+    }
+
+    /// Lets requests wake the watcher of this ring.
+    #[cfg(feature = "watch")]
+    pub(crate) fn bell(&self) -> &Arc<crate::watch::Bell> {
+        &self.bell
+    }
+
     pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Keys>> {
         self.keys.load()
     }
@@ -92,8 +108,7 @@ impl KeyRing {
 impl From<Key> for KeyRing {
     /// Makes a ring of one key, which seals from the beginning of time.
     fn from(key: Key) -> Self {
-        let keys = Keys { entries: vec![RingKey::new(key).entry] };
-        Self { keys: Arc::new(ArcSwap::from_pointee(keys)) }
+        Self::of(Keys { entries: vec![RingKey::new(key).entry] })
     }
 }
 

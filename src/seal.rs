@@ -129,7 +129,7 @@ fn header(chunks: u8, id: KeyId) -> [u8; HEADER] {
 }
 
 /// The one byte that picks the whole suite; 4 bits of it.
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 pub(crate) const HEADER: usize = 1 + KeyId::LEN;
 const NONCE: usize = 24;
 const TAG: usize = 16;

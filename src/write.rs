@@ -13,6 +13,7 @@ use crate::error::{EncodeError, Limit, TooLarge};
 use crate::fields::{Field, Tape};
 use crate::format::Format;
 use crate::limits::{LINE, MAX_BODY};
+use crate::observe;
 use crate::pack::{self, Compression, Method};
 use crate::request::{Remembered, Request};
 use crate::ring::Keys;
@@ -64,6 +65,7 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     let fields = tape.into_fields();
     let (mut buffer, cookies) =
         smallest(codec, envelope, &body, &fields).map_err(|refusal| too_large(session, refusal))?;
+    observe::sealed(key, body.len(), buffer.get(PREFIX..).unwrap_or_default(), cookies);
     seal::seal(&mut buffer, cookies, key, codec.binding, codec.random)?;
     let max_age = codec.lifetimes.remaining(&envelope).as_secs();
     Ok(print(codec, &buffer, cookies, max_age, request))

@@ -1,0 +1,261 @@
+//! What the tool prints: text for people, JSON for machines.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write as _};
+use std::time::{Duration, SystemTime};
+
+use anstyle::{AnsiColor, Style};
+use sealed_session::{DecodeError, EncodeError, KeyFileError, PolicyError};
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Prints to the standard output, with colours where a terminal shows them.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) json: bool,
+}
+
+/// Says why the tool did not do what it was told.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The answer is no.
+    No(&'static str, String),
+    /// Wrong usage, beyond what the parser of arguments sees.
+    Usage(String),
+    /// A file or an input could not be read or written.
+    Io(String),
+    /// The change would log users out.
+    Unsafe(String),
+    /// Nobody reads the output any more.
+    Closed,
+}
+
+impl Failure {
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::No(..) => 1,
+            Self::Usage(_) => 2,
+            Self::Io(_) => 3,
+            Self::Unsafe(_) => 4,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::No(kind, _) => kind,
+            Self::Usage(_) => "usage",
+            Self::Io(_) => "io",
+            Self::Unsafe(_) => "unsafe",
+            Self::Closed => "closed",
+        }
+    }
+
+    fn message(&self) -> &str {
+        match self {
+            Self::No(_, text) | Self::Usage(text) | Self::Io(text) | Self::Unsafe(text) => text,
+            Self::Closed => "nobody reads the output",
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Io(error.to_string()),
+        }
+    }
+}
+
+impl From<KeyFileError> for Failure {
+    fn from(error: KeyFileError) -> Self {
+        let text = error.to_string();
+        match error {
+            KeyFileError::Exposed { path, mode } => Self::Io(format!(
+                "the key file {} has mode {mode:04o}, so others can read the keys; run `chmod 600` on it, \
+                 or give it as `--keys -` on the standard input if it lies on a mount that guards it",
+                path.display()
+            )),
+            KeyFileError::Read(_)
+            | KeyFileError::Open { .. }
+            | KeyFileError::Write { .. }
+            | KeyFileError::NotAFile(_) => Self::Io(text),
+            _ => Self::No("key_file", text),
+        }
+    }
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::File(error) => error.into(),
+            PolicyError::NotAnnounced { .. } => {
+                Self::Unsafe(format!("{error}; --force overrides this"))
+            }
+            PolicyError::NoSuccessor(_) => Self::Unsafe(error.to_string()),
+            PolicyError::Key(_) => Self::Io(error.to_string()),
+            _ => Self::No("ring", error.to_string()),
+        }
+    }
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        Self::No("refused", error.to_string())
+    }
+}
+
+impl From<EncodeError> for Failure {
+    fn from(error: EncodeError) -> Self {
+        Self::No("not_sealed", error.to_string())
+    }
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Prints a line of text; nothing in JSON.
+    pub(crate) fn line(&mut self, text: impl Display) -> Result<(), Failure> {
+        if !self.json {
+            writeln!(anstream::stdout(), "{text}")?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn print_json(&mut self, value: &Value) -> Result<(), Failure> {
+        writeln!(io::stdout(), "{value:#}")?;
+        Ok(())
+    }
+
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        io::stdout().write_all(bytes)?;
+        Ok(io::stdout().flush()?)
+    }
+
+    /// Prints rows under a head, each column as wide as its widest cell.
+    pub(crate) fn table(&mut self, head: &[&str], rows: &[Vec<Cell>]) -> Result<(), Failure> {
+        let mut widths: Vec<usize> = head.iter().map(|name| name.chars().count()).collect();
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.text.chars().count());
+            }
+        }
+        let head: Vec<Cell> = head.iter().map(|name| Cell::styled(name, DIM)).collect();
+        for row in std::iter::once(&head).chain(rows) {
+            let mut line = String::new();
+            for (Cell { text, style }, width) in row.iter().zip(&widths) {
+                if !text.is_empty() {
+                    line += &format!("{style}{text}{style:#}");
+                }
+                line += &" ".repeat(width.saturating_sub(text.chars().count()) + 2);
+            }
+            self.line(line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Prints a name and what there is to say of it.
+    pub(crate) fn field(&mut self, name: &str, value: impl Display) -> Result<(), Failure> {
+        self.line(format_args!("{DIM}{name:<10}{DIM:#}{value}"))
+    }
+
+    /// Tells something beside the output.
+    pub(crate) fn note(&self, text: &str) {
+        let _ = writeln!(anstream::stderr(), "{DIM}{text}{DIM:#}");
+    }
+
+    pub(crate) fn warn(&self, text: &str) {
+        let _ = writeln!(anstream::stderr(), "{YELLOW}warning:{YELLOW:#} {text}");
+    }
+
+    pub(crate) fn fail(&self, failure: &Failure) {
+        let message = failure.message();
+        let _ = if self.json {
+            let kind = failure.kind();
+            let value = serde_json::json!({ "error": { "kind": kind, "message": message } });
+            writeln!(io::stderr(), "{value:#}")
+        } else {
+            writeln!(anstream::stderr(), "{RED}error:{RED:#} {message}")
+        };
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+}
+
+/// One cell of a table.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    pub(crate) fn new(text: impl Display) -> Self {
+        Self::styled(text, Style::new())
+    }
+
+    pub(crate) fn styled(text: impl Display, style: Style) -> Self {
+        Self { text: text.to_string(), style }
+    }
+}
+
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
+
+/// Shows a time as RFC 3339 in UTC, to the second.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs())
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| "after the year 9999".to_owned())
+}
+
+/// Shows a time, and how far from now it is.
+pub(crate) fn when(time: SystemTime, now: SystemTime) -> String {
+    format!("{} ({})", rfc3339(time), from_now(time, now))
+}
+
+/// Shows how far from now a time is.
+pub(crate) fn from_now(time: SystemTime, now: SystemTime) -> String {
+    match time.duration_since(now) {
+        Ok(ahead) if ahead.as_secs() == 0 => "now".to_owned(),
+        Ok(ahead) => format!("in {}", roughly(ahead)),
+        Err(past) if past.duration().as_secs() == 0 => "now".to_owned(),
+        Err(past) => format!("{} ago", roughly(past.duration())),
+    }
+}
+
+/// Shows a duration in its largest unit of which there are two.
+pub(crate) fn roughly(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (unit, name) = UNITS
+        .into_iter()
+        .map(|(name, unit)| (unit, name))
+        .find(|(unit, _)| seconds >= 2 * unit)
+        .unwrap_or((1, 's'));
+    format!("{} {name}", seconds / unit)
+}
+
+/// Reads a duration such as `30d`, `12h`, `90s`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let told = || "a duration is a number and one of s, m, h, d: 30d, 12h, 90s".to_owned();
+    let unit = text.chars().next_back().ok_or_else(told)?;
+    let (_, unit) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(told)?;
+    let (number, _) = text.split_at(text.len() - 1);
+    let number = number.trim_end().parse::<u32>().map_err(|_| told())?;
+    Ok(Duration::from_secs(u64::from(number) * unit))
+}
+
+const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];

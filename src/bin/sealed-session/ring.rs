@@ -1,0 +1,354 @@
+//! `sealed-session ring`: the key file.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, Subcommand};
+use sealed_session::{
+    Change, Key, KeyFile, KeyId, KeyInfo, KeySource, KeyState, Policy, PolicyError,
+};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::output::{
+    BOLD, CYAN, Cell, DIM, Failure, GREEN, Output, RED, YELLOW, duration, from_now, rfc3339,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a key file with one key that seals from now on.
+    Init {
+        #[command(flatten)]
+        keys: Keys,
+        /// Take the key from the standard input instead of making one: the key in use so far.
+        #[arg(long)]
+        stdin: bool,
+        /// What to write about the key.
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+    },
+    /// Show the keys, what each may do, and when it may go.
+    List {
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        policy: PolicyArgs,
+    },
+    /// Add a key, to seal once all nodes know it.
+    Add {
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        policy: PolicyArgs,
+        /// When it seals: a time such as 2026-11-03T00:00:00Z. Default: when it has been announced.
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        at: Option<SystemTime>,
+        /// Take the key from the standard input instead of making one.
+        #[arg(long)]
+        stdin: bool,
+        /// What to write about the key.
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+        /// Let it seal though some node may not know it yet, which logs users out.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Make the changes that are due; run it from cron, on any number of hosts.
+    Rotate {
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        policy: PolicyArgs,
+    },
+    /// Let a key seal now: a pending one ahead of its time, or an older one again.
+    Promote {
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        policy: PolicyArgs,
+        /// The key.
+        #[arg(value_parser = id)]
+        id: KeyId,
+        /// Do it though some node may not know the key yet, which logs users out.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Let a key end once no session that it sealed can live.
+    Retire {
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        policy: PolicyArgs,
+        /// The key.
+        #[arg(value_parser = id)]
+        id: KeyId,
+        /// Let it end now, which logs users out.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Refuse all that a key ever sealed, and wipe its secret from the file: for a key that leaked.
+    Revoke {
+        #[command(flatten)]
+        keys: Keys,
+        /// The key.
+        #[arg(value_parser = id)]
+        id: KeyId,
+        /// Add a new key that seals at once in its place.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Look for faults, and for what breaks the policy.
+    Check {
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        policy: PolicyArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    /// The key file; `-` is the standard input, for reading.
+    #[arg(long, short, value_name = "FILE", env = "SEALED_SESSION_KEY_FILE")]
+    keys: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyArgs {
+    /// How long a key seals.
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration)]
+    every: Duration,
+    /// How long a key stands in the file before it seals: longer than the file takes to reach all nodes.
+    #[arg(long, value_name = "DURATION", default_value = "2d", value_parser = duration)]
+    announce: Duration,
+    /// How long a key opens after another took over: the absolute timeout of sessions and the time of
+    /// announcing.
+    #[arg(long, value_name = "DURATION", default_value = "9d", value_parser = duration)]
+    keep: Duration,
+}
+
+impl PolicyArgs {
+    fn policy(&self, force: bool) -> Policy {
+        let policy = Policy::default().every(self.every).announce(self.announce).keep(self.keep);
+        if force { policy.dangerous_at_once() } else { policy }
+    }
+}
+
+pub(crate) fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
+    let now = SystemTime::now();
+    match command {
+        Command::Init { keys, stdin, comment } => {
+            let path = in_place(&keys)?;
+            let key = new_key(stdin)?;
+            let id = key.id();
+            let mut file = KeyFile::new_at(key, now);
+            if let Some(comment) = comment {
+                file.comment(id, comment)?;
+            }
+            file.create(path)?;
+            show(&file, &Policy::default(), now, out)
+        }
+        Command::List { keys, policy } => show(&load(&keys.keys)?, &policy.policy(false), now, out),
+        Command::Add { keys, policy, at, stdin, comment, force } => {
+            let key = new_key(stdin)?;
+            let (id, policy) = (key.id(), policy.policy(force));
+            edit(&keys, out, |file| {
+                let changes = policy.add_at(file, key, at, now)?;
+                if let Some(comment) = comment {
+                    file.comment(id, comment)?;
+                }
+                Ok(changes)
+            })
+        }
+        Command::Rotate { keys, policy } => {
+            edit(&keys, out, |file| policy.policy(false).rotate_at(file, now))
+        }
+        Command::Promote { keys, policy, id, force } => {
+            edit(&keys, out, |file| policy.policy(force).promote_at(file, id, now))
+        }
+        Command::Retire { keys, policy, id, force } => {
+            edit(&keys, out, |file| policy.policy(force).retire_at(file, id, now))
+        }
+        Command::Revoke { keys, id, replace } => edit(&keys, out, |file| {
+            let policy = Policy::default();
+            let mut changes = Vec::new();
+            if replace {
+                let at_once = policy.dangerous_at_once();
+                changes = at_once.add_at(file, Key::generate()?, Some(now), now)?;
+            }
+            changes.extend(policy.revoke_at(file, id, now)?);
+            Ok(changes)
+        })
+        .map_err(|failure| match failure {
+            Failure::Unsafe(text) => Failure::Unsafe(format!("{text}, or use --replace")),
+            other => other,
+        }),
+        Command::Check { keys, policy } => {
+            check(&load(&keys.keys)?, &policy.policy(false), now, out)
+        }
+    }
+}
+
+fn edit(
+    keys: &Keys,
+    out: &mut Output,
+    change: impl FnOnce(&mut KeyFile) -> Result<Vec<Change>, PolicyError>,
+) -> Result<(), Failure> {
+    let changes = KeyFile::edit(in_place(keys)?, change)?;
+    if out.json {
+        let changes: Vec<_> = changes.iter().map(change_json).collect();
+        return out.print_json(&json!({ "changes": changes }));
+    }
+    if changes.is_empty() {
+        out.line(format_args!("{DIM}nothing is due{DIM:#}"))?;
+    }
+    for change in changes {
+        out.line(change)?;
+    }
+    Ok(())
+}
+
+fn show(file: &KeyFile, policy: &Policy, now: SystemTime, out: &mut Output) -> Result<(), Failure> {
+    let keys = file.keys_at(now);
+    if out.json {
+        let keys: Vec<_> = keys.iter().map(|key| key_json(key, file, policy)).collect();
+        return out.print_json(&json!({ "keys": keys }));
+    }
+    let minute = |time: Option<SystemTime>| match time {
+        Some(time) => Cell::new(date(time)),
+        None => Cell::styled("–", DIM),
+    };
+    let rows: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let style = match key.state {
+                KeyState::Primary => GREEN,
+                KeyState::Pending => YELLOW,
+                KeyState::OpenOnly => CYAN,
+                KeyState::Revoked => RED,
+                _ => DIM,
+            };
+            vec![
+                Cell::styled(key.id, BOLD),
+                Cell::styled(key.state, style),
+                minute(key.activates),
+                minute(key.retires),
+                may_retire(key, file, policy, now),
+                Cell::styled(key.comment.as_deref().map(one_line).unwrap_or_default(), DIM),
+            ]
+        })
+        .collect();
+    out.table(&["key", "state", "seals from", "retires", "may it retire?", "comment"], &rows)?;
+    out.line(format_args!("\n{DIM}Times are UTC; now it is {}.{DIM:#}", date(now)))
+}
+
+/// Answers whether a key may be retired.
+fn may_retire(key: &KeyInfo, file: &KeyFile, policy: &Policy, now: SystemTime) -> Cell {
+    match (key.state, policy.retirable(file, key.id)) {
+        (KeyState::Retired | KeyState::Revoked, _) => Cell::styled("–", DIM),
+        (KeyState::Primary, None) => Cell::new("no, it seals"),
+        (_, Some(from)) if from <= now => Cell::styled("yes", GREEN),
+        (_, Some(from)) => Cell::styled(from_now(from, now), YELLOW),
+        (KeyState::Pending, None) => Cell::new("no, it is next"),
+        (_, None) => Cell::new("if nobody uses it"),
+    }
+}
+
+fn check(
+    file: &KeyFile,
+    policy: &Policy,
+    now: SystemTime,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    file.ring_at(now)?;
+    let concerns: Vec<_> = policy.concerns_at(file, now).iter().map(ToString::to_string).collect();
+    if out.json {
+        out.print_json(&json!({ "concerns": concerns }))?;
+    }
+    for concern in &concerns {
+        out.line(format_args!("{YELLOW}!{YELLOW:#} {concern}"))?;
+    }
+    if concerns.is_empty() {
+        let keys = file.keys_at(now).len();
+        out.line(format_args!("{GREEN}✓{GREEN:#} {keys} keys, and all is well"))
+    } else {
+        Err(Failure::No("concerns", "the key file works, but it breaks the policy".to_owned()))
+    }
+}
+
+fn key_json(key: &KeyInfo, file: &KeyFile, policy: &Policy) -> Value {
+    json!({
+        "id": key.id.to_string(),
+        "state": key.state.to_string(),
+        "created": rfc3339(key.created),
+        "activates": key.activates.map(rfc3339),
+        "retires": key.retires.map(rfc3339),
+        "may_retire_from": policy.retirable(file, key.id).map(rfc3339),
+        "comment": key.comment,
+    })
+}
+
+fn change_json(change: &Change) -> Value {
+    let (what, id, at) = match *change {
+        Change::Added { id, activates } => ("added", id, Some(activates)),
+        Change::Promoted { id, at } => ("promoted", id, Some(at)),
+        Change::Retires { id, at } => ("retires", id, Some(at)),
+        Change::Stays(id) => ("stays", id, None),
+        Change::Revoked(id) => ("revoked", id, None),
+        Change::Removed(id) => ("removed", id, None),
+        _ => return json!({ "change": "other", "text": change.to_string() }),
+    };
+    json!({ "change": what, "id": id.to_string(), "at": at.map(rfc3339) })
+}
+
+/// Reads a key file, or the standard input.
+pub(crate) fn load(path: &Path) -> Result<KeyFile, Failure> {
+    if path == Path::new("-") {
+        Ok(KeyFile::read(io::stdin())?)
+    } else {
+        Ok(KeySource::file(path).load()?)
+    }
+}
+
+fn in_place(keys: &Keys) -> Result<&Path, Failure> {
+    if keys.keys == Path::new("-") {
+        return Err(Failure::Usage("the standard input cannot be changed; name a file".to_owned()));
+    }
+    Ok(&keys.keys)
+}
+
+/// Makes a key, or reads one from the standard input.
+fn new_key(stdin: bool) -> Result<Key, Failure> {
+    if !stdin {
+        return Ok(Key::generate().map_err(PolicyError::Key)?);
+    }
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(256));
+    io::stdin().take(256).read_to_string(&mut text)?;
+    text.parse().map_err(|error| Failure::No("key", format!("{error}; copy it anew")))
+}
+
+fn id(text: &str) -> Result<KeyId, String> {
+    text.parse().map_err(|error: sealed_session::KeyError| error.to_string())
+}
+
+fn time(text: &str) -> Result<SystemTime, String> {
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map(SystemTime::from)
+        .map_err(|_| "a time is written like 2026-11-03T00:00:00Z".to_owned())
+}
+
+/// Shows a time to the minute.
+fn date(time: SystemTime) -> String {
+    let text = rfc3339(time);
+    match text.get(..16) {
+        Some(minute) => minute.replace('T', " "),
+        None => text,
+    }
+}
+
+/// Shows a comment without what a terminal would obey.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,413 @@
+//! `sealed-session inspect`, `seal`, `open`, `capacity`: sessions and their cookies.
+
+mod any;
+
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, ValueEnum};
+use sealed_session::{
+    Codec, ConfigError, Contents, Inspection, Key, KeyRing, Limits, Opened, Request,
+};
+use serde_json::{Value, json};
+
+use self::any::Any;
+use crate::output::{BOLD, Cell, DIM, Failure, GREEN, Output, RED, duration, rfc3339, when};
+use crate::ring;
+
+/// What a codec is made of.
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    /// The name of the cookie.
+    #[arg(long, value_name = "NAME", default_value = "__Host-session")]
+    name: String,
+    /// The context that the application binds its sessions to.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    context: String,
+    /// How long a session lives from its beginning.
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
+    absolute_timeout: Duration,
+    /// How long a session lives without being sealed again.
+    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = duration)]
+    idle_timeout: Duration,
+    /// The number of the session's schema.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    schema: u32,
+    /// What proxies on the way let through.
+    #[arg(long, value_name = "PROFILE", default_value = "nginx")]
+    limits: Profile,
+}
+
+/// The profiles of `Limits`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    /// An nginx without any setting: one cookie.
+    Nginx,
+    /// proxy_buffer_size 8k: two cookies.
+    Nginx8k,
+    /// proxy_buffer_size 16k, and more: four cookies.
+    Nginx16k,
+}
+
+impl Profile {
+    fn limits(self) -> Limits {
+        match self {
+            Self::Nginx => Limits::UNMODIFIED_NGINX,
+            Self::Nginx8k => Limits::NGINX_PROXY_BUFFER_8K,
+            Self::Nginx16k => Limits::NGINX_PROXY_BUFFER_16K,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Nginx8k => "nginx8k",
+            Self::Nginx16k => "nginx16k",
+        }
+    }
+}
+
+/// Where the keys are.
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    /// The key file. Without one, the keys of the environment variable SEALED_SESSION_KEYS.
+    #[arg(long, short, value_name = "FILE", env = "SEALED_SESSION_KEY_FILE")]
+    keys: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// A cookie's value, or a Cookie header; without it, the standard input.
+    cookie: Option<String>,
+    #[command(flatten)]
+    keys: Keys,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Seal {
+    #[command(flatten)]
+    keys: Keys,
+    #[command(flatten)]
+    settings: Settings,
+    /// Print a Cookie header as a browser would send it, instead of Set-Cookie values.
+    #[arg(long)]
+    cookie: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Open {
+    /// A cookie's value, or a Cookie header; without it, the standard input.
+    cookie: Option<String>,
+    #[command(flatten)]
+    keys: Keys,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Capacity {
+    /// The name of the cookie.
+    #[arg(long, value_name = "NAME", default_value = "__Host-session")]
+    name: String,
+    /// The Domain attribute, if the cookie has one.
+    #[arg(long, value_name = "HOST")]
+    domain: Option<String>,
+    /// The Path attribute.
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    path: String,
+    /// Count a session id.
+    #[arg(long)]
+    session_ids: bool,
+}
+
+impl Keys {
+    /// Gives the ring, if keys were given.
+    fn ring(&self) -> Result<Option<KeyRing>, Failure> {
+        if let Some(path) = &self.keys {
+            return Ok(Some(ring::load(path)?.ring()?));
+        }
+        if std::env::var_os(KeyRing::ENV).is_none() {
+            return Ok(None);
+        }
+        KeyRing::from_env().map(Some).map_err(|error| Failure::No("keys", error.to_string()))
+    }
+
+    fn required(&self) -> Result<KeyRing, Failure> {
+        let told = "no keys; give --keys FILE, or set SEALED_SESSION_KEYS";
+        self.ring()?.ok_or_else(|| Failure::Usage(told.to_owned()))
+    }
+}
+
+impl Settings {
+    fn codec(&self, ring: KeyRing) -> Result<Codec<Any>, Failure> {
+        Codec::builder(ring)
+            .name(&self.name)
+            .context(self.context.clone())
+            .absolute_timeout(self.absolute_timeout)
+            .idle_timeout(self.idle_timeout.min(self.absolute_timeout))
+            .schema(self.schema)
+            .limits(self.limits.limits())
+            .build()
+            .map_err(misused)
+    }
+}
+
+fn misused(error: ConfigError) -> Failure {
+    Failure::Usage(error.to_string())
+}
+
+pub(crate) fn inspect(args: &Inspect, out: &mut Output) -> Result<(), Failure> {
+    let now = SystemTime::now();
+    let ring = args.keys.ring()?;
+    let with_keys = ring.is_some();
+    let ring = match ring {
+        Some(ring) => ring,
+        // What stands in clear needs no key.
+        None => Key::generate().map_err(|error| Failure::Io(error.to_string()))?.into(),
+    };
+    let codec = args.settings.codec(ring)?;
+    let input = input(args.cookie.as_deref())?;
+    let request = request(&codec, &input)?;
+    let found = codec.inspect_at(&request, now);
+    if out.json {
+        let found: Vec<_> = found.iter().map(|one| inspection_json(one, with_keys)).collect();
+        out.print_json(&json!({ "cookie": codec.name(), "values": found }))?;
+    }
+    for one in &found {
+        inspection(one, &codec, with_keys, now, out)?;
+    }
+    // Where keys were given, the question was whether they open it.
+    match found.into_iter().find_map(|one| one.contents.err()) {
+        Some(error) if with_keys => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn inspection(
+    found: &Inspection<Any>,
+    codec: &Codec<Any>,
+    with_keys: bool,
+    now: SystemTime,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    out.field("cookie", format_args!("{BOLD}{}{BOLD:#}", codec.name()))?;
+    match &found.header {
+        Ok(header) => {
+            out.field("version", header.version)?;
+            out.field(
+                "key",
+                format_args!("{}{}", header.key, role(codec, header.key, with_keys, now)),
+            )?;
+            out.field("cookies", header.cookies)?;
+        }
+        Err(error) => out.field("header", format_args!("{RED}{error}{RED:#}"))?,
+    }
+    out.field("length", format_args!("{} characters", found.characters))?;
+    if !with_keys {
+        return out.field("inside", format_args!("{DIM}sealed; give --keys to look{DIM:#}"));
+    }
+    match &found.contents {
+        Ok(contents) => inside(contents, now, out),
+        Err(error) => out.field("inside", format_args!("{RED}{error}{RED:#}")),
+    }
+}
+
+fn inside(contents: &Contents<Any>, now: SystemTime, out: &mut Output) -> Result<(), Failure> {
+    out.field("began", when(contents.began, now))?;
+    out.field("sealed", when(contents.sealed, now))?;
+    let style = if contents.expires <= now { RED } else { GREEN };
+    let expires = when(contents.expires, now);
+    out.field("expires", format_args!("{style}{expires}{style:#}"))?;
+    if let Some(id) = contents.id {
+        out.field("id", id)?;
+    }
+    out.field("format", format_args!("{}, schema {}", contents.format, contents.schema))?;
+    out.field("packing", contents.packing)?;
+    out.field(
+        "bytes",
+        format_args!(
+            "{} serialized, {} packed, {} of padding, {} sealed in all",
+            contents.body_bytes,
+            contents.packed_bytes,
+            contents.padding_bytes,
+            contents.message_bytes
+        ),
+    )?;
+    match &contents.session {
+        Ok(session) => out.line(format_args!("\n{:#}", session.0)),
+        Err(error) => out.field("session", format_args!("{RED}{error}{RED:#}")),
+    }
+}
+
+/// Says what the key of a cookie is to the ring.
+fn role(
+    codec: &Codec<Any>,
+    id: sealed_session::KeyId,
+    with_keys: bool,
+    now: SystemTime,
+) -> &'static str {
+    if !with_keys {
+        ""
+    } else if codec.ring().primary_at(now) == Some(id) {
+        ", the primary"
+    } else if codec.ring().ids().contains(&id) {
+        ", of the ring"
+    } else {
+        ", not in the ring"
+    }
+}
+
+fn inspection_json(found: &Inspection<Any>, with_keys: bool) -> Value {
+    let header = match &found.header {
+        Ok(header) => json!({
+            "version": header.version,
+            "key": header.key.to_string(),
+            "cookies": header.cookies,
+        }),
+        Err(error) => json!({ "error": error.to_string() }),
+    };
+    let contents = match &found.contents {
+        _ if !with_keys => Value::Null,
+        Ok(contents) => json!({
+            "began": rfc3339(contents.began),
+            "sealed": rfc3339(contents.sealed),
+            "expires": rfc3339(contents.expires),
+            "schema": contents.schema,
+            "id": contents.id.map(|id| id.to_string()),
+            "format": contents.format.to_string(),
+            "packing": contents.packing,
+            "body_bytes": contents.body_bytes,
+            "packed_bytes": contents.packed_bytes,
+            "padding_bytes": contents.padding_bytes,
+            "message_bytes": contents.message_bytes,
+            "session": contents.session.as_ref().ok().map(|session| &session.0),
+        }),
+        Err(error) => json!({ "error": error.to_string() }),
+    };
+    json!({ "header": header, "characters": found.characters, "contents": contents })
+}
+
+pub(crate) fn seal(args: &Seal, out: &mut Output) -> Result<(), Failure> {
+    let codec = args.settings.codec(args.keys.required()?)?;
+    let text = stdin()?;
+    let session: Value = serde_json::from_str(&text)
+        .map_err(|error| Failure::No("json", format!("the session is no JSON: {error}")))?;
+    let set = codec.renew(&Any(session), &codec.request::<_, str>([]))?;
+    let pairs: Vec<_> = set.values().map(|set| set.split(';').next().unwrap_or(set)).collect();
+    if out.json {
+        let values: Vec<_> = set.values().collect();
+        return out.print_json(&json!({ "set_cookie": values, "cookie": pairs.join("; ") }));
+    }
+    if args.cookie {
+        return out.line(pairs.join("; "));
+    }
+    for value in set.values() {
+        out.line(value)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn open(args: &Open, out: &mut Output) -> Result<(), Failure> {
+    let codec = args.settings.codec(args.keys.required()?)?;
+    let input = input(args.cookie.as_deref())?;
+    let request = request(&codec, &input)?;
+    // There is a cookie, so there is a session or an error.
+    let Some(opened) = codec.decode(&request)? else { return Ok(()) };
+    let Opened { session: Any(session), began, sealed, expires, key, id, .. } = opened;
+    if !out.json {
+        return out.line(format_args!("{session:#}"));
+    }
+    out.print_json(&json!({
+        "session": session,
+        "began": rfc3339(began),
+        "sealed": rfc3339(sealed),
+        "expires": rfc3339(expires),
+        "key": key.to_string(),
+        "id": id.map(|id| id.to_string()),
+    }))
+}
+
+pub(crate) fn capacity(args: &Capacity, out: &mut Output) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    let mut values = Vec::new();
+    for profile in [Profile::Nginx, Profile::Nginx8k, Profile::Nginx16k] {
+        let key = Key::generate().map_err(|error| Failure::Io(error.to_string()))?;
+        let mut builder =
+            Codec::<Any>::builder(key).name(&args.name).path(&args.path).limits(profile.limits());
+        if let Some(domain) = &args.domain {
+            builder = builder.domain(domain);
+        }
+        if args.session_ids {
+            builder = builder.session_ids();
+        }
+        let codec = builder.build().map_err(misused)?;
+        let packed = codec.capacity();
+        let Some(cost) = codec.cost(packed) else {
+            return Err(Failure::Usage("the limits leave no room for a session".to_owned()));
+        };
+        values.push(json!({
+            "limits": profile.name(),
+            "cookies": cost.cookies,
+            "packed_bytes": packed,
+            "response_bytes": cost.response_bytes,
+            "request_bytes": cost.request_bytes,
+        }));
+        rows.push(vec![
+            Cell::styled(profile.name(), BOLD),
+            Cell::new(cost.cookies),
+            Cell::styled(format_args!("{packed} bytes"), GREEN),
+            Cell::new(format_args!("{} bytes", cost.response_bytes)),
+            Cell::new(format_args!("{} bytes", cost.request_bytes)),
+        ]);
+    }
+    if out.json {
+        return out.print_json(&json!({ "name": args.name, "capacity": values }));
+    }
+    out.table(&["limits", "cookies", "session, packed", "response", "each request"], &rows)?;
+    out.line(format_args!(
+        "\n{DIM}A session is packed by compression and by storing tokens as bytes; `inspect` shows how well.{DIM:#}"
+    ))
+}
+
+/// Gives the argument, or else the standard input.
+fn input(argument: Option<&str>) -> Result<String, Failure> {
+    argument.map_or_else(stdin, |text| Ok(text.to_owned()))
+}
+
+fn stdin() -> Result<String, Failure> {
+    let mut input = io::stdin();
+    if input.is_terminal() {
+        return Err(Failure::Usage("nothing on the standard input; pipe it in".to_owned()));
+    }
+    let mut text = String::new();
+    input.by_ref().take(MAX_INPUT).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Reads a Cookie header, a Set-Cookie header, or the bare value of the session's cookie.
+fn request<'a>(codec: &'a Codec<Any>, input: &'a str) -> Result<Request<'a>, Failure> {
+    let mut headers = Vec::new();
+    for line in input.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let header = match line.split_once(':') {
+            Some((name, rest)) if name.eq_ignore_ascii_case("cookie") => rest,
+            Some((name, rest)) if name.eq_ignore_ascii_case("set-cookie") => rest,
+            _ => line,
+        };
+        headers.push(header);
+    }
+    let request = match *headers {
+        [value] if !value.contains('=') => codec.request_from_pairs([(codec.name(), value)]),
+        _ => codec.request(headers),
+    };
+    if codec.inspect_at(&request, SystemTime::UNIX_EPOCH).is_empty() {
+        let told = format!("there is no cookie {}; --name gives its name", codec.name());
+        return Err(Failure::No("absent", told));
+    }
+    Ok(request)
+}
+
+/// More than any server takes.
+const MAX_INPUT: u64 = 1024 * 1024;

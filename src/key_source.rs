@@ -1,0 +1,264 @@
+//! Where a key file lies: who guards it there, and how it is changed in place.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::key_file::{KeyFile, KeyFileError, MAX_LEN};
+
+/// Says where a key file lies, and who keeps others from reading it.
+///
+/// # Example
+///
+/// ```no_run
+/// use sealed_session::{Codec, KeySource};
+///
+/// let file = KeySource::file("/etc/shop/keys.toml").load()?;
+/// let codec = Codec::<String>::new(file.ring()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySource {
+    path: PathBuf,
+    guard: Guard,
+}
+
+/// Says who keeps others from reading a key file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guard {
+    /// The mode of the file: nobody but its owner reads it.
+    Mode,
+    /// The service manager: its group reads it too, as an access control list shows.
+    Manager,
+    /// Whoever made the mount.
+    Mount,
+}
+
+impl KeySource {
+    /// Names a file that only its owner may read: mode 0600 or 0400, or it is refused.
+    ///
+    /// On systems without such modes nothing is checked.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), guard: Guard::Mode }
+    }
+
+    /// Names a file on a mount that guards it, such as a Kubernetes Secret: its mode is not checked.
+    ///
+    /// A Secret is mounted with mode 0644 by default, and with 0440 under an `fsGroup`, into the one
+    /// container that may see it; its mode says nothing about who can.
+    pub fn mount(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), guard: Guard::Mount }
+    }
+
+    /// Names a credential that systemd passes: the file `name` in `$CREDENTIALS_DIRECTORY`.
+    ///
+    /// systemd gives it mode 0400, or 0440 where an access control list lets the service's user read
+    /// it; so the group is not looked at, but all others are.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError::NoCredentials`] if the variable is not set.
+    pub fn credential(name: &str) -> Result<Self, KeyFileError> {
+        let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
+            .ok_or_else(|| KeyFileError::NoCredentials(name.to_owned()))?;
+        Ok(Self { path: Path::new(&folder).join(name), guard: Guard::Manager })
+    }
+
+    /// Gives the path of the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the file. Symbolic links are followed; what counts is the file that was opened.
+    ///
+    /// # Errors
+    ///
+    /// Each [`KeyFileError`] of reading.
+    pub fn load(&self) -> Result<KeyFile, KeyFileError> {
+        KeyFile::read(self.open()?)
+    }
+
+    /// Opens the file, and checks what was opened.
+    pub(crate) fn open(&self) -> Result<File, KeyFileError> {
+        let failed = |error| KeyFileError::Open { path: self.path.clone(), error: Arc::new(error) };
+        // A pipe would keep us waiting, so it is not even opened.
+        if !fs::metadata(&self.path).map_err(failed)?.is_file() {
+            return Err(KeyFileError::NotAFile(self.path.clone()));
+        }
+        let file = File::open(&self.path).map_err(failed)?;
+        let mode = mode(&file).map_err(failed)?;
+        let forbidden = match self.guard {
+            Guard::Mode => 0o077,
+            Guard::Manager => 0o007,
+            Guard::Mount => 0,
+        };
+        if mode & forbidden == 0 {
+            Ok(file)
+        } else {
+            Err(KeyFileError::Exposed { path: self.path.clone(), mode })
+        }
+    }
+}
+
+impl KeyFile {
+    /// Writes a new file with mode 0600, for its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError::Write`], also if there is a file already.
+    pub fn create(&self, path: impl AsRef<Path>) -> Result<(), KeyFileError> {
+        let path = path.as_ref();
+        let failed = |error| KeyFileError::Write { path: path.to_owned(), error: Arc::new(error) };
+        let _lock = lock(path).map_err(failed)?;
+        if path.symlink_metadata().is_ok() {
+            return Err(failed(io::ErrorKind::AlreadyExists.into()));
+        }
+        replace(path, &self.expose_text(), None).map_err(failed)
+    }
+
+    /// Changes a file in place: `change` gets what is in it, and what it leaves behind is written.
+    ///
+    /// One process after the other does so: a lock on `path.lock` beside the file is waited for. The
+    /// file is replaced at once, by a rename, after all is on the disk, with mode 0600 and the owner
+    /// that it had. Readers see the old file or the new one; a crash leaves one of the two. Nothing is
+    /// written if nothing changed, or if `change` fails.
+    ///
+    /// # Errors
+    ///
+    /// What `change` gives, and each [`KeyFileError`].
+    pub fn edit<R, E: From<KeyFileError>>(
+        path: impl AsRef<Path>,
+        change: impl FnOnce(&mut Self) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let path = path.as_ref();
+        let failed = |error| KeyFileError::Write { path: path.to_owned(), error: Arc::new(error) };
+        // A link stays, and what it points to is replaced.
+        let target = path.canonicalize().map_err(|error| KeyFileError::Open {
+            path: path.to_owned(),
+            error: Arc::new(error),
+        })?;
+        let _lock = lock(&target).map_err(failed)?;
+        let opened = KeySource::file(&target).open()?;
+        let owner = owner(&opened).map_err(failed)?;
+        let mut file = Self::read(opened)?;
+        let before = file.expose_text();
+        let result = change(&mut file)?;
+        file.check()?;
+        let after = file.expose_text();
+        if after.len() > MAX_LEN {
+            return Err(KeyFileError::TooLong.into());
+        }
+        if *before != *after {
+            replace(&target, &after, owner).map_err(failed)?;
+        }
+        Ok(result)
+    }
+}
+
+/// Waits for the lock that goes with a file; it is held until the result is dropped. The lock file stays,
+/// because one that is removed could be locked by two.
+fn lock(path: &Path) -> io::Result<File> {
+    let file = private().create(true).truncate(false).open(beside(path, ".lock"))?;
+    fs4::FileExt::lock(&file)?;
+    Ok(file)
+}
+
+/// Puts a file in the place of another one, or of none, at once.
+fn replace(path: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
+    // The lock is held, so one that is there was left behind by a crash.
+    let new = beside(path, ".new");
+    if let Err(error) = fs::remove_file(&new)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let written = write(&new, text, owner).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&new);
+        return written;
+    }
+    sync_folder(path)
+}
+
+fn write(path: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let mut file = private().create_new(true).open(path)?;
+    set_owner(&file, owner)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Gives the path with something after its file name.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(unix)]
+fn private() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+#[cfg(unix)]
+fn mode(file: &File) -> io::Result<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(file.metadata()?.permissions().mode() & 0o7777)
+}
+
+#[cfg(unix)]
+fn owner(file: &File) -> io::Result<Option<(u32, u32)>> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = file.metadata()?;
+    Ok(Some((metadata.uid(), metadata.gid())))
+}
+
+/// Gives a new file the owner of the one that it replaces, so that root can rotate the keys of a service.
+#[cfg(unix)]
+fn set_owner(file: &File, owner: Option<(u32, u32)>) -> io::Result<()> {
+    match owner {
+        Some((user, group)) if self::owner(file)? != owner => {
+            std::os::unix::fs::fchown(file, Some(user), Some(group))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Brings the rename to the disk.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    options
+}
+
+#[cfg(not(unix))]
+fn mode(_: &File) -> io::Result<u32> {
+    Ok(0)
+}
+
+#[cfg(not(unix))]
+fn owner(_: &File) -> io::Result<Option<(u32, u32)>> {
+    Ok(None)
+}
+
+#[cfg(not(unix))]
+fn set_owner(_: &File, _: Option<(u32, u32)>) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! The tool, as it is run.
+
+#![cfg(all(feature = "cli", unix))]
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sealed_session::{Codec, Key, Limits};
+use serde_json::Value;
+
+const TOOL: &str = env!("CARGO_BIN_EXE_sealed-session");
+
+/// What one run gave.
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// A folder with a key file, and an environment with nothing of ours in it.
+struct Desk {
+    folder: tempfile::TempDir,
+    env: Vec<(&'static str, String)>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder"), env: Vec::new() }
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.folder.path().join("keys.toml")
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.keys()).expect("a key file")
+    }
+
+    /// Runs the tool on the key file of this desk.
+    fn run(&self, args: &str, input: &str) -> Run {
+        let keys = self.keys();
+        let keys = keys.to_str().expect("text");
+        let args: Vec<_> = args.split_whitespace().map(|arg| arg.replace("KEYS", keys)).collect();
+        let mut child = Command::new(TOOL)
+            .args(args)
+            .env_remove("SEALED_SESSION_KEYS")
+            .env_remove("SEALED_SESSION_KEY_FILE")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the tool");
+        // Which reads nothing if it refuses its arguments.
+        let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+        let done = child.wait_with_output().expect("the tool");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        let code = done.status.code().expect("an exit code");
+        Run { code, out: text(done.stdout), err: text(done.stderr) }
+    }
+
+    fn json(&self, args: &str) -> Value {
+        let run = self.run(&format!("{args} --json"), "");
+        assert_eq!(run.code, 0, "{args}: {}", run.err);
+        serde_json::from_str(&run.out).expect("JSON")
+    }
+
+    /// Gives the ids and states of the keys, oldest first.
+    fn states(&self) -> Vec<(String, String)> {
+        let list = self.json("ring list --keys KEYS");
+        let get = |value: &Value, name: &str| value.get(name).expect("a field").clone();
+        let text = |key: &Value, name: &str| get(key, name).as_str().expect("text").to_owned();
+        get(&list, "keys")
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|key| (text(key, "id"), text(key, "state")))
+            .collect()
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("a file").permissions().mode() & 0o7777
+}
+
+#[test]
+fn a_ring_lives_from_init_to_revoke() {
+    let desk = Desk::new();
+    let run = desk.run("ring init --keys KEYS --comment the-first", "");
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert!(run.out.contains("primary") && run.out.contains("the-first"), "{}", run.out);
+    assert_eq!(mode(&desk.keys()), 0o600);
+    assert_eq!(desk.run("ring init --keys KEYS", "").code, 3, "a ring is never overwritten");
+    let [(first, _)] = desk.states().try_into().unwrap();
+
+    // Nothing is due, today and at the second run.
+    assert_eq!(desk.run("ring rotate --keys KEYS", "").out, "nothing is due\n");
+    let run = desk.run("ring retire --keys KEYS ID".replace("ID", &first).as_str(), "");
+    assert_eq!(run.code, 4, "{}", run.err);
+
+    // Announced, and not to be promoted before.
+    let added = desk.json("ring add --keys KEYS");
+    assert_eq!(added["changes"][0]["change"], "added");
+    let second = added["changes"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(desk.states()[1], (second.clone(), "pending".into()));
+    let before = desk.text();
+    let run = desk.run(&format!("ring promote --keys KEYS {second}"), "");
+    assert_eq!(run.code, 4);
+    assert!(
+        run.err.starts_with(&format!("error: {second} must not seal before 20")),
+        "{}",
+        run.err
+    );
+    assert!(run.err.ends_with("--force overrides this\n"), "{}", run.err);
+    assert_eq!(desk.text(), before);
+    let run = desk.run(&format!("ring promote --keys KEYS {second} --force"), "");
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(desk.states()[1], (second.clone(), "primary".into()));
+
+    let changes = desk.json("ring rotate --keys KEYS --announce 0s");
+    assert_eq!(changes["changes"][0]["change"], "retires");
+    assert_eq!(changes["changes"][0]["id"], first.as_str());
+    assert_eq!(
+        desk.json("ring rotate --keys KEYS --announce 0s")["changes"],
+        serde_json::json!([])
+    );
+    let run = desk.run("ring check --keys KEYS", "");
+    assert_eq!((run.code, run.out.as_str()), (0, "✓ 2 keys, and all is well\n"));
+    let run = desk.run("ring check --keys KEYS --keep 30d", "");
+    assert_eq!(run.code, 1);
+    assert!(run.out.contains("retires while sessions sealed by it may live"), "{}", run.out);
+
+    // Leaked: the older key takes over; then that one leaks too.
+    let run = desk.run(&format!("ring revoke --keys KEYS {second}"), "");
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.out.contains(&format!("{first} does not retire")), "{}", run.out);
+    let run = desk.run(&format!("ring revoke --keys KEYS {first}"), "");
+    assert_eq!(run.code, 4, "{}", run.out);
+    assert!(run.err.contains("--replace"), "{}", run.err);
+    let run = desk.run(&format!("ring revoke --keys KEYS {first} --replace"), "");
+    assert_eq!(run.code, 0, "{}", run.err);
+    let mut states: Vec<_> = desk.states().into_iter().map(|(_, state)| state).collect();
+    states.sort();
+    assert_eq!(states, ["primary", "revoked", "revoked"]);
+    assert_eq!(desk.text().matches("SEALED-SESSION-KEY-1-").count(), 1);
+}
+
+#[test]
+fn exit_codes_and_errors_are_as_documented() {
+    let desk = Desk::new();
+    let code = |args: &str, input: &str| {
+        let run = desk.run(args, input);
+        assert_eq!(run.err.is_empty(), run.code == 0, "{args}: {}", run.err);
+        run.code
+    };
+    assert_eq!(code("ring list --keys KEYS", ""), 3, "no file");
+    assert_eq!(code("ring init --keys KEYS", ""), 0);
+    assert_eq!(code("ring list", ""), 2, "no key file named");
+    assert_eq!(code("ring rotate --keys -", ""), 2, "what cannot be changed");
+    assert_eq!(code("ring rotate --keys KEYS --every 30", ""), 2, "a duration without unit");
+    assert_eq!(code("ring retire --keys KEYS 12", ""), 2, "no key id");
+    assert_eq!(code("ring retire --keys KEYS 12345678", ""), 1, "no such key");
+    assert_eq!(code("seal", "{}"), 2, "no keys");
+    assert_eq!(code("seal --keys KEYS", "{"), 1, "no JSON");
+    assert_eq!(code("seal --keys KEYS --name a/b", "{}"), 2, "no cookie name");
+    assert_eq!(code("open --keys KEYS", "theme=dark"), 1, "no session cookie");
+    assert_eq!(code("open --keys KEYS", "__Host-session=nonsense"), 1);
+    assert_eq!(code("inspect", "__Host-session=nonsense"), 0, "nobody asked whether it opens");
+    assert_eq!(code("inspect --keys KEYS", "__Host-session=nonsense"), 1);
+    assert_eq!(code("ring list --keys -", &desk.text()), 0, "from the standard input");
+    fs::set_permissions(desk.keys(), fs::Permissions::from_mode(0o644)).unwrap();
+    let run = desk.run("ring list --keys KEYS --json", "");
+    assert_eq!(run.code, 3);
+    let error: Value = serde_json::from_str(&run.err).unwrap();
+    assert_eq!(error["error"]["kind"], "io");
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("mode 0644") && message.contains("--keys -"), "{message}");
+    assert_eq!(code("ring check --keys -", "[[key]]\nid = 1"), 1, "a broken file");
+}
+
+#[test]
+fn a_session_goes_round_in_one_cookie_and_in_several() {
+    let mut desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    let short = r#"{"user":"jane","roles":["a","b"],"n":-3,"none":null,"half":0.5,"yes":true}"#;
+    // Too much for one cookie.
+    let parts: Vec<_> =
+        (0..95).map(|_| Key::generate().unwrap().expose_text()[21..].to_owned()).collect();
+    let long = serde_json::json!({ "parts": parts, "user": "joe" }).to_string();
+    for (session, settings, cookies) in
+        [(short, "", 1), (&long, " --limits nginx8k --context shop --schema 7 --name s", 2)]
+    {
+        let sealed = desk.run(&format!("seal --keys KEYS{settings}"), session);
+        assert_eq!((sealed.code, sealed.out.lines().count()), (0, cookies), "{}", sealed.err);
+        let header = desk.run(&format!("seal --keys KEYS --cookie{settings}"), session).out;
+        assert_eq!(header.split("; ").count(), cookies);
+        let expected: Value = serde_json::from_str(session).unwrap();
+        for cookie in [&sealed.out, &header, &format!("Cookie: theme=dark; {header}")] {
+            let opened = desk.run(&format!("open --keys KEYS{settings}"), cookie);
+            assert_eq!(opened.code, 0, "{}", opened.err);
+            assert_eq!(serde_json::from_str::<Value>(&opened.out).unwrap(), expected);
+            let inspected = desk.run(&format!("inspect --json --keys KEYS{settings}"), cookie);
+            assert_eq!(inspected.code, 0, "{}", inspected.err);
+            let found: Value = serde_json::from_str(&inspected.out).unwrap();
+            assert_eq!(found["values"][0]["header"]["cookies"], cookies);
+            assert_eq!(found["values"][0]["contents"]["session"], expected);
+            assert_eq!(found["values"][0]["contents"]["format"], "MessagePack");
+        }
+        let other = desk.run("open --keys KEYS --context other --name s", &header);
+        assert_eq!(other.code, 1, "another context does not open");
+    }
+
+    // The bare value as an argument, without keys and with them.
+    let header = desk.run("seal --keys KEYS --cookie", short).out;
+    let value = header.trim().split_once('=').unwrap().1;
+    let [(id, _)] = desk.states().try_into().unwrap();
+    let shown = desk.run(&format!("inspect {value}"), "");
+    assert_eq!(shown.code, 0, "{}", shown.err);
+    let lines =
+        format!("version   1\nkey       {id}\ncookies   1\nlength    {} characters", value.len());
+    assert!(shown.out.contains(&lines), "{}", shown.out);
+    assert!(!shown.out.contains("jane"));
+    assert!(
+        desk.run(&format!("inspect --keys KEYS {value}"), "").out.contains("\"user\": \"jane\"")
+    );
+
+    // Keys of the environment instead of a file.
+    let text = desk.text();
+    let key = text.lines().find_map(|line| line.strip_prefix("key = ")).unwrap();
+    let (key, other) = (key.trim_matches('"'), Key::generate().unwrap());
+    desk.env.push(("SEALED_SESSION_KEYS", format!("{},{key}", *other.expose_text())));
+    assert_eq!(desk.run("open", &header).code, 0);
+    desk.env[0].1 = other.expose_text().to_string();
+    let unknown = desk.run("open", &header);
+    assert_eq!(unknown.code, 1);
+    assert_eq!(
+        unknown.err,
+        format!("error: the key {id} of the session cookie is not in the ring\n")
+    );
+    desk.env[0].1.pop();
+    assert!(desk.run("open", &header).err.starts_with("error: key number 1 of the list is no key"));
+}
+
+#[test]
+fn no_secret_is_taken_from_the_command_line_or_printed() {
+    let desk = Desk::new();
+    let made = desk.run("keygen", "");
+    let key: Key = made.out.parse().expect("nothing but a key, so that it can be piped");
+    assert_eq!(made.err, format!("the key {}\n", key.id()));
+    let secret = made.out.trim();
+    for args in
+        ["keygen KEY", "inspect --keys KEY", "ring add KEY", "--key=KEY", "ring promote KEY"]
+    {
+        let run = desk.run(&args.replace("KEY", secret), "");
+        assert_eq!(run.code, 2, "{args}");
+        assert!(run.err.contains("treat it as leaked"), "{}", run.err);
+        assert!(!run.err.contains(&secret[21..30]) && run.out.is_empty());
+    }
+
+    desk.run("ring init --keys KEYS", "");
+    let run = desk.run("ring add --keys KEYS --stdin --comment imported", secret);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(desk.states()[1].0, key.id().to_string());
+    assert_eq!(desk.run("ring add --keys KEYS --stdin", secret).code, 1, "it is there already");
+    let kept = Desk::new();
+    assert_eq!(kept.run("ring init --keys KEYS --stdin", secret).code, 0);
+    assert_eq!(kept.states(), [(key.id().to_string(), "primary".to_owned())]);
+    let cut = &secret[..60];
+    let mut told = vec![run, desk.run("ring add --keys KEYS --stdin", cut)];
+    assert_eq!(told[1].code, 1);
+    let text = desk.text();
+    let broken = text.replace("id = ", "key = ").replace("created", "secret");
+    for args in [
+        "ring list --keys KEYS",
+        "ring list --keys KEYS --json",
+        "ring check --keys KEYS",
+        "ring rotate --keys KEYS",
+        "ring list --keys - --json",
+        "ring check --keys -",
+        "inspect --keys KEYS x",
+    ] {
+        told.push(desk.run(args, &broken));
+    }
+    let secrets = text.split("SEALED-SESSION-KEY-1-").skip(1).map(|rest| &rest[..48]);
+    for secret in secrets {
+        for Run { out, err, .. } in &told {
+            for i in 0..secret.len() - 16 {
+                let part = &secret[i..i + 16];
+                assert!(!out.contains(part) && !err.contains(part), "{out}{err}");
+            }
+        }
+    }
+}
+
+#[test]
+fn capacity_is_that_of_the_codec() {
+    let desk = Desk::new();
+    let told =
+        desk.json("capacity --name __Secure-s --domain example.com --path /shop --session-ids");
+    let limits =
+        [Limits::UNMODIFIED_NGINX, Limits::NGINX_PROXY_BUFFER_8K, Limits::NGINX_PROXY_BUFFER_16K];
+    for (i, limits) in limits.into_iter().enumerate() {
+        let codec = Codec::<u8>::builder(Key::generate().unwrap())
+            .name("__Secure-s")
+            .domain("example.com")
+            .path("/shop")
+            .session_ids()
+            .limits(limits)
+            .build()
+            .unwrap();
+        assert_eq!(told["capacity"][i]["packed_bytes"], codec.capacity());
+    }
+    assert_eq!(desk.run("capacity --domain example.com", "").code, 2, "__Host- has no Domain");
+}
+
+#[test]
+fn completions_know_every_command() {
+    let desk = Desk::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let run = desk.run(&format!("completions {shell}"), "");
+        for word in ["keygen", "ring", "rotate", "promote", "inspect", "capacity", "announce"] {
+            assert!(run.out.contains(word), "{word} in {shell}");
+        }
+    }
+}

@@ -1,0 +1,564 @@
+//! The key file: its format, its faults, who may read it, and how it is changed.
+
+#![cfg(feature = "key-file")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sealed_session::{
+    Change, Concern, Key, KeyFile, KeyFileError, KeyId, KeyRing, KeySource, KeyState, Policy,
+    PolicyError,
+};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// 2026-11-01T00:00:00Z.
+fn day(n: u32) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_793_491_200) + n * DAY
+}
+
+const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh_RBvJO";
+const OTHER: &str = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQCzIpgr";
+
+/// Two keys: one from the first of November, one from the tenth.
+fn text() -> String {
+    format!(
+        r#"[[key]]
+id = "8a346e56"
+key = "SEALED-SESSION-KEY-1-{SECRET}"
+created = 2026-11-01T00:00:00Z
+activates = 2026-11-01T00:00:00Z
+retires = 2026-11-19T02:00:00+02:00
+comment = "the first"
+
+[[key]]
+id = "3b275260"
+key = "SEALED-SESSION-KEY-1-{OTHER}"
+created = 2026-11-08T00:00:00Z
+activates = 2026-11-10T00:00:00Z
+"#
+    )
+}
+
+fn one_key(now: SystemTime) -> KeyFile {
+    KeyFile::new_at(Key::generate().expect("a key"), now)
+}
+
+fn states(file: &KeyFile, now: SystemTime) -> Vec<KeyState> {
+    file.keys_at(now).iter().map(|key| key.state).collect()
+}
+
+fn ids(file: &KeyFile) -> Vec<KeyId> {
+    file.keys_at(day(0)).iter().map(|key| key.id).collect()
+}
+
+#[test]
+fn one_file_promotes_and_retires_its_keys_by_itself() {
+    use KeyState::{OpenOnly, Pending, Primary, Retired};
+    let file: KeyFile = text().parse().unwrap();
+    let [old, new] = *ids(&file) else { panic!("two keys") };
+    for (at, expected, primary) in [
+        (0, [Primary, Pending], old),
+        (8, [Primary, Pending], old),
+        (9, [OpenOnly, Primary], new),
+        (17, [OpenOnly, Primary], new),
+        (18, [Retired, Primary], new),
+    ] {
+        assert_eq!(states(&file, day(at)), expected, "day {at}");
+        assert_eq!(file.ring_at(day(at)).unwrap().primary_at(day(at)), Some(primary), "day {at}");
+    }
+}
+
+#[test]
+fn what_is_printed_reads_the_same() {
+    let mut file: KeyFile = text().parse().unwrap();
+    let [old, new] = *ids(&file) else { panic!("two keys") };
+    let policy = Policy::default();
+    file.comment(new, "quote \" back \\ line \n tab \t bell \u{7} é 🔑 # no comment").unwrap();
+    policy.promote_at(&mut file, old, day(12)).unwrap();
+    policy.revoke_at(&mut file, new, day(13)).unwrap();
+    let printed = file.expose_text();
+    let again: KeyFile = printed.parse().unwrap();
+    assert_eq!(*again.expose_text(), *printed);
+    assert_eq!(again.keys_at(day(13)), file.keys_at(day(13)));
+    assert!(!printed.contains(OTHER), "the secret of a revoked key is gone");
+    assert!(printed.contains(SECRET));
+}
+
+#[test]
+fn each_fault_is_told_with_what_to_do_about_it() {
+    let good = text();
+    let replaced = |from: &str, to: &str| {
+        assert!(good.contains(from), "{from}");
+        good.replacen(from, to, 1)
+    };
+    let cases = [
+        (
+            replaced(SECRET, &SECRET.replace("AAEC", "AAED")),
+            "the key at line 1 of the key file: the checksum of the key does not fit, so it was not \
+             copied whole; copy it anew",
+        ),
+        (
+            replaced(SECRET, &SECRET[..40]),
+            "the key at line 1 of the key file: a key has 48 characters after its prefix, this has 40; \
+             copy it anew",
+        ),
+        (
+            replaced("8a346e56", "8a346e57"),
+            "the key at line 1 of the key file: `id` says 8a346e57, but the key has the id 8a346e56; \
+             correct the one or the other",
+        ),
+        (
+            replaced("8a346e56", "8a346e5"),
+            "the key at line 1 of the key file: a key id is 8 hexadecimal digits; copy it anew",
+        ),
+        (
+            format!("{good}\n{good}"),
+            "the key at line 15 of the key file: 8a346e56 stands in the file twice; take one of the two out",
+        ),
+        (
+            replaced("comment", "note"),
+            "line 7 of the key file: unknown field `note`, expected one of `id`, `key`, `created`, \
+             `activates`, `retires`, `state`, `comment`",
+        ),
+        (
+            format!("owner = 1\n{good}"),
+            "line 1 of the key file: unknown field `owner`, expected `key`",
+        ),
+        (
+            replaced("comment = \"the first\"", "state = \"primary\""),
+            "the key at line 1 of the key file: 8a346e56 has a `state` that is neither \"open-only\" nor \
+             \"revoked\"; leave it out to let the key seal: pending and primary follow from `activates`",
+        ),
+        (
+            replaced("comment = \"the first\"", "state = \"revoked\""),
+            "the key at line 1 of the key file: 8a346e56 is revoked and needs no secret; take its line \
+             `key` out",
+        ),
+        (
+            replaced(&format!("key = \"SEALED-SESSION-KEY-1-{SECRET}\"\n"), ""),
+            "the key at line 1 of the key file: 8a346e56 has no `key`; add it, or write \
+             `state = \"revoked\"`",
+        ),
+        (
+            replaced("activates = 2026-11-01T00:00:00Z\n", ""),
+            "the key at line 1 of the key file: 8a346e56 has no `activates`; add it, or write \
+             `state = \"open-only\"`",
+        ),
+        (
+            replaced("2026-11-10T00:00:00Z", "2026-11-10T00:00:00"),
+            "the key at line 9 of the key file: 3b275260 has a time without date or offset; write times \
+             like 2026-11-03T00:00:00Z",
+        ),
+        (
+            replaced("2026-11-10T00:00:00Z", "2026-11-01T00:00:00Z"),
+            "the keys 8a346e56 and 3b275260 become primary at the same time; correct the key file",
+        ),
+        (
+            replaced("2026-11-19T02:00:00+02:00", "2026-10-19T00:00:00Z"),
+            "the key 8a346e56 retires before it activates; correct the key file",
+        ),
+        (String::new(), "the key file has no keys; make one with `sealed-session ring init`"),
+        ("x".repeat(64 * 1024 + 1), "the key file is longer than 64 KiB; is it the right one?"),
+    ];
+    for (text, told) in cases {
+        let error = KeyFile::read(text.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), told);
+    }
+    assert_eq!(
+        KeyFile::read(&b"\xff\xfe"[..]).unwrap_err().to_string(),
+        "the key file is not UTF-8 text; is it the right one?"
+    );
+}
+
+#[test]
+fn whether_a_key_may_seal_is_asked_when_the_ring_is_made() {
+    let only = text().split("\n\n").next().unwrap().to_owned();
+    let file: KeyFile = only.parse().unwrap();
+    assert!(file.ring_at(day(0)).is_ok());
+    assert!(matches!(file.ring_at(day(0) - DAY), Err(KeyFileError::NoActiveKey)));
+    let error = file.ring_at(day(18)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the key 8a346e56 should seal, but it has retired; put a newer key into the file with \
+         `sealed-session ring add`, or take its line `retires` away"
+    );
+}
+
+/// Damages the file in every small way, and looks for pieces of a secret in what is said.
+#[test]
+fn no_error_shows_a_part_of_a_key() {
+    let good = text();
+    let (mut refused, mut shown) = (0, Vec::new());
+    let mut check = |text: &str| {
+        let Err(error) = text.parse::<KeyFile>() else { return };
+        refused += 1;
+        let told = format!("{error} {error:?}");
+        for secret in [SECRET, OTHER] {
+            if (0..=secret.len() - 17).any(|i| told.contains(&secret[i..i + 17])) {
+                shown.push(told.clone());
+            }
+        }
+    };
+    for at in 0..good.len() {
+        for put in ["", "\"", "\n", "=", "[", "\\", "'", " ", "#"] {
+            check(&format!("{}{put}{}", &good[..at], &good[at + 1..]));
+            check(&format!("{}{put}{}", &good[..at], &good[at..]));
+        }
+    }
+    let key = format!("SEALED-SESSION-KEY-1-{SECRET}");
+    check(&format!("key = \"{key}\""));
+    check(&format!("key = [\"{key}\"]"));
+    check(&format!("{key}\n"));
+    check(&format!("{key} = 1\n"));
+    check(&format!("[[{key}]]\n"));
+    check(&format!("[[key]]\n{key} = 1\n"));
+    for field in ["id", "created", "state", "activates", "retires"] {
+        check(&format!("[[key]]\n{field} = \"{key}\"\n"));
+        let lines = good.lines().filter(|line| !line.starts_with(field));
+        let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+        check(&text.replacen("[[key]]", &format!("[[key]]\n{field} = \"{key}\""), 1));
+    }
+    assert!(refused > 5000, "{refused}");
+    assert!(shown.is_empty(), "{} of {refused}, such as {}", shown.len(), shown[0]);
+    let debug = format!("{:?}", good.parse::<KeyFile>().unwrap());
+    assert!(!debug.contains(&SECRET[..8]) && debug.contains("8a346e56"), "{debug}");
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("own file");
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).expect("a file").permissions().mode() & 0o7777
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_others_can_read_is_refused_unless_a_mount_guards_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    fs::write(&path, text()).unwrap();
+    for (mode, file, mount) in [
+        (0o600, true, true),
+        (0o400, true, true),
+        (0o640, false, true),
+        (0o440, false, true),
+        (0o604, false, true),
+        (0o644, false, true),
+        (0o660, false, true),
+    ] {
+        set_mode(&path, mode);
+        assert_eq!(KeySource::file(&path).load().is_ok(), file, "{mode:o}");
+        assert_eq!(KeySource::mount(&path).load().is_ok(), mount, "{mode:o}");
+    }
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let error = KeySource::file(&link).load().unwrap_err();
+    assert!(matches!(error, KeyFileError::Exposed { mode: 0o660, .. }), "what it points to counts");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the key file {} has mode 0660, so others can read the keys; run `chmod 600` on it, or load \
+             it with KeySource::mount if it lies on a mount that guards it",
+            link.display()
+        )
+    );
+    for not_a_file in [folder.path(), Path::new("/dev/null")] {
+        let error = KeySource::mount(not_a_file).load().unwrap_err();
+        assert!(matches!(error, KeyFileError::NotAFile(_)), "{error}");
+    }
+    let absent = KeySource::file(folder.path().join("absent")).load().unwrap_err();
+    assert!(matches!(absent, KeyFileError::Open { .. }), "{absent}");
+}
+
+/// Runs one test of this file again, alone, with these variables and without those of before: a process
+/// has one environment, and all of its tests share it.
+fn again_with(test: &str, variables: &[(&str, &str)]) {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", test, "--nocapture"]).env("AGAIN", "yes");
+    command.env_remove("CREDENTIALS_DIRECTORY").env_remove(KeyRing::ENV);
+    let done = command.envs(variables.iter().copied()).output().expect("it runs");
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && told.contains("1 passed"), "{variables:?}: {told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_credential_is_read_as_systemd_leaves_it() {
+    let name = "keys.toml";
+    if std::env::var_os("AGAIN").is_some() {
+        let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") else {
+            let error = KeySource::credential(name).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "CREDENTIALS_DIRECTORY is not set; give the unit a line \
+                 LoadCredential=keys.toml:/path/to/the/key/file"
+            );
+            return;
+        };
+        let source = KeySource::credential(name).unwrap();
+        assert_eq!(source.path(), Path::new(&folder).join(name));
+        for (mode, good) in [(0o400, true), (0o440, true), (0o600, true), (0o444, false)] {
+            set_mode(source.path(), mode);
+            assert_eq!(source.load().is_ok(), good, "{mode:o}");
+        }
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name), text()).unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let test = "a_credential_is_read_as_systemd_leaves_it";
+    again_with(test, &[]);
+    again_with(test, &[("CREDENTIALS_DIRECTORY", folder)]);
+}
+
+#[test]
+fn keys_are_read_from_the_environment() {
+    if std::env::var_os("AGAIN").is_some() {
+        match std::env::var(KeyRing::ENV) {
+            Ok(_) => {
+                let ring = KeyRing::from_env().unwrap();
+                assert_eq!(ring.primary().unwrap().to_string(), "3b275260");
+                assert_eq!(ring.ids().len(), 2);
+            }
+            Err(_) => assert_eq!(
+                KeyRing::from_env().unwrap_err().to_string(),
+                "the environment variable SEALED_SESSION_KEYS is not set; put a key of \
+                 `sealed-session keygen` into it"
+            ),
+        }
+        return;
+    }
+    let keys = format!("SEALED-SESSION-KEY-1-{OTHER}, SEALED-SESSION-KEY-1-{SECRET}\n");
+    again_with("keys_are_read_from_the_environment", &[]);
+    again_with("keys_are_read_from_the_environment", &[(KeyRing::ENV, &keys)]);
+}
+
+#[test]
+fn a_rotation_announces_keeps_and_removes() {
+    let policy = Policy::default();
+    let mut file = one_key(day(0));
+    let [first] = *ids(&file) else { panic!("one key") };
+    let mut rotate = |at: u32| policy.rotate_at(&mut file, day(at)).unwrap();
+
+    assert_eq!(rotate(0), []);
+    assert_eq!(rotate(27), []);
+    let changes = rotate(28);
+    let [Change::Added { id: second, activates }, Change::Retires { id, at }] = *changes else {
+        panic!("{changes:?}")
+    };
+    assert_eq!((activates, id, at), (day(30), first, day(39)));
+    assert_eq!(rotate(28), [], "a second host finds nothing to do");
+    assert_eq!(rotate(47), []);
+    assert_eq!(rotate(48), [Change::Removed(first)]);
+
+    // Nobody ran it for a year: the next key is announced all the same.
+    let changes = rotate(400);
+    let [Change::Added { activates, .. }, Change::Retires { id, at }] = *changes else {
+        panic!("{changes:?}")
+    };
+    assert_eq!((activates, id, at), (day(402), second, day(411)));
+}
+
+#[test]
+fn ten_years_of_rotation_never_leave_a_gap_or_a_heap() {
+    let policy = Policy::default();
+    let mut file = one_key(day(0));
+    for n in 0..3650 {
+        for _ in 0..2 {
+            policy.rotate_at(&mut file, day(n)).unwrap();
+        }
+        assert_eq!(policy.concerns_at(&file, day(n)), []);
+        file.ring_at(day(n)).unwrap();
+        assert!(file.keys_at(day(n)).len() <= 3, "day {n}");
+    }
+}
+
+#[test]
+fn a_change_that_would_lose_sessions_is_refused_unless_forced() {
+    let policy = Policy::default();
+    let force = policy.dangerous_at_once();
+    let mut file = one_key(day(0));
+    let [first] = *ids(&file) else { panic!("one key") };
+
+    let refused = policy.add_at(&mut file, Key::generate().unwrap(), Some(day(5)), day(4));
+    assert!(matches!(refused, Err(PolicyError::NotAnnounced { until, .. }) if until == day(6)));
+    let refused = policy.retire_at(&mut file, first, day(4));
+    assert!(matches!(refused, Err(PolicyError::NoSuccessor(id)) if id == first));
+    let refused = policy.revoke_at(&mut file, first, day(4));
+    assert!(matches!(refused, Err(PolicyError::NoSuccessor(id)) if id == first));
+    assert_eq!(file.keys_at(day(4)).len(), 1, "nothing changed");
+
+    let key = Key::generate().unwrap();
+    let second = key.id();
+    let added = policy.add_at(&mut file, key, None, day(4)).unwrap();
+    assert_eq!(added, [Change::Added { id: second, activates: day(6) }]);
+    let refused = policy.promote_at(&mut file, second, day(5));
+    assert!(matches!(refused, Err(PolicyError::NotAnnounced { until, .. }) if until == day(6)));
+    assert_eq!(states(&file, day(5)), [KeyState::Primary, KeyState::Pending]);
+    force.promote_at(&mut file, second, day(5)).unwrap();
+    assert_eq!(states(&file, day(5)), [KeyState::OpenOnly, KeyState::Primary]);
+
+    assert_eq!(policy.retirable(&file, first), Some(day(14)));
+    let retires = policy.retire_at(&mut file, first, day(6)).unwrap();
+    assert_eq!(retires, [Change::Retires { id: first, at: day(14) }], "no earlier than is safe");
+    let retires = force.retire_at(&mut file, first, day(6)).unwrap();
+    assert_eq!(retires, [Change::Retires { id: first, at: day(6) }]);
+    file.ring_at(day(6)).unwrap();
+}
+
+#[test]
+fn the_key_that_takes_over_from_a_revoked_one_does_not_retire() {
+    let policy = Policy::default();
+    let mut file = one_key(day(0));
+    let [first] = *ids(&file) else { panic!("one key") };
+    policy.rotate_at(&mut file, day(28)).unwrap();
+    let second = ids(&file)[1];
+    let changes = policy.revoke_at(&mut file, second, day(31)).unwrap();
+    assert_eq!(changes, [Change::Revoked(second), Change::Stays(first)]);
+    assert_eq!(states(&file, day(31)), [KeyState::Primary, KeyState::Revoked]);
+    assert_eq!(states(&file, day(300))[0], KeyState::Primary);
+    // A rollback of a promotion, likewise.
+    policy.rotate_at(&mut file, day(31)).unwrap();
+    let third = file.keys_at(day(33)).into_iter().find(|key| key.state == KeyState::Primary);
+    let third = third.unwrap().id;
+    assert_ne!(third, first);
+    let changes = policy.promote_at(&mut file, first, day(34)).unwrap();
+    assert_eq!(changes, [Change::Promoted { id: first, at: day(34) }, Change::Stays(first)]);
+    let changes = policy.rotate_at(&mut file, day(34)).unwrap();
+    assert_eq!(changes, [Change::Retires { id: third, at: day(43) }]);
+    assert_eq!(
+        policy.promote_at(&mut file, second, day(34)).unwrap_err().to_string(),
+        format!("{second} is revoked, which is final; add a new key")
+    );
+}
+
+#[test]
+fn keys_that_are_added_or_promoted_within_one_second_do_not_clash() {
+    let policy = Policy::default().dangerous_at_once();
+    let mut file = one_key(day(0));
+    for _ in 0..3 {
+        let key = Key::generate().unwrap();
+        let id = key.id();
+        policy.add_at(&mut file, key, Some(day(0) - DAY), day(0)).unwrap();
+        assert_eq!(file.ring_at(day(0)).unwrap().primary_at(day(0)), Some(id));
+    }
+    let first = ids(&file)[0];
+    policy.promote_at(&mut file, first, day(0)).unwrap();
+    assert_eq!(file.ring_at(day(0)).unwrap().primary_at(day(0)), Some(first));
+    file.expose_text().parse::<KeyFile>().expect("four activations");
+}
+
+#[test]
+fn what_breaks_the_policy_is_found() {
+    let policy = Policy::default();
+    let mut file: KeyFile = text().parse().unwrap();
+    let [old, new] = *ids(&file) else { panic!("two keys") };
+    assert_eq!(policy.concerns_at(&file, day(8)), []);
+    let longer = policy.keep(12 * DAY).announce(3 * DAY);
+    assert_eq!(
+        longer.concerns_at(&file, day(8)),
+        [
+            Concern::RetiresEarly { id: old, until: day(21) },
+            Concern::AnnouncedLate { id: new, until: day(10) },
+        ]
+    );
+    assert_eq!(policy.concerns_at(&file, day(49)), [Concern::Overdue(10 * DAY)]);
+    policy.rotate_at(&mut file, day(49)).unwrap();
+    assert_eq!(policy.concerns_at(&file, day(49)), []);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_is_changed_at_once_and_stays_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let policy = Policy::default();
+    one_key(day(0)).create(&path).unwrap();
+    assert_eq!(mode(&path), 0o600);
+    let again = one_key(day(0)).create(&path).unwrap_err();
+    assert!(matches!(again, KeyFileError::Write { .. }), "a ring is never overwritten: {again}");
+
+    // Left behind by a crash in the middle of writing.
+    fs::write(folder.path().join("keys.toml.new"), "half").unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("keys.toml", &link).unwrap();
+    let mut reader = fs::File::open(&path).unwrap();
+    let changes = KeyFile::edit(&link, |file| policy.rotate_at(file, day(28))).unwrap();
+    assert_eq!(changes.len(), 2);
+    assert_eq!(mode(&path), 0o600);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "the link stays");
+    assert_eq!(KeyFile::read(&mut reader).unwrap().keys_at(day(28)).len(), 1, "an open file too");
+    assert_eq!(KeySource::file(&path).load().unwrap().keys_at(day(28)).len(), 2);
+
+    let before = fs::metadata(&path).unwrap();
+    let changes = KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap();
+    assert_eq!(changes, []);
+    let unknown = Key::generate().unwrap().id();
+    let refused = KeyFile::edit(&path, |file| {
+        policy.add_at(file, Key::generate()?, None, day(28))?;
+        policy.revoke_at(file, unknown, day(28))
+    });
+    assert!(matches!(refused, Err(PolicyError::Absent(id)) if id == unknown));
+    let refused = KeyFile::edit(&path, |file| {
+        let id = ids(file)[0];
+        file.comment(id, "x".repeat(70_000))
+    });
+    assert!(
+        matches!(refused, Err(PolicyError::File(KeyFileError::TooLong))),
+        "what could not be read again is not written"
+    );
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(fs::metadata(&path).unwrap().ino(), before.ino(), "not even written");
+    let names = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(names, 3, "the file, its lock, the link, and nothing else");
+
+    set_mode(&path, 0o644);
+    let error = KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap_err();
+    assert!(matches!(error, PolicyError::File(KeyFileError::Exposed { .. })), "{error}");
+}
+
+/// Only root can give files away, so that elsewhere there is nothing to keep.
+#[cfg(unix)]
+#[test]
+fn a_file_that_root_changes_stays_that_of_the_service() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let policy = Policy::default();
+    one_key(day(0)).create(&path).unwrap();
+    if chown(&path, Some(12_345), Some(23_456)).is_err() {
+        return;
+    }
+    KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap();
+    let after = fs::metadata(&path).unwrap();
+    assert_eq!((after.uid(), after.gid(), mode(&path)), (12_345, 23_456, 0o600));
+}
+
+#[test]
+fn many_hosts_that_rotate_at_once_make_one_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let policy = Policy::default();
+    one_key(day(0)).create(&path).unwrap();
+    let added = std::thread::scope(|scope| {
+        let rotate = || KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap();
+        let hosts: Vec<_> = (0..16).map(|_| scope.spawn(rotate)).collect();
+        let reader = scope.spawn(|| {
+            for _ in 0..200 {
+                KeySource::file(&path).load().expect("the old file or the new one, never half");
+            }
+        });
+        reader.join().unwrap();
+        hosts.into_iter().map(|host| host.join().unwrap().len()).sum::<usize>()
+    });
+    assert_eq!(added, 2, "one key added, one given its end");
+    assert_eq!(KeySource::file(&path).load().unwrap().keys_at(day(28)).len(), 2);
+}

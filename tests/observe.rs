@@ -1,0 +1,225 @@
+//! What operators see of sessions: counters and events, and nothing that is secret.
+
+#![cfg(all(feature = "metrics", feature = "tracing"))]
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, Key as Name, KeyName, Metadata, Recorder, SharedString,
+    Unit,
+};
+use sealed_session::{Codec, Key, KeyRing, Limits, RingKey};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn day(n: u32) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_793_491_200) + n * DAY
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("one thread").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The counters by name and labels.
+#[derive(Clone, Default)]
+struct Counters(Arc<Mutex<BTreeMap<String, u64>>>);
+
+struct One(Counters, String);
+
+impl CounterFn for One {
+    fn increment(&self, value: u64) {
+        let Self(Counters(all), name) = self;
+        *all.lock().expect("one thread").entry(name.clone()).or_default() += value;
+    }
+
+    fn absolute(&self, _: u64) {
+        unreachable!("counters only count");
+    }
+}
+
+impl Recorder for Counters {
+    fn register_counter(&self, name: &Name, _: &Metadata<'_>) -> Counter {
+        let labels = name.labels().map(|label| format!(" {}={}", label.key(), label.value()));
+        let name = name.name().to_owned() + &labels.collect::<String>();
+        Counter::from_arc(Arc::new(One(self.clone(), name)))
+    }
+
+    fn register_gauge(&self, _: &Name, _: &Metadata<'_>) -> Gauge {
+        unreachable!("there are only counters");
+    }
+
+    fn register_histogram(&self, _: &Name, _: &Metadata<'_>) -> Histogram {
+        unreachable!("there are only counters");
+    }
+
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+}
+
+/// Runs something, and gives the counters and the log that it made.
+fn observed(run: impl FnOnce()) -> (BTreeMap<String, u64>, String) {
+    let counters = Counters::default();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_max_level(tracing::Level::TRACE)
+        .without_time()
+        .with_ansi(false)
+        .finish();
+    tracing::subscriber::with_default(subscriber, || metrics::with_local_recorder(&counters, run));
+    let log = String::from_utf8(log.0.lock().expect("one thread").clone()).expect("text");
+    let counters = counters.0.lock().expect("one thread").clone();
+    (counters, log)
+}
+
+fn seal(codec: &Codec<String>, session: &str, now: SystemTime) -> String {
+    let request = codec.request::<_, str>([]);
+    let set = codec.encode_at(&session.to_owned(), &request, now).expect("sealed");
+    let pairs = set.values().map(|set| set.split(';').next().expect("a cookie"));
+    pairs.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn counters_tell_who_still_uses_which_key_and_why_sessions_are_refused() {
+    let [old, new, lost, revoked] = [(); 4].map(|()| Key::generate().unwrap());
+    let ids = [&old, &new, &lost, &revoked].map(Key::id);
+    let texts = [&old, &new, &lost, &revoked].map(Key::expose_text);
+    let elsewhere = Codec::<String>::new(lost);
+    let leaked = Codec::<String>::new(revoked);
+    let ring = KeyRing::new([
+        RingKey::new(old).retires(day(9)),
+        RingKey::new(new).activates(day(1)),
+        RingKey::revoked(ids[3]),
+    ]);
+    let codec = Codec::<String>::builder(ring.unwrap())
+        .limits(Limits::NGINX_PROXY_BUFFER_8K)
+        .idle_timeout(7 * DAY)
+        .build()
+        .unwrap();
+    let secret = "jane-of-the-jungle";
+    // Too much for one cookie, and for two unless DEFLATE makes base64url smaller.
+    let keys = (0..95).map(|_| Key::generate().unwrap().expose_text()[21..].to_owned());
+    let long = keys.collect::<Vec<_>>().join(" ");
+    let short = "abc".repeat(20);
+    let decode = |cookie: &str, now| codec.decode_at(&codec.request([cookie]), now);
+    let mut cookies = Vec::new();
+    let (counters, log) = observed(|| {
+        let by_old = seal(&codec, secret, day(0));
+        let by_new = seal(&codec, secret, day(2));
+        let split = seal(&codec, &long, day(2));
+        seal(&codec, &short, day(2));
+        for cookie in [&by_old, &by_old, &by_new, &split] {
+            decode(cookie, day(2)).unwrap().expect("a session");
+        }
+        // Read once, though it is asked for twice, and then sealed by the other key.
+        let request = codec.request([&by_old]);
+        codec.decode_at(&request, day(2)).unwrap();
+        codec.decode_at(&request, day(2)).unwrap();
+        let _ = codec.encode_at(&secret.to_owned(), &request, day(2)).unwrap();
+        assert!(decode("theme=dark", day(2)).unwrap().is_none(), "not counted");
+
+        let unknown = seal(&elsewhere, secret, day(2));
+        let bad = seal(&leaked, secret, day(2));
+        decode(&unknown, day(2)).unwrap_err();
+        codec.encode_at(&secret.to_owned(), &codec.request([&unknown]), day(2)).unwrap_err();
+        decode(&bad, day(2)).unwrap_err();
+        decode(&by_old, day(7)).unwrap_err();
+        decode(&by_old, day(9)).unwrap_err();
+        decode("__Host-session=non*sense", day(2)).unwrap_err();
+        let huge = "x1y2".repeat(20_000);
+        codec.encode_at(&huge, &codec.request::<_, str>([]), day(2)).unwrap_err();
+        cookies.extend([by_old, by_new, split, unknown, bad]);
+    });
+    let [old, new, lost, revoked] = ids;
+    let characters = counters["sealed_session_cookie_bytes_total"];
+    let bytes = counters["sealed_session_body_bytes_total"];
+    let plain = u64::try_from(secret.len() + 1).unwrap();
+    let expected = [
+        (format!("sealed_session_opened_total key={old}"), 3),
+        (format!("sealed_session_opened_total key={new}"), 2),
+        ("sealed_session_refused_total reason=unknown_key key=unknown".into(), 2),
+        (format!("sealed_session_refused_total reason=revoked_key key={revoked}"), 1),
+        (format!("sealed_session_refused_total reason=retired_key key={old}"), 1),
+        ("sealed_session_refused_total reason=expired_absolute key=none".into(), 1),
+        ("sealed_session_refused_total reason=malformed key=none".into(), 1),
+        (format!("sealed_session_sealed_total key={old} packing=none"), 1),
+        (format!("sealed_session_sealed_total key={new} packing=none"), 2),
+        (format!("sealed_session_sealed_total key={new} packing=deflate"), 1),
+        (format!("sealed_session_sealed_total key={new} packing=lz4"), 1),
+        (format!("sealed_session_sealed_total key={lost} packing=none"), 1),
+        (format!("sealed_session_sealed_total key={revoked} packing=none"), 1),
+        ("sealed_session_split_total".into(), 1),
+        ("sealed_session_not_sealed_total reason=would_replace".into(), 1),
+        ("sealed_session_not_sealed_total reason=too_large".into(), 1),
+        ("sealed_session_cookie_bytes_total".into(), characters),
+        ("sealed_session_body_bytes_total".into(), bytes),
+    ];
+    assert_eq!(counters, BTreeMap::from(expected));
+    let long = u64::try_from(long.len() + 3).unwrap();
+    assert_eq!(bytes, 5 * plain + long + 62, "seven sessions, as MessagePack");
+    assert!(characters > bytes && characters < 2 * bytes, "{characters} for {bytes}");
+
+    let lines = [
+        format!("DEBUG sealed_session: sealed a session key={old} packing=\"none\" body=19 chars="),
+        format!("TRACE sealed_session: opened a session key={new}\n"),
+        " INFO sealed_session: refused a session reason=\"unknown_key\" key=unknown\n".to_owned(),
+        "DEBUG sealed_session: refused a session reason=\"expired_absolute\" key=none\n".to_owned(),
+        " INFO sealed_session: did not seal a session reason=\"would_replace\"\n".to_owned(),
+        " WARN sealed_session: did not seal a session reason=\"too_large\" needed=80005".to_owned(),
+    ];
+    for line in lines {
+        assert!(log.contains(&line), "{line} is not in\n{log}");
+    }
+    assert_eq!(log.matches("opened a session").count(), 5);
+    let told = format!("{log}{counters:?}");
+    assert!(!told.contains("jane") && !told.contains("x1y2") && !told.contains("non*sense"));
+    for secret in cookies.iter().map(String::as_str).chain(texts.iter().map(|text| text.as_str())) {
+        let parts = (0..secret.len() - 12).map(|i| &secret[i..i + 12]);
+        let mut shown = parts.filter(|part| !"__Host-session=".contains(part));
+        assert_eq!(shown.find(|part| told.contains(part)), None);
+    }
+}
+
+#[cfg(feature = "watch")]
+#[test]
+fn a_broken_key_file_is_logged_once_and_counted_each_time() {
+    use sealed_session::{KeyFile, KeySource, Policy, Watcher};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let policy = Policy::default();
+    KeyFile::new_at(Key::generate().unwrap(), day(0)).create(&path).unwrap();
+    let (counters, log) = observed(|| {
+        let mut watcher = Watcher::new_at(KeySource::mount(&path), day(1)).unwrap();
+        KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap();
+        let _ = watcher.poll_at(day(28));
+        std::fs::write(&path, "[[key]]\n").unwrap();
+        for _ in 0..3 {
+            let _ = watcher.poll_at(day(28));
+        }
+    });
+    let expected = [
+        ("sealed_session_reloads_total result=failed".to_owned(), 3),
+        ("sealed_session_reloads_total result=reloaded".to_owned(), 1),
+    ];
+    assert_eq!(counters, BTreeMap::from(expected));
+    assert_eq!(
+        log,
+        " INFO sealed_session: reloaded the key ring keys=2\n\
+         ERROR sealed_session: the key file is broken, the key ring stays error=line 1 of the key file: \
+         missing field `id`\n"
+    );
+}
