@@ -8,6 +8,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cookie::time::Duration;
 use cookie::{Cookie, CookieJar};
 use divan::{Bencher, black_box};
 use sealed_session::{Codec, Compression, Key, Limits, Padding};
@@ -196,7 +197,7 @@ mod private_jar {
             .secure(true)
             .http_only(true)
             .same_site(cookie::SameSite::Lax)
-            .max_age(cookie::time::Duration::days(1));
+            .max_age(Duration::days(1));
         jar.private_mut(key).add(cookie);
         jar.delta().map(ToString::to_string).next().expect("a cookie")
     }
