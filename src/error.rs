@@ -302,23 +302,10 @@ impl DecodeError {
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
-            Self::Malformed
-            | Self::RevokedKey(_)
-            | Self::Unauthentic
-            | Self::TooManyChunks(_)
-            | Self::Expired(_) => Advice::Clear,
-            Self::UnsupportedVersion(_)
-            | Self::UnknownKey(_)
-            | Self::RetiredKey(_)
-            | Self::MissingChunk
-            | Self::MixedChunks
-            | Self::FromFuture { .. }
-            | Self::UnsupportedFormat
-            | Self::NewerSchema { .. }
-            | Self::NoMigration { .. }
-            | Self::Deserialize(_)
-            | Self::Message
-            | Self::OtherCodec => Advice::Keep,
+            _ if self.is_readable_elsewhere() => Advice::Keep,
+            // The next request may be whole; what a retired key sealed ends by itself.
+            Self::MissingChunk | Self::MixedChunks | Self::RetiredKey(_) => Advice::Keep,
+            _ => Advice::Clear,
         }
     }
 
