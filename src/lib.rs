@@ -80,7 +80,8 @@
 //!
 //! # Security
 //!
-//! What holds, whoever writes the `Cookie` header:
+//! The attacks, each with what stops it and the test that shows it, are in [`docs::security`]. What holds,
+//! whoever writes the `Cookie` header:
 //!
 //! - Nobody without the key reads a session, changes it, or makes one up; nor moves it to another cookie,
 //!   context or key.
@@ -189,6 +190,9 @@ pub use watch::{Watch, WatchEvent, Watcher};
 pub mod docs {
     #[doc = include_str!("../docs/FORMAT.md")]
     pub mod format {}
+
+    #[doc = include_str!("../docs/SECURITY.md")]
+    pub mod security {}
 
     #[cfg(feature = "watch")]
     #[doc = include_str!("../docs/OPERATING.md")]

@@ -31,7 +31,6 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     keys: &Keys,
     now: SystemTime,
 ) -> Result<SetCookies, EncodeError> {
-    let key = keys.primary_at(now).ok_or(EncodeError::NoActiveKey)?;
     let tape = Tape::default();
     let body = Zeroizing::new(codec.format.serialize(session, &tape)?);
     if known.is_some_and(|known| {
@@ -39,6 +38,7 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     }) {
         return Ok(SetCookies::default());
     }
+    let key = keys.primary_at(now).ok_or(EncodeError::NoActiveKey)?;
     if body.len() > MAX_BODY {
         return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
     }

@@ -92,6 +92,18 @@ fn no_key_seals_before_its_time() {
         assert_eq!(result.is_ok(), seals, "{second}");
         assert!(seals || matches!(result, Err(EncodeError::NoActiveKey)), "{second}");
     }
+    // What is unchanged needs no key to seal with.
+    let mut browser = Browser::default();
+    browser.take(&codec.encode_at(&1, &codec.request([""]), at(19)).unwrap());
+    codec
+        .ring()
+        .replace([RingKey::open_only(key(1)), RingKey::new(key(2)).activates(at(90))])
+        .unwrap();
+    let header = browser.header();
+    let request = codec.request([&header]);
+    assert!(codec.encode_at(&1, &request, at(20)).unwrap().is_empty());
+    assert!(matches!(codec.encode_at(&2, &request, at(20)), Err(EncodeError::NoActiveKey)));
+    codec.ring().replace([RingKey::new(key(1)).activates(at(10)).retires(at(20))]).unwrap();
     assert_eq!(codec.ring().primary_at(at(9)), None);
     assert_eq!(codec.ring().primary(), None, "it retired long ago");
 }
