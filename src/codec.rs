@@ -340,6 +340,13 @@ pub struct Opened<T> {
 }
 
 impl<T> Opened<T> {
+    /// Puts another value in the place of the session: a shared one, or a part of it.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Opened<U> {
+        let Self { session, began, sealed, expires, id, schema, format, key, reseal } = self;
+        let session = f(session);
+        Opened { session, began, sealed, expires, id, schema, format, key, reseal }
+    }
+
     /// Says what to do with the cookie: [`Advice::SealAgain`] or [`Advice::Keep`].
     #[must_use]
     pub fn advice(&self) -> Advice {

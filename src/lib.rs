@@ -112,11 +112,14 @@
 //! - `watch`: `Watcher`, which keeps a ring as its file says while requests run.
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
 //! - `cli`: the tool `sealed-session`, for key files and for a look into cookies.
+//! - `tower`, `axum`, `actix-web`: middlewares and extractors in `web`, which call the codec and write the
+//!   response for you.
 //!
 //! # Foreign types in the API
 //!
 //! `cookie::Cookie` ([`SetCookies::cookies`]), since that is the word that web frameworks share; the error
-//! sources are opaque. All others are of `std`, `serde` and this crate.
+//! sources are opaque. All others are of `std`, `serde` and this crate. The middlewares speak the language
+//! of their frameworks: `http` 1, `tower-layer` and `tower-service` 0.3, `axum-core` 0.5, `actix-web` 4.
 //!
 //! # MSRV
 //!
@@ -156,6 +159,8 @@ mod time;
 mod varint;
 #[cfg(feature = "watch")]
 mod watch;
+#[cfg(any(feature = "tower", feature = "actix-web"))]
+pub mod web;
 mod write;
 
 pub use attributes::{Persistence, SameSite};

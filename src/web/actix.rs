@@ -1,0 +1,239 @@
+//! Sessions for actix-web: [`SessionMiddleware`], and [`Session`] as an extractor.
+//!
+//! Needs the feature `actix-web`, and fits actix-web 4. Sessions need not be `Send`.
+//!
+//! - `Session<T>` works for every request: handlers run with or without a session, and can begin one.
+//! - In middlewares and guards, `SessionExt::session` gives the same from a request.
+//! - `Option<Session<T>>` is `None` only where the middleware is absent: that is actix-web's own rule.
+//!   [`Session::get`] tells whether there is a session.
+//!
+//! Make the codec once, outside the closure given to `HttpServer::new`, and clone it into each worker.
+//!
+//! # Example
+//!
+//! ```
+//! use actix_web::{App, HttpResponse, web};
+//! use sealed_session::web::{ChangeError, Session, actix::SessionMiddleware};
+//! use sealed_session::{Codec, Key};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Default, Serialize, Deserialize)]
+//! struct Shop { user: Option<u64>, cart: Vec<String> }
+//!
+//! async fn cart(session: Session<Shop>) -> String {
+//!     match session.get() {
+//!         Some(shop) => shop.cart.join(", "),
+//!         None => "empty".into(),
+//!     }
+//! }
+//!
+//! async fn buy(session: Session<Shop>) -> Result<HttpResponse, ChangeError> {
+//!     session.change(|shop| shop.cart.push("SKU-1".into()))?;
+//!     Ok(HttpResponse::Ok().body("bought"))
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let codec = Codec::<Shop>::new(Key::generate()?);
+//! let app = App::new()
+//!     .wrap(SessionMiddleware::new(codec))
+//!     .route("/cart", web::get().to(cart))
+//!     .route("/cart", web::post().to(buy));
+//! # Ok(()) }
+//! ```
+
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{self, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, SET_COOKIE, VARY};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::hygiene;
+use super::session::{ChangeError, NoLayer, Session, Settled, Slot};
+use crate::Codec;
+
+/// Provides the sessions of a codec to the services within, and writes them into their responses.
+#[derive(Debug)]
+pub struct SessionMiddleware<T> {
+    codec: Codec<T>,
+}
+
+impl<T> SessionMiddleware<T> {
+    /// Makes the middleware.
+    #[must_use]
+    pub fn new(codec: Codec<T>) -> Self {
+        Self { codec }
+    }
+}
+
+impl<T> Clone for SessionMiddleware<T> {
+    fn clone(&self) -> Self {
+        Self { codec: self.codec.clone() }
+    }
+}
+
+impl<S, T, B> Transform<S, ServiceRequest> for SessionMiddleware<T>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    S::Future: 'static,
+    T: Serialize + DeserializeOwned + 'static,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = actix_web::Error;
+    type Transform = SessionService<S, T>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        ready(Ok(SessionService { inner, codec: self.codec.clone() }))
+    }
+}
+
+/// The service that [`SessionMiddleware`] makes.
+#[derive(Debug)]
+pub struct SessionService<S, T> {
+    inner: S,
+    codec: Codec<T>,
+}
+
+impl<S, T, B> Service<ServiceRequest> for SessionService<S, T>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    S::Future: 'static,
+    T: Serialize + DeserializeOwned + 'static,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let slot = Slot::new(self.codec.clone());
+        request.extensions_mut().insert(slot.clone());
+        let response = self.inner.call(request);
+        Box::pin(async move {
+            let result = response.await;
+            match (slot.settle(), result) {
+                (Ok(settled), Ok(mut response)) => {
+                    write_head(settled, response.headers_mut());
+                    Ok(response.map_into_left_body())
+                }
+                (Ok(settled), Err(error)) => Err(with_head(settled, error)),
+                (Err(_), Ok(response)) => {
+                    Ok(response.into_response(refusal()).map_into_right_body())
+                }
+                (Err(reason), Err(_)) => {
+                    Err(InternalError::from_response(reason, refusal()).into())
+                }
+            }
+        })
+    }
+}
+
+/// Gives the session of a request that came through [`SessionMiddleware`].
+pub trait SessionExt {
+    /// Gives the session of the type `T`.
+    ///
+    /// # Errors
+    ///
+    /// [`NoLayer`] if the request did not come through a [`SessionMiddleware`] for this type.
+    fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, NoLayer>;
+}
+
+impl SessionExt for HttpRequest {
+    fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, NoLayer> {
+        find(self, self.headers())
+    }
+}
+
+impl SessionExt for ServiceRequest {
+    fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, NoLayer> {
+        find(self, self.headers())
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + 'static> FromRequest for Session<T> {
+    type Error = NoLayer;
+    type Future = Ready<Result<Self, NoLayer>>;
+
+    fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
+        ready(request.session())
+    }
+}
+
+fn find<T>(request: &impl HttpMessage, headers: &HeaderMap) -> Result<Session<T>, NoLayer>
+where
+    T: Serialize + DeserializeOwned + 'static,
+{
+    let extensions = request.extensions();
+    let slot = extensions.get::<Slot<T>>();
+    let slot = slot.ok_or_else(|| NoLayer::new::<T>("SessionMiddleware"))?;
+    Ok(slot.session(headers.get_all(COOKIE)))
+}
+
+impl ResponseError for ChangeError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        refusal()
+    }
+}
+
+impl ResponseError for NoLayer {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        HttpResponse::InternalServerError().body(self.to_string())
+    }
+}
+
+fn refusal() -> HttpResponse<BoxBody> {
+    HttpResponse::InternalServerError().finish()
+}
+
+/// Writes the session into the response that an error becomes. The error stays as it is where there is
+/// nothing to write, so that other middlewares know it.
+fn with_head(settled: Settled, error: actix_web::Error) -> actix_web::Error {
+    if !settled.looked {
+        return error;
+    }
+    let mut response = error.error_response();
+    write_head(settled, response.headers_mut());
+    InternalError::from_response(error, response).into()
+}
+
+fn write_head(Settled { set_cookies, looked }: Settled, headers: &mut HeaderMap) {
+    if looked && !hygiene::varies(headers.get_all(VARY).map(HeaderValue::as_bytes)) {
+        headers.append(VARY, HeaderValue::from_static("cookie"));
+    }
+    if set_cookies.is_empty() {
+        return;
+    }
+    // What the codec prints always makes a header value.
+    for value in set_cookies.values().filter_map(|value| HeaderValue::from_str(value).ok()) {
+        headers.append(SET_COOKIE, value);
+    }
+    let found = headers.get_all(CACHE_CONTROL).map(HeaderValue::as_bytes);
+    if let Some(value) = hygiene::cache_control(found) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
+    }
+    let overruling = headers.keys().filter(|name| hygiene::overrules_cache_control(name.as_str()));
+    for name in overruling.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+}

@@ -1,0 +1,122 @@
+//! Sessions for axum: [`Session`] as an extractor, behind [`SessionLayer`](super::tower::SessionLayer).
+//!
+//! Needs the feature `axum`, and fits axum 0.8.
+//!
+//! - `Session<T>` works for every request: handlers run with or without a session, and can begin one.
+//! - `Option<Session<T>>` is `None` where the request has no session that opens.
+//! - What your application answers to a visitor without a login, 401 or a redirect, is its own: see below.
+//!
+//! # Example
+//!
+//! ```
+//! use axum::{Router, routing::{get, post}};
+//! use sealed_session::web::{ChangeError, Session, tower::SessionLayer};
+//! use sealed_session::{Codec, Key};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Default, Serialize, Deserialize)]
+//! struct Shop { user: Option<u64>, cart: Vec<String> }
+//!
+//! async fn cart(session: Option<Session<Shop>>) -> String {
+//!     match session.and_then(|session| session.get()) {
+//!         Some(shop) => shop.cart.join(", "),
+//!         None => "empty".into(),
+//!     }
+//! }
+//!
+//! async fn buy(session: Session<Shop>) -> Result<&'static str, ChangeError> {
+//!     session.change(|shop| shop.cart.push("SKU-1".into()))?;
+//!     Ok("bought")
+//! }
+//!
+//! async fn logout(session: Session<Shop>) -> Result<(), ChangeError> {
+//!     session.clear()
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let codec = Codec::<Shop>::new(Key::generate()?);
+//! let app: Router = Router::new()
+//!     .route("/cart", get(cart).post(buy))
+//!     .route("/logout", post(logout))
+//!     .layer(SessionLayer::new(codec));
+//! # Ok(()) }
+//! ```
+//!
+//! # Who is logged in
+//!
+//! An extractor of your own says it once for all handlers:
+//!
+//! ```
+//! use axum::extract::FromRequestParts;
+//! use axum::http::{StatusCode, request::Parts};
+//! use axum::response::{IntoResponse, Response};
+//! use sealed_session::web::Session;
+//! # #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+//! # struct Shop { user: Option<u64> }
+//!
+//! struct User(u64);
+//!
+//! impl<S: Send + Sync> FromRequestParts<S> for User {
+//!     type Rejection = Response;
+//!
+//!     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+//!         let session = Session::<Shop>::from_request_parts(parts, state).await;
+//!         let session = session.map_err(IntoResponse::into_response)?;
+//!         let user = session.get().and_then(|shop| shop.user);
+//!         user.map(User).ok_or_else(|| StatusCode::UNAUTHORIZED.into_response())
+//!     }
+//! }
+//!
+//! async fn account(User(id): User) -> String { format!("user {id}") }
+//! # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(account));
+//! ```
+
+use axum_core::body::Body;
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::request::Parts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::session::{ChangeError, NoLayer, Session};
+use super::tower::find;
+
+impl<S, T> FromRequestParts<S> for Session<T>
+where
+    S: Send + Sync,
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    type Rejection = NoLayer;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NoLayer> {
+        find(&parts.extensions, &parts.headers)
+    }
+}
+
+impl<S, T> OptionalFromRequestParts<S> for Session<T>
+where
+    S: Send + Sync,
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    type Rejection = NoLayer;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, NoLayer> {
+        let session = find::<T>(&parts.extensions, &parts.headers)?;
+        Ok(session.get().is_some().then_some(session))
+    }
+}
+
+impl IntoResponse for ChangeError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    }
+}
+
+impl IntoResponse for NoLayer {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+    }
+}

@@ -1,0 +1,86 @@
+//! What caches must be told about a response that has a session in it.
+
+/// Gives the `Cache-Control` to put in place of these, or `None` if they forbid to store already.
+///
+/// Of other directives only `no-transform` says anything that `no-store` does not.
+pub(super) fn cache_control<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<&'static str> {
+    let (mut no_store, mut no_transform) = (false, false);
+    for value in values {
+        no_store |= list_has(value, "no-store");
+        no_transform |= list_has(value, "no-transform");
+    }
+    match (no_store, no_transform) {
+        (true, _) => None,
+        (false, true) => Some("no-store, no-transform"),
+        (false, false) => Some("no-store"),
+    }
+}
+
+/// Tells whether a header of this name, in lower case, overrules `Cache-Control` for a shared cache
+/// (RFC 9213, 2.2: by convention such fields end alike).
+pub(super) fn overrules_cache_control(name: &str) -> bool {
+    name.ends_with("-cache-control") || name == "surrogate-control"
+}
+
+/// Tells whether `Vary` names cookies already.
+pub(super) fn varies<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> bool {
+    values.any(|value| list_has(value, "cookie") || list_has(value, "*"))
+}
+
+/// Tells whether a comma-separated list has a member of this name, with an argument or without.
+fn list_has(list: &[u8], name: &str) -> bool {
+    list.split(|c| *c == b',').any(|member| {
+        let end = member.iter().position(|c| *c == b'=').unwrap_or(member.len());
+        let (found, _) = member.split_at(end);
+        found.trim_ascii().eq_ignore_ascii_case(name.as_bytes())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_control_that_forbids_to_store_stays() {
+        for (found, wanted) in [
+            (&[][..], Some("no-store")),
+            (&["no-store"][..], None),
+            (&["private, No-Store"], None),
+            (&["private", "max-age=0 , no-store"], None),
+            (&["public, max-age=3600"], Some("no-store")),
+            (&["private"], Some("no-store")),
+            (&["no-cache"], Some("no-store")),
+            (&["not-no-store, no-storex"], Some("no-store")),
+            (&["public", "no-transform"], Some("no-store, no-transform")),
+        ] {
+            assert_eq!(cache_control(found.iter().map(|v| v.as_bytes())), wanted, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn vary_is_added_once() {
+        for (found, wanted) in [
+            (&[][..], false),
+            (&["Accept-Encoding"][..], false),
+            (&["accept-encoding, COOKIE"], true),
+            (&["accept", "cookie"], true),
+            (&["*"], true),
+            (&["cookie2, x-cookie"], false),
+        ] {
+            assert_eq!(varies(found.iter().map(|v| v.as_bytes())), wanted, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn headers_for_shared_caches_are_known_by_their_ending() {
+        for (name, wanted) in [
+            ("cdn-cache-control", true),
+            ("vendor-cdn-cache-control", true),
+            ("surrogate-control", true),
+            ("cache-control", false),
+            ("expires", false),
+        ] {
+            assert_eq!(overrules_cache_control(name), wanted, "{name}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Sessions for tower services: hyper with tower, tonic, and axum, which has a [page](super::axum) of its
+//! own.
+//!
+//! Needs the feature `tower`. The layer takes any body; that of a response must have a default, the empty
+//! body, for the one response that the layer makes by itself.
+//!
+//! # Example
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use http::{Request, Response};
+//! use sealed_session::web::tower::{SessionLayer, session};
+//! use sealed_session::{Codec, Key};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! async fn count(request: Request<String>) -> Result<Response<String>, Infallible> {
+//!     let visits = session::<u32, _>(&request).expect("the layer is there");
+//!     let answer = match visits.change(|visits| { *visits += 1; *visits }) {
+//!         Ok(visits) => Response::new(format!("visit {visits}")),
+//!         Err(error) => Response::builder().status(503).body(error.to_string()).expect("valid"),
+//!     };
+//!     Ok(answer)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let codec = Codec::<u32>::new(Key::generate()?);
+//! let service = ServiceBuilder::new().layer(SessionLayer::new(codec)).service_fn(count);
+//!
+//! let response = service.oneshot(Request::new(String::new())).await?;
+//! assert_eq!(response.body(), "visit 1");
+//! assert!(response.headers()["set-cookie"].to_str()?.starts_with("__Host-session="));
+//! # Ok(()) }
+//! ```
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::hygiene;
+use super::session::{NoLayer, Session, Settled, Slot};
+use crate::Codec;
+
+/// Provides the sessions of a codec to the services within, and writes them into their responses.
+#[derive(Debug)]
+pub struct SessionLayer<T> {
+    codec: Codec<T>,
+}
+
+impl<T> SessionLayer<T> {
+    /// Makes the layer.
+    #[must_use]
+    pub fn new(codec: Codec<T>) -> Self {
+        Self { codec }
+    }
+}
+
+impl<T> Clone for SessionLayer<T> {
+    fn clone(&self) -> Self {
+        Self { codec: self.codec.clone() }
+    }
+}
+
+impl<S, T> Layer<S> for SessionLayer<T> {
+    type Service = SessionService<S, T>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionService { inner, codec: self.codec.clone() }
+    }
+}
+
+/// The service that [`SessionLayer`] makes.
+#[derive(Debug)]
+pub struct SessionService<S, T> {
+    inner: S,
+    codec: Codec<T>,
+}
+
+impl<S: Clone, T> Clone for SessionService<S, T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), codec: self.codec.clone() }
+    }
+}
+
+impl<S, T, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S, T>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    ResBody: Default,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, T>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let slot = Slot::new(self.codec.clone());
+        request.extensions_mut().insert(slot.clone());
+        ResponseFuture { inner: self.inner.call(request), slot }
+    }
+}
+
+pin_project! {
+    /// The future of [`SessionService`].
+    pub struct ResponseFuture<F, T> {
+        #[pin]
+        inner: F,
+        slot: Slot<T>,
+    }
+}
+
+impl<F, T, ResBody, E> Future for ResponseFuture<F, T>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+    T: Serialize + DeserializeOwned + 'static,
+    ResBody: Default,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = ready!(this.inner.poll(context))?;
+        match this.slot.settle() {
+            Ok(settled) => write_head(settled, response.headers_mut()),
+            Err(_) => {
+                response = Response::new(ResBody::default());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            }
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+impl<F, T> fmt::Debug for ResponseFuture<F, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// Gives the session of a request that came through [`SessionLayer`].
+///
+/// # Errors
+///
+/// [`NoLayer`] if it did not.
+pub fn session<T, B>(request: &Request<B>) -> Result<Session<T>, NoLayer>
+where
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    find(request.extensions(), request.headers())
+}
+
+pub(super) fn find<T>(extensions: &Extensions, headers: &HeaderMap) -> Result<Session<T>, NoLayer>
+where
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    let slot = extensions.get::<Slot<T>>().ok_or_else(|| NoLayer::new::<T>("SessionLayer"))?;
+    Ok(slot.session(headers.get_all(COOKIE)))
+}
+
+fn write_head(Settled { set_cookies, looked }: Settled, headers: &mut HeaderMap) {
+    if looked && !hygiene::varies(headers.get_all(VARY).iter().map(HeaderValue::as_bytes)) {
+        headers.append(VARY, HeaderValue::from_static("cookie"));
+    }
+    if set_cookies.is_empty() {
+        return;
+    }
+    // What the codec prints always makes a header value.
+    for value in set_cookies.values().filter_map(|value| HeaderValue::from_str(value).ok()) {
+        headers.append(SET_COOKIE, value);
+    }
+    let found = headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes);
+    if let Some(value) = hygiene::cache_control(found) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
+    }
+    let overruling = headers.keys().filter(|name| hygiene::overrules_cache_control(name.as_str()));
+    for name in overruling.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+}

@@ -1,0 +1,171 @@
+use std::rc::Rc;
+
+use actix_web::body::{MessageBody, to_bytes};
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpResponse, error, test, web};
+use sealed_session::web::actix::{SessionExt, SessionMiddleware};
+use sealed_session::web::{ChangeError, Session};
+use sealed_session::{Codec, Key};
+use serde::{Deserialize, Serialize};
+
+use crate::rules;
+use crate::shop::{Answer, Shop, Theme, act, codec, own_headers, pair, sealed, theme_codec};
+
+async fn handle(
+    deed: web::Path<String>,
+    session: Session<Shop>,
+) -> Result<HttpResponse, ChangeError> {
+    let body = act(&deed, &session)?;
+    let status = if *deed == "fail" { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    let mut response = HttpResponse::build(status);
+    for header in own_headers(&deed) {
+        response.append_header(*header);
+    }
+    Ok(response.body(body))
+}
+
+fn request(path: &str, cookie: Option<&str>) -> test::TestRequest {
+    let request = test::TestRequest::with_uri(path);
+    match cookie {
+        Some(cookie) => request.insert_header(("cookie", cookie)),
+        None => request,
+    }
+}
+
+async fn answer<B: MessageBody>(response: ServiceResponse<B>) -> Answer {
+    let status = response.status().as_u16();
+    let headers = response.headers().iter();
+    let own = headers.filter(|(name, _)| *name != "content-type");
+    let own = own.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+    let headers = own.collect();
+    let body = to_bytes(response.into_body()).await.ok().unwrap();
+    Answer { status, headers, body: String::from_utf8(body.into()).unwrap() }
+}
+
+#[actix_web::test]
+async fn the_rules_hold() {
+    let app =
+        App::new().wrap(SessionMiddleware::new(codec())).route("/{deed}", web::get().to(handle));
+    let app = test::init_service(app).await;
+    rules::hold(async |deed, cookie| {
+        let request = request(&format!("/{deed}"), cookie).to_request();
+        answer(test::call_service(&app, request).await).await
+    })
+    .await;
+}
+
+/// An error that a middleware within gives, instead of a response.
+#[actix_web::test]
+async fn the_rules_hold_where_the_response_is_an_error() {
+    let app = App::new()
+        .wrap_fn(|request, service| {
+            let session = request.session::<Shop>().unwrap();
+            let deed = request.path().trim_start_matches('/').to_owned();
+            let _ = service;
+            async move {
+                act(&deed, &session)?;
+                Err::<ServiceResponse, _>(error::ErrorForbidden("no entry"))
+            }
+        })
+        .wrap(SessionMiddleware::new(codec()));
+    let app = test::init_service(app).await;
+    let cookie = sealed(&codec(), std::time::Duration::ZERO);
+    for (deed, status, cookies) in
+        [("buy", 403, 1), ("read", 403, 0), ("ignore", 403, 0), ("huge", 500, 0)]
+    {
+        let error = app.call(request(&format!("/{deed}"), Some(&cookie)).to_request()).await;
+        let response = error.unwrap_err().error_response();
+        assert_eq!(response.status().as_u16(), status, "{deed}");
+        assert_eq!(response.headers().get_all("set-cookie").count(), cookies, "{deed}");
+        let body = to_bytes(response.into_body()).await.unwrap();
+        assert_eq!(body, if status == 403 { "no entry" } else { "" }, "{deed}");
+    }
+    // Nothing to write, so others find the error as it was.
+    let error = app.call(request("/ignore", None).to_request()).await.unwrap_err();
+    assert!(error.as_error::<error::InternalError<&str>>().is_some());
+}
+
+#[actix_web::test]
+async fn without_the_middleware_the_answer_says_what_to_add() {
+    let app = App::new()
+        .wrap(SessionMiddleware::new(codec()))
+        .route("/", web::get().to(|_: Session<Theme>| async { "" }));
+    let app = test::init_service(app).await;
+    let answer = answer(test::call_service(&app, request("/", None).to_request()).await).await;
+    assert_eq!(answer.status, 500);
+    assert_eq!(
+        answer.body,
+        "no session of type web::shop::Theme is provided here; wrap this route in \
+         SessionMiddleware::new(codec), with a Codec<web::shop::Theme>"
+    );
+}
+
+#[actix_web::test]
+async fn two_sessions_live_side_by_side() {
+    async fn both(shop: Session<Shop>, theme: Session<Theme>) -> Result<String, ChangeError> {
+        shop.change(|shop| shop.user += 1)?;
+        theme.set(Theme("dark".into()))?;
+        Ok("both".into())
+    }
+    let app = App::new()
+        .wrap(SessionMiddleware::new(codec()))
+        .wrap(SessionMiddleware::new(theme_codec()))
+        .route("/", web::get().to(both));
+    let app = test::init_service(app).await;
+    let answer = answer(test::call_service(&app, request("/", None).to_request()).await).await;
+    let set: Vec<&str> = answer.all("set-cookie").map(pair).collect();
+    assert_eq!(set.len(), 2, "each in a header of its own: {set:?}");
+    assert_eq!(answer.all("vary").collect::<Vec<_>>(), ["cookie"], "once for both");
+    assert_eq!(answer.all("cache-control").collect::<Vec<_>>(), ["no-store"], "once for both");
+}
+
+#[actix_web::test]
+async fn a_session_need_not_be_send() {
+    #[derive(Clone, Default, Serialize, Deserialize)]
+    #[serde(from = "String", into = "String")]
+    struct Local(Rc<str>);
+    impl From<String> for Local {
+        fn from(text: String) -> Self {
+            Self(text.into())
+        }
+    }
+    impl From<Local> for String {
+        fn from(local: Local) -> Self {
+            (*local.0).into()
+        }
+    }
+    async fn handle(session: Session<Local>) -> Result<String, ChangeError> {
+        session.change(|local| local.0 = format!("{}x", local.0).into())?;
+        Ok(String::from(&*session.get().unwrap().0))
+    }
+    let codec = Codec::<Local>::new(Key::generate().unwrap());
+    let app = App::new().wrap(SessionMiddleware::new(codec)).route("/", web::get().to(handle));
+    let app = test::init_service(app).await;
+    let first = answer(test::call_service(&app, request("/", None).to_request()).await).await;
+    let cookie = pair(first.all("set-cookie").next().unwrap());
+    let second = request("/", Some(cookie)).to_request();
+    assert_eq!(answer(test::call_service(&app, second).await).await.body, "xx");
+}
+
+#[actix_web::test]
+async fn a_panic_leaves_the_cookie_alone() {
+    let cookie = sealed(&codec(), std::time::Duration::ZERO);
+    for (deed, cookies) in [("panic", 0), ("buy", 1)] {
+        let app = App::new()
+            .route("/{deed}", web::get().to(handle))
+            .wrap_fn(|request, service| {
+                // Something within that catches the panic and makes a response of it.
+                let response = actix_web::rt::spawn(service.call(request));
+                async { response.await.unwrap_or_else(|_| Err(error::ErrorBadGateway("caught"))) }
+            })
+            .wrap(SessionMiddleware::new(codec()));
+        let app = test::init_service(app).await;
+        let result = app.call(request(&format!("/{deed}"), Some(&cookie)).to_request()).await;
+        let set = match result {
+            Ok(response) => response.headers().get_all("set-cookie").count(),
+            Err(error) => error.error_response().headers().get_all("set-cookie").count(),
+        };
+        assert_eq!(set, cookies, "{deed}");
+    }
+}

@@ -1,0 +1,150 @@
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Path;
+use axum::http::{HeaderName, Request, StatusCode};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::routing::get;
+use sealed_session::web::tower::SessionLayer;
+use sealed_session::web::{ChangeError, Session};
+use tower::ServiceExt;
+
+use crate::rules;
+use crate::shop::{Answer, Shop, Theme, act, codec, own_headers, pair, sealed, theme_codec};
+
+fn app() -> Router {
+    Router::new().route("/{deed}", get(handle)).layer(SessionLayer::new(codec()))
+}
+
+async fn handle(
+    Path(deed): Path<String>,
+    session: Session<Shop>,
+) -> Result<impl IntoResponse, ChangeError> {
+    let body = act(&deed, &session)?;
+    let own =
+        own_headers(&deed).iter().map(|(name, value)| (HeaderName::from_static(name), *value));
+    let status = if deed == "fail" { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    Ok((status, AppendHeaders(own.collect::<Vec<_>>()), body))
+}
+
+pub(crate) fn request(path: &str, cookie: Option<&str>) -> Request<Body> {
+    let mut request = Request::builder().uri(path);
+    // As HTTP/2 may send it: a header for each cookie.
+    for pair in cookie.into_iter().flat_map(|cookie| cookie.split("; ")) {
+        request = request.header("cookie", pair);
+    }
+    request.body(Body::empty()).unwrap()
+}
+
+pub(crate) async fn answer(response: Response) -> Answer {
+    let (head, body) = response.into_parts();
+    let headers = head.headers.iter();
+    let own =
+        headers.filter(|(name, _)| !matches!(name.as_str(), "content-type" | "content-length"));
+    let own = own.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    Answer {
+        status: head.status.as_u16(),
+        headers: own.collect(),
+        body: String::from_utf8(body.into()).unwrap(),
+    }
+}
+
+async fn send(app: Router, path: &str, cookie: Option<&str>) -> Answer {
+    answer(app.oneshot(request(path, cookie)).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn the_rules_hold() {
+    rules::hold(async |deed, cookie| send(app(), &format!("/{deed}"), cookie).await).await;
+}
+
+#[tokio::test]
+async fn an_optional_session_is_there_if_the_request_brings_one_that_opens() {
+    async fn user(session: Option<Session<Shop>>) -> String {
+        session.map_or("nobody".into(), |session| session.get().unwrap().user.to_string())
+    }
+    let app = Router::new().route("/", get(user)).layer(SessionLayer::new(codec()));
+    let cookie = sealed(&codec(), std::time::Duration::ZERO);
+    for (cookie, wanted) in [
+        (None, "nobody"),
+        (Some("__Host-session=nonsense"), "nobody"),
+        (Some(cookie.as_str()), "7"),
+    ] {
+        assert_eq!(send(app.clone(), "/", cookie).await.body, wanted);
+    }
+}
+
+#[tokio::test]
+async fn without_the_layer_the_answer_says_what_to_add() {
+    let app = Router::new()
+        .route("/plain", get(|_: Session<Theme>| async {}))
+        .route("/optional", get(|_: Option<Session<Theme>>| async {}))
+        .layer(SessionLayer::new(codec()));
+    for path in ["/plain", "/optional"] {
+        let answer = send(app.clone(), path, None).await;
+        assert_eq!(answer.status, 500);
+        assert_eq!(
+            answer.body,
+            "no session of type web::shop::Theme is provided here; wrap this route in \
+             SessionLayer::new(codec), with a Codec<web::shop::Theme>"
+        );
+    }
+}
+
+#[tokio::test]
+async fn two_sessions_live_side_by_side() {
+    async fn both(shop: Session<Shop>, theme: Session<Theme>) -> Result<(), ChangeError> {
+        shop.change(|shop| shop.user += 1)?;
+        theme.set(Theme("dark".into()))
+    }
+    async fn one(shop: Session<Shop>) -> Result<(), ChangeError> {
+        shop.change(|shop| shop.user += 1)
+    }
+    let app = Router::new()
+        .route("/both", get(both))
+        .route("/one", get(one))
+        .layer(SessionLayer::new(codec()))
+        .layer(SessionLayer::new(theme_codec()));
+    let answer = send(app.clone(), "/both", None).await;
+    let set: Vec<&str> = answer.all("set-cookie").map(pair).collect();
+    assert_eq!(set.len(), 2, "each in a header of its own: {set:?}");
+    assert_eq!(answer.all("vary").collect::<Vec<_>>(), ["cookie"], "once for both");
+    assert_eq!(answer.all("cache-control").collect::<Vec<_>>(), ["no-store"], "once for both");
+
+    let answer = send(app, "/one", Some(&set.join("; "))).await;
+    let (codec, cookie) = (codec(), answer.cookies("__Host-session").next().unwrap());
+    let opened = codec.decode(&codec.request([pair(cookie)])).unwrap().unwrap();
+    assert_eq!(opened.session.user, 2);
+    assert_eq!(answer.cookies("__Host-theme").count(), 0, "nobody touched it");
+}
+
+#[tokio::test]
+async fn one_request_has_one_session() {
+    async fn twice(first: Session<Shop>, second: Session<Shop>) -> Result<String, ChangeError> {
+        first.change(|shop| shop.cart.push("pen".into()))?;
+        second.change(|shop| shop.cart.push("ink".into()))?;
+        Ok(first.get().unwrap().cart.join(" "))
+    }
+    let app = Router::new().route("/", get(twice)).layer(SessionLayer::new(codec()));
+    assert_eq!(send(app, "/", None).await.body, "pen ink");
+}
+
+#[tokio::test]
+async fn a_panic_leaves_the_cookie_alone() {
+    let cookie = sealed(&codec(), std::time::Duration::ZERO);
+    let panicking = tokio::spawn(app().oneshot(request("/panic", Some(&cookie)))).await;
+    assert!(panicking.unwrap_err().is_panic(), "no response, so no cookie");
+
+    // Even if something within catches the panic and makes a response of it.
+    let caught = Router::new()
+        .route("/{deed}", get(handle))
+        .layer(axum::middleware::from_fn(|request, next: axum::middleware::Next| async {
+            tokio::spawn(next.run(request)).await.unwrap_or_else(|panic| {
+                (StatusCode::INTERNAL_SERVER_ERROR, panic.to_string().split_off(5)).into_response()
+            })
+        }))
+        .layer(SessionLayer::new(codec()));
+    let answer = send(caught.clone(), "/panic", Some(&cookie)).await;
+    assert_eq!((answer.status, answer.all("set-cookie").count()), (500, 0));
+    assert_eq!(send(caught, "/buy", Some(&cookie)).await.all("set-cookie").count(), 1);
+}

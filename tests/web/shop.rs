@@ -1,0 +1,111 @@
+//! The application under test: a session, what handlers do with it, and the cookies of its visitors.
+
+use std::time::{Duration, SystemTime};
+
+use sealed_session::web::{ChangeError, Session};
+use sealed_session::{Codec, Key, KeyRing, RingKey};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Shop {
+    pub(crate) user: u32,
+    pub(crate) cart: Vec<String>,
+}
+
+/// Another session of the same application.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Theme(pub(crate) String);
+
+pub(crate) fn codec() -> Codec<Shop> {
+    let keys = [RingKey::new(key(1)), RingKey::open_only(key(2))];
+    let ring = KeyRing::new(keys).unwrap();
+    Codec::builder(ring).session_ids().build().unwrap()
+}
+
+pub(crate) fn theme_codec() -> Codec<Theme> {
+    Codec::builder(key(1)).name("__Host-theme").build().unwrap()
+}
+
+pub(crate) fn key(n: u8) -> Key {
+    let mut secret = [n; Key::LEN];
+    secret[0] = !n;
+    Key::from_bytes(secret).unwrap()
+}
+
+/// A visitor's cookie as `codec` set it this long ago.
+pub(crate) fn sealed(codec: &Codec<Shop>, age: Duration) -> String {
+    let request = codec.request::<_, str>([]);
+    let shop = Shop { user: 7, cart: vec![] };
+    let set = codec.renew_at(&shop, &request, SystemTime::now() - age).unwrap();
+    pair(set.values().next().unwrap()).to_owned()
+}
+
+pub(crate) fn pair(set_cookie: &str) -> &str {
+    set_cookie.split(';').next().unwrap()
+}
+
+/// What the handler at `/{deed}` does.
+pub(crate) fn act(deed: &str, session: &Session<Shop>) -> Result<String, ChangeError> {
+    match deed {
+        "ignore" => {}
+        "read" => return Ok(session.get().map_or("nobody".into(), |shop| shop.user.to_string())),
+        "reason" => return Ok(session.opened().map_or_else(|e| e.to_string(), |_| "none".into())),
+        "id" => return Ok(id(session)),
+        "buy" | "fail" | "headers" | "panic" => {
+            session.change(|shop| shop.cart.push("pen".into()))?
+        }
+        "same" => session.change(|_| ())?,
+        "huge" => session.change(|shop| {
+            shop.cart =
+                (0..2000).map(|n: u32| format!("{:x}", n.wrapping_mul(2_654_435_761))).collect()
+        })?,
+        "login" => session.renew(Shop { user: 8, cart: vec![] })?,
+        "logout" => session.clear()?,
+        "switch" => {
+            session.clear()?;
+            session.change(|shop| shop.user = 9)?;
+        }
+        other => panic!("no such deed: {other}"),
+    }
+    if deed == "panic" {
+        panic!("as asked");
+    }
+    Ok(deed.into())
+}
+
+fn id(session: &Session<Shop>) -> String {
+    let opened = session.opened().unwrap();
+    opened.map_or("none".into(), |opened| format!("{:?}", opened.id))
+}
+
+/// What the application puts into its response beside the session.
+pub(crate) fn own_headers(deed: &str) -> &'static [(&'static str, &'static str)] {
+    match deed {
+        "headers" => &[
+            ("set-cookie", "lang=en"),
+            ("vary", "accept-encoding"),
+            ("cache-control", "public, max-age=60, no-transform"),
+            ("cdn-cache-control", "max-age=600"),
+        ],
+        _ => &[],
+    }
+}
+
+/// A response, whichever framework made it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The `Set-Cookie` lines of this cookie.
+    pub(crate) fn cookies<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.all("set-cookie").filter(move |line| line.split('=').next() == Some(name))
+    }
+}

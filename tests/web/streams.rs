@@ -1,0 +1,45 @@
+//! Responses whose body is made after their head, over TCP.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::routing::get;
+use futures_util::stream;
+use sealed_session::web::tower::SessionLayer;
+use sealed_session::web::{ChangeError, Session};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::shop::{Shop, codec};
+
+async fn stream_of(session: Session<Shop>) -> Result<Body, ChangeError> {
+    session.change(|shop| shop.user = 3)?;
+    let body = stream::once(async move {
+        let read = session.get().unwrap().user;
+        let changes =
+            [session.change(|shop| shop.user = 4), session.clear(), session.renew(Shop::default())];
+        let late = changes.iter().filter(|c| matches!(c, Err(ChangeError::Late))).count();
+        let after = session.get().unwrap().user;
+        Ok::<_, Infallible>(Bytes::from(format!("read {read}, {late} late, still {after}")))
+    });
+    Ok(Body::from_stream(body))
+}
+
+#[tokio::test]
+async fn a_change_after_the_head_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().route("/", get(stream_of)).layer(SessionLayer::new(codec()));
+    tokio::spawn(axum::serve(listener, app).into_future());
+
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    connection.write_all(request).await.unwrap();
+    let mut response = String::new();
+    connection.read_to_string(&mut response).await.unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert_eq!(head.matches("set-cookie: __Host-session=").count(), 1, "{head}");
+    assert!(body.contains("read 3, 3 late, still 3"), "{body}");
+}
