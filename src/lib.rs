@@ -117,8 +117,9 @@
 //!
 //! # Foreign types in the API
 //!
-//! `cookie::Cookie` ([`SetCookies::cookies`]), since that is the word that web frameworks share; the error
-//! sources are opaque. All others are of `std`, `serde` and this crate. The middlewares speak the language
+//! `cookie::Cookie` ([`SetCookies::cookies`]), since that is the word that web frameworks share; with the
+//! features of a framework, its own. The error sources are opaque. All others are of `std`, `serde` and
+//! this crate. The middlewares speak the language
 //! of their frameworks: `http` 1, `tower-layer` and `tower-service` 0.3, `axum-core` 0.5, `actix-web` 4.
 //!
 //! # MSRV
