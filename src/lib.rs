@@ -117,10 +117,9 @@
 //!
 //! # Foreign types in the API
 //!
-//! `cookie::Cookie` ([`SetCookies::cookies`]), since that is the word that web frameworks share; with the
-//! features of a framework, its own. The error sources are opaque. All others are of `std`, `serde` and
-//! this crate. The middlewares speak the language
-//! of their frameworks: `http` 1, `tower-layer` and `tower-service` 0.3, `axum-core` 0.5, `actix-web` 4.
+//! `cookie::Cookie` ([`SetCookies::cookies`]), since that is the word that web frameworks share; the error
+//! sources are opaque. The middlewares speak the language of their frameworks: `http` 1, `tower-layer` and `tower-service` 0.3, `axum-core` 0.5, `actix-web` 4.
+//! All others are of `std`, `serde` and this crate.
 //!
 //! # MSRV
 //!
