@@ -10,9 +10,9 @@ use std::fmt::{self, Display, Write as _};
 use std::io;
 use std::ops::Range;
 
+use crate::wiped::Wiped;
 use serde::Serialize;
 use serde::ser::{self, Serializer};
-use zeroize::Zeroize;
 
 use crate::error::FieldSize;
 
@@ -42,7 +42,7 @@ impl<'t> Sink<'t> {
     fn grow(&mut self, more: usize) {
         let mut grown = Vec::with_capacity((self.bytes.len() + more) * 2);
         grown.extend_from_slice(&self.bytes);
-        std::mem::replace(&mut self.bytes, grown).zeroize();
+        drop(Wiped::new(std::mem::replace(&mut self.bytes, grown)));
     }
 }
 

@@ -156,6 +156,7 @@ mod time;
 mod varint;
 #[cfg(feature = "watch")]
 mod watch;
+mod wiped;
 mod write;
 
 pub use attributes::{Persistence, SameSite};

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use zeroize::Zeroizing;
+use crate::wiped::Wiped;
 
 use crate::chunk;
 use crate::envelope::Envelope;
@@ -59,7 +59,7 @@ fn open_one(
 ) -> Result<Remembered, DecodeError> {
     let text = chunk::join(base, request)?;
     let sealed = text::decode(&text).ok_or(DecodeError::Malformed)?;
-    let mut buffer = Zeroizing::new(sealed);
+    let mut buffer = Wiped::new(sealed);
     let key = seal::open(&mut buffer, keys, request.binding, now)?.id;
     let (envelope, range) = Envelope::parse(buffer.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;

@@ -28,10 +28,10 @@
 //! compresses, where base64 of it does not. Strict decoding makes it lossless: each text has one byte
 //! string and each byte string one text.
 
+use crate::wiped::Wiped;
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress, Status};
 use lz4_flex::block::CompressTable;
 use memchr::memchr_iter;
-use zeroize::Zeroizing;
 
 use crate::error::DecodeError;
 use crate::fields::Field;
@@ -76,7 +76,7 @@ pub(crate) fn pack(
     out: &mut Vec<u8>,
 ) {
     let start = out.len();
-    let decoded = Zeroizing::new(Vec::new());
+    let decoded = Wiped::new(Vec::new());
     let mut packer = Packer { body, done: 0, compressor: Compressor::new(method), decoded, out };
     for field in fields {
         packer.field(field, format);
@@ -98,7 +98,7 @@ struct Packer<'a> {
     done: usize,
     compressor: Compressor,
     /// The bytes of the token at hand.
-    decoded: Zeroizing<Vec<u8>>,
+    decoded: Wiped,
     out: &'a mut Vec<u8>,
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn plain(packed: &[u8]) -> Option<&[u8]> {
 
 /// Unpacks what [`pack`] gave. What comes out is measured and held against [`MAX_BODY`] before
 /// anything is allocated, and each inflating is held to the length it announced.
-pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<Zeroizing<Vec<u8>>, DecodeError> {
+pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<Wiped, DecodeError> {
     let mut len = 0_usize;
     let mut rest = packed;
     while !rest.is_empty() {
@@ -204,8 +204,8 @@ pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<Zeroizing<Vec<u8>>
     if len > MAX_BODY {
         return Err(DecodeError::Message);
     }
-    let mut body = Zeroizing::new(Vec::with_capacity(len + 3));
-    let mut scratch = Zeroizing::new(Vec::new());
+    let mut body = Wiped::new(Vec::with_capacity(len + 3));
+    let mut scratch = Wiped::new(Vec::new());
     let mut inflater = Inflater { method, deflate: None };
     rest = packed;
     while !rest.is_empty() {
@@ -260,13 +260,13 @@ struct Compressor {
     method: Option<Method>,
     lz4: Option<CompressTable>,
     deflate: Option<Compress>,
-    output: Zeroizing<Vec<u8>>,
+    output: Wiped,
     written: usize,
 }
 
 impl Compressor {
     fn new(method: Option<Method>) -> Self {
-        Self { method, lz4: None, deflate: None, output: Zeroizing::default(), written: 0 }
+        Self { method, lz4: None, deflate: None, output: Wiped::default(), written: 0 }
     }
 
     /// Compresses `value` to `output`, and gives false where it does not pay.

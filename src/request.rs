@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use crate::wiped::Wiped;
 use memchr::{memchr, memmem};
-use zeroize::Zeroizing;
 
 use crate::envelope::Envelope;
 use crate::error::DecodeError;
@@ -114,12 +114,7 @@ pub(crate) struct Remembered {
 }
 
 impl Remembered {
-    pub(crate) fn new(
-        envelope: Envelope,
-        key: KeyId,
-        buffer: Zeroizing<Vec<u8>>,
-        body: Range<usize>,
-    ) -> Self {
+    pub(crate) fn new(envelope: Envelope, key: KeyId, buffer: Wiped, body: Range<usize>) -> Self {
         Self { envelope, key, buffer: Plain(buffer), body }
     }
 
@@ -131,7 +126,7 @@ impl Remembered {
 
 /// Opened bytes, wiped when dropped and never shown.
 #[derive(Clone)]
-struct Plain(Zeroizing<Vec<u8>>);
+struct Plain(Wiped);
 
 impl std::fmt::Debug for Plain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
+use crate::wiped::Wiped;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
 use crate::attributes::SetCookie;
 use crate::chunk;
@@ -32,7 +32,7 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     now: SystemTime,
 ) -> Result<SetCookies, EncodeError> {
     let tape = Tape::default();
-    let body = Zeroizing::new(codec.format.serialize(session, &tape)?);
+    let body = Wiped::new(codec.format.serialize(session, &tape)?);
     if known.is_some_and(|known| {
         codec.reseal(known, keys, now).is_none() && known.body() == body.as_slice()
     }) {
@@ -129,7 +129,7 @@ fn too_large<T: Serialize>(
     let tape = Tape::weighing();
     let heaviest = match Format::MessagePack.serialize(session, &tape) {
         Ok(bytes) => {
-            drop(Zeroizing::new(bytes));
+            drop(Wiped::new(bytes));
             tape.into_heaviest()
         }
         Err(_) => Vec::new(),
