@@ -24,6 +24,9 @@ pub(crate) struct Field {
     pub(crate) str_len: Option<usize>,
 }
 
+/// Enough for most sessions, so that the notes need not grow.
+const FIELDS: usize = 16;
+
 /// Shorter values are not recorded: there is nothing to gain on them.
 pub(crate) const MIN_FIELD: usize = 24;
 
@@ -147,7 +150,11 @@ impl<T: Serialize + ?Sized> Serialize for Noted<'_, T> {
             Shape::Other => None,
         };
         if range.len() >= MIN_FIELD {
-            tape.fields.borrow_mut().push(Field { range, str_len });
+            let mut fields = tape.fields.borrow_mut();
+            if fields.is_empty() {
+                fields.reserve(FIELDS);
+            }
+            fields.push(Field { range, str_len });
         }
         Ok(done)
     }

@@ -77,7 +77,8 @@ pub(crate) fn pack(
 ) {
     let start = out.len();
     let decoded = Wiped::new(Vec::new());
-    let mut packer = Packer { body, done: 0, compressor: Compressor::new(method), decoded, out };
+    let mut packer =
+        Packer { body, done: 0, compressor: Compressor::new(method, body.len()), decoded, out };
     for field in fields {
         packer.field(field, format);
     }
@@ -197,15 +198,20 @@ pub(crate) fn plain(packed: &[u8]) -> Option<&[u8]> {
 /// anything is allocated, and each inflating is held to the length it announced.
 pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<Wiped, DecodeError> {
     let mut len = 0_usize;
+    let mut longest_text = 0;
     let mut rest = packed;
     while !rest.is_empty() {
-        len = len.saturating_add(Segment::read(&mut rest)?.body_len());
+        let segment = Segment::read(&mut rest)?;
+        len = len.saturating_add(segment.body_len());
+        if let (true, Some(expanded)) = (segment.as_text, segment.expanded) {
+            longest_text = longest_text.max(expanded);
+        }
     }
     if len > MAX_BODY {
         return Err(DecodeError::Message);
     }
     let mut body = Wiped::new(Vec::with_capacity(len + 3));
-    let mut scratch = Wiped::new(Vec::new());
+    let mut scratch = Wiped::new(Vec::with_capacity(longest_text)); // never grows: nothing is left behind
     let mut inflater = Inflater { method, deflate: None };
     rest = packed;
     while !rest.is_empty() {
@@ -258,6 +264,8 @@ impl<'a> Segment<'a> {
 /// Compresses one value after another, each from a fresh start.
 struct Compressor {
     method: Option<Method>,
+    /// No value is longer.
+    longest: usize,
     lz4: Option<CompressTable>,
     deflate: Option<Compress>,
     output: Wiped,
@@ -265,8 +273,8 @@ struct Compressor {
 }
 
 impl Compressor {
-    fn new(method: Option<Method>) -> Self {
-        Self { method, lz4: None, deflate: None, output: Wiped::default(), written: 0 }
+    fn new(method: Option<Method>, longest: usize) -> Self {
+        Self { method, longest, lz4: None, deflate: None, output: Wiped::default(), written: 0 }
     }
 
     /// Compresses `value` to `output`, and gives false where it does not pay.
@@ -274,10 +282,9 @@ impl Compressor {
         let Some(method) = self.method.filter(|_| value.len() >= MIN_COMPRESS) else {
             return false;
         };
-        // The buffer only grows: what lies beyond `written` is of no account.
-        let most = lz4_flex::block::get_maximum_output_size(value.len());
-        if self.output.len() < most {
-            self.output.resize(most, 0);
+        // As long as for the whole body, so that it never grows and leaves nothing behind.
+        if self.output.is_empty() {
+            self.output.resize(lz4_flex::block::get_maximum_output_size(self.longest), 0);
         }
         let written = match method {
             Method::Lz4 => match dictionary {
@@ -456,7 +463,7 @@ mod tests {
 
     #[test]
     fn deflate_takes_exactly_its_bytes() {
-        let mut compressor = Compressor::new(Some(Method::Deflate));
+        let mut compressor = Compressor::new(Some(Method::Deflate), 1000);
         assert!(compressor.compress(&[7; 1000], None));
         let deflated = compressor.output().to_vec();
         let inflate = |bytes: &[u8], expanded: usize| {
