@@ -12,9 +12,9 @@ use std::ops::Range;
 
 use serde::Serialize;
 use serde::ser::{self, Serializer};
-use zeroize::Zeroize;
 
 use crate::error::FieldSize;
+use crate::wiped::Wiped;
 
 /// Says where one value lies in the serialized session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub(crate) struct Field {
     /// The value is a string of this many bytes.
     pub(crate) str_len: Option<usize>,
 }
+
+/// Enough for most sessions, so that the notes need not grow.
+const FIELDS: usize = 16;
 
 /// Shorter values are not recorded: there is nothing to gain on them.
 pub(crate) const MIN_FIELD: usize = 24;
@@ -42,7 +45,7 @@ impl<'t> Sink<'t> {
     fn grow(&mut self, more: usize) {
         let mut grown = Vec::with_capacity((self.bytes.len() + more) * 2);
         grown.extend_from_slice(&self.bytes);
-        std::mem::replace(&mut self.bytes, grown).zeroize();
+        drop(Wiped::new(std::mem::replace(&mut self.bytes, grown)));
     }
 }
 
@@ -147,7 +150,11 @@ impl<T: Serialize + ?Sized> Serialize for Noted<'_, T> {
             Shape::Other => None,
         };
         if range.len() >= MIN_FIELD {
-            tape.fields.borrow_mut().push(Field { range, str_len });
+            let mut fields = tape.fields.borrow_mut();
+            if fields.is_empty() {
+                fields.reserve(FIELDS);
+            }
+            fields.push(Field { range, str_len });
         }
         Ok(done)
     }

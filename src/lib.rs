@@ -161,6 +161,7 @@ mod varint;
 mod watch;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;
+mod wiped;
 mod write;
 
 pub use attributes::{Persistence, SameSite};

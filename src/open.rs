@@ -2,8 +2,6 @@
 
 use std::time::SystemTime;
 
-use zeroize::Zeroizing;
-
 use crate::chunk;
 use crate::envelope::Envelope;
 use crate::error::{Advice, DecodeError};
@@ -13,6 +11,7 @@ use crate::ring::Keys;
 use crate::seal;
 use crate::text;
 use crate::time::Lifetimes;
+use crate::wiped::Wiped;
 
 /// Opens the session of a request: with several values of the name, the one sealed last.
 ///
@@ -59,7 +58,7 @@ fn open_one(
 ) -> Result<Remembered, DecodeError> {
     let text = chunk::join(base, request)?;
     let sealed = text::decode(&text).ok_or(DecodeError::Malformed)?;
-    let mut buffer = Zeroizing::new(sealed);
+    let mut buffer = Wiped::new(sealed);
     let key = seal::open(&mut buffer, keys, request.binding, now)?.id;
     let (envelope, range) = Envelope::parse(buffer.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;

@@ -31,7 +31,6 @@
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress, Status};
 use lz4_flex::block::CompressTable;
 use memchr::memchr_iter;
-use zeroize::Zeroizing;
 
 use crate::error::DecodeError;
 use crate::fields::Field;
@@ -39,6 +38,7 @@ use crate::format::Format;
 use crate::limits::MAX_BODY;
 use crate::text;
 use crate::varint::{read_varint, write_varint};
+use crate::wiped::Wiped;
 
 /// Says whether and how a session is compressed. Opening needs no setting: each session says how it
 /// was made.
@@ -76,8 +76,9 @@ pub(crate) fn pack(
     out: &mut Vec<u8>,
 ) {
     let start = out.len();
-    let decoded = Zeroizing::new(Vec::new());
-    let mut packer = Packer { body, done: 0, compressor: Compressor::new(method), decoded, out };
+    let decoded = Wiped::new(Vec::new());
+    let mut packer =
+        Packer { body, done: 0, compressor: Compressor::new(method, body.len()), decoded, out };
     for field in fields {
         packer.field(field, format);
     }
@@ -98,7 +99,7 @@ struct Packer<'a> {
     done: usize,
     compressor: Compressor,
     /// The bytes of the token at hand.
-    decoded: Zeroizing<Vec<u8>>,
+    decoded: Wiped,
     out: &'a mut Vec<u8>,
 }
 
@@ -195,17 +196,22 @@ pub(crate) fn plain(packed: &[u8]) -> Option<&[u8]> {
 
 /// Unpacks what [`pack`] gave. What comes out is measured and held against [`MAX_BODY`] before
 /// anything is allocated, and each inflating is held to the length it announced.
-pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<Zeroizing<Vec<u8>>, DecodeError> {
+pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<Wiped, DecodeError> {
     let mut len = 0_usize;
+    let mut longest_text = 0;
     let mut rest = packed;
     while !rest.is_empty() {
-        len = len.saturating_add(Segment::read(&mut rest)?.body_len());
+        let segment = Segment::read(&mut rest)?;
+        len = len.saturating_add(segment.body_len());
+        if let (true, Some(expanded)) = (segment.as_text, segment.expanded) {
+            longest_text = longest_text.max(expanded);
+        }
     }
     if len > MAX_BODY {
         return Err(DecodeError::Message);
     }
-    let mut body = Zeroizing::new(Vec::with_capacity(len + 3));
-    let mut scratch = Zeroizing::new(Vec::new());
+    let mut body = Wiped::new(Vec::with_capacity(len + 3));
+    let mut scratch = Wiped::new(Vec::with_capacity(longest_text)); // never grows: nothing is left behind
     let mut inflater = Inflater { method, deflate: None };
     rest = packed;
     while !rest.is_empty() {
@@ -258,15 +264,17 @@ impl<'a> Segment<'a> {
 /// Compresses one value after another, each from a fresh start.
 struct Compressor {
     method: Option<Method>,
+    /// No value is longer.
+    longest: usize,
     lz4: Option<CompressTable>,
     deflate: Option<Compress>,
-    output: Zeroizing<Vec<u8>>,
+    output: Wiped,
     written: usize,
 }
 
 impl Compressor {
-    fn new(method: Option<Method>) -> Self {
-        Self { method, lz4: None, deflate: None, output: Zeroizing::default(), written: 0 }
+    fn new(method: Option<Method>, longest: usize) -> Self {
+        Self { method, longest, lz4: None, deflate: None, output: Wiped::default(), written: 0 }
     }
 
     /// Compresses `value` to `output`, and gives false where it does not pay.
@@ -274,10 +282,9 @@ impl Compressor {
         let Some(method) = self.method.filter(|_| value.len() >= MIN_COMPRESS) else {
             return false;
         };
-        // The buffer only grows: what lies beyond `written` is of no account.
-        let most = lz4_flex::block::get_maximum_output_size(value.len());
-        if self.output.len() < most {
-            self.output.resize(most, 0);
+        // As long as for the whole body, so that it never grows and leaves nothing behind.
+        if self.output.is_empty() {
+            self.output.resize(lz4_flex::block::get_maximum_output_size(self.longest), 0);
         }
         let written = match method {
             Method::Lz4 => match dictionary {
@@ -456,7 +463,7 @@ mod tests {
 
     #[test]
     fn deflate_takes_exactly_its_bytes() {
-        let mut compressor = Compressor::new(Some(Method::Deflate));
+        let mut compressor = Compressor::new(Some(Method::Deflate), 1000);
         assert!(compressor.compress(&[7; 1000], None));
         let deflated = compressor.output().to_vec();
         let inflate = |bytes: &[u8], expanded: usize| {

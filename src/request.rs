@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use memchr::{memchr, memmem};
-use zeroize::Zeroizing;
 
 use crate::envelope::Envelope;
 use crate::error::DecodeError;
 use crate::key::KeyId;
 use crate::seal::Binding;
+use crate::wiped::Wiped;
 
 /// Holds what one request carries for one codec, and remembers what was found in it.
 ///
@@ -114,12 +114,7 @@ pub(crate) struct Remembered {
 }
 
 impl Remembered {
-    pub(crate) fn new(
-        envelope: Envelope,
-        key: KeyId,
-        buffer: Zeroizing<Vec<u8>>,
-        body: Range<usize>,
-    ) -> Self {
+    pub(crate) fn new(envelope: Envelope, key: KeyId, buffer: Wiped, body: Range<usize>) -> Self {
         Self { envelope, key, buffer: Plain(buffer), body }
     }
 
@@ -131,7 +126,7 @@ impl Remembered {
 
 /// Opened bytes, wiped when dropped and never shown.
 #[derive(Clone)]
-struct Plain(Zeroizing<Vec<u8>>);
+struct Plain(Wiped);
 
 impl std::fmt::Debug for Plain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

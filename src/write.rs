@@ -4,7 +4,6 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
 use crate::attributes::SetCookie;
 use crate::chunk;
@@ -21,6 +20,7 @@ use crate::seal::{self, OVERHEAD, PREFIX};
 use crate::set_cookies::SetCookies;
 use crate::settings::{ENVELOPE, Settings};
 use crate::text;
+use crate::wiped::Wiped;
 
 /// Seals `session` as one that goes on from `known`, or as one that begins.
 pub(crate) fn write<T: Serialize + DeserializeOwned>(
@@ -32,7 +32,7 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     now: SystemTime,
 ) -> Result<SetCookies, EncodeError> {
     let tape = Tape::default();
-    let body = Zeroizing::new(codec.format.serialize(session, &tape)?);
+    let body = Wiped::new(codec.format.serialize(session, &tape)?);
     if known.is_some_and(|known| {
         codec.reseal(known, keys, now).is_none() && known.body() == body.as_slice()
     }) {
@@ -129,7 +129,7 @@ fn too_large<T: Serialize>(
     let tape = Tape::weighing();
     let heaviest = match Format::MessagePack.serialize(session, &tape) {
         Ok(bytes) => {
-            drop(Zeroizing::new(bytes));
+            drop(Wiped::new(bytes));
             tape.into_heaviest()
         }
         Err(_) => Vec::new(),

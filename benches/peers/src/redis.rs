@@ -1,0 +1,108 @@
+//! The price of a central store: one look-up in a Redis on loopback beside one decode.
+
+use std::hint::black_box;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use redis::{Commands as _, Connection};
+
+use crate::contest::medians;
+use crate::contestants::{self, Session};
+use crate::sessions;
+
+/// A Redis that ends with its value, with nothing on disk.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start() -> std::io::Result<Self> {
+        // The system picks a free port.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let child = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])
+            .arg(port.to_string())
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Self { child, port })
+    }
+
+    fn connect(&self) -> Connection {
+        let client = redis::Client::open(("127.0.0.1", self.port)).expect("an address");
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            match client.get_connection() {
+                Ok(connection) => return connection,
+                Err(error) if Instant::now() > until => panic!("Redis does not answer: {error}"),
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Gives the seconds of processor time that the server has used.
+    fn cpu_seconds(connection: &mut Connection) -> f64 {
+        let info: String = redis::cmd("INFO").arg("cpu").query(connection).expect("INFO");
+        let of = |name: &str| -> f64 {
+            let line = info.lines().find_map(|line| line.strip_prefix(name)).expect("is told");
+            line.parse().expect("a number")
+        };
+        of("used_cpu_sys:") + of("used_cpu_user:")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn compare() {
+    let server = match Server::start() {
+        Ok(server) => server,
+        Err(error) => {
+            println!(
+                "Skipped: redis-server cannot be started ({error}); on Debian, apt install redis-server."
+            );
+            return;
+        }
+    };
+    let mut connection = server.connect();
+    println!(
+        "| session | decode µs | a second and core | GET and parse µs | a second | × decode | server's own µs a GET |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    row("login", &sessions::login(), &mut connection);
+    row("shop", &sessions::shop(), &mut connection);
+    row("OpenID Connect", &sessions::openid_connect(), &mut connection);
+}
+
+fn row<T: Session>(name: &str, session: &T, connection: &mut Connection) {
+    let ours = contestants::ours::<T>();
+    let header = ours.header(session);
+    let key = "session:XoXyKmEQNVZaWuY6xqRJHg";
+    let body = rmp_serde::to_vec_named(session).expect("MessagePack");
+    let () = connection.set(key, body).expect("stored");
+    let (cpu, mut gets) = (Server::cpu_seconds(connection), 0);
+    let times = medians(&mut [
+        Box::new(|| drop(black_box((ours.decode)(black_box(&header))))),
+        Box::new(|| {
+            let body: Vec<u8> = connection.get(black_box(key)).expect("found");
+            gets += 1;
+            drop(black_box(rmp_serde::from_slice::<T>(&body).expect("a session")));
+        }),
+    ]);
+    let server = (Server::cpu_seconds(connection) - cpu) / f64::from(gets);
+    let (decode, get) = (times[0], times[1]);
+    println!(
+        "| {name} | {:.2} | {:.0} | {:.1} | {:.0} | {:.0} | {:.1} |",
+        decode / 1e3,
+        1e9 / decode,
+        get / 1e3,
+        1e9 / get,
+        get / decode,
+        server * 1e6
+    );
+}
