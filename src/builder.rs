@@ -143,7 +143,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
 
     /// Binds sessions to a context: an application, an environment, a tenant. Default: empty.
     ///
-    /// What was sealed under another context does not open, though the key be the same.
+    /// What was sealed under another context does not open, though the key be the same. To change it
+    /// ends all sessions, and while such a deploy runs, nodes clear each other's.
     pub fn context(mut self, context: impl Into<Vec<u8>>) -> Self {
         self.context = context.into();
         self
@@ -214,7 +215,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     ///
     /// Raise it when a change of the type is more than a field added with `#[serde(default)]` or
     /// removed, and give a [`migration`](Self::migration). A node that meets a newer schema keeps
-    /// the cookie.
+    /// the cookie, but its user has no session there. So while such a deploy runs, users whose session a
+    /// new node wrote are without one on old nodes: prefer changes that need no new number, or let the
+    /// load balancer keep users on one side for these minutes.
     pub fn schema(mut self, schema: u32) -> Self {
         self.schema = Some(schema);
         self
@@ -270,8 +273,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         {
             return Err(ConfigError::Migration { from, schema });
         }
+        let partitioned = self.attributes.partitioned;
         let attributes = self.attributes.build()?;
         let attributes_len = attributes.max_len(lifetimes.idle.as_secs());
+        if partitioned {
+            self.limits.check_partitioned()?;
+        }
         let layout = Layout::new(self.limits, attributes.name.len(), attributes_len)?;
         Ok(Codec {
             settings: Arc::new(Settings {

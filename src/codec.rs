@@ -11,7 +11,7 @@ use crate::envelope::{Seconds, SessionId};
 use crate::error::{Advice, DecodeError, EncodeError};
 use crate::format::Format;
 use crate::key::KeyId;
-use crate::limits::Cost;
+use crate::limits::{Cost, MAX_TEXT};
 use crate::observe;
 use crate::open;
 use crate::request::{Remembered, Request};
@@ -134,7 +134,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     ///
     /// The session that the request carries goes on: it keeps its beginning and its id, and if it is
     /// unchanged and fresh, the result is empty. If the request carries none, one begins.
-    /// Call it at the end of each request that has a session.
+    /// Call it at the end of each request that has a session. A `HashMap` or `HashSet` in the session
+    /// has another order each time and so looks changed each time: prefer `BTreeMap` and `BTreeSet`.
+    ///
+    /// A session that expired, was revoked or forged, or lacks chunks is replaced by a new one.
     ///
     /// Use [`renew`](Self::renew) at a login.
     ///
@@ -228,7 +231,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// Tells what a session of so many bytes after packing takes, or `None` if it is too large.
     #[must_use]
     pub fn cost(&self, packed_bytes: usize) -> Option<Cost> {
-        let message = self.settings.envelope_len() + packed_bytes;
+        let message = self.settings.envelope_len().checked_add(packed_bytes)?;
+        if message > MAX_TEXT {
+            return None;
+        }
         let (cookies, padded) = self.settings.padded(message)?;
         Some(self.settings.layout.cost(text::encoded_len(padded + seal::OVERHEAD), cookies))
     }
@@ -261,6 +267,10 @@ impl<T: DeserializeOwned> Settings<T> {
             }
             found
         });
+        if let (Ok(Some(found)), None) = (memory, &read) {
+            // A request that is kept for long does not keep its session alive.
+            self.lifetimes.check(&found.envelope, now)?;
+        }
         match (memory, read) {
             (Err(error), _) => Err(error.clone()),
             (Ok(None), _) => Ok(None),
@@ -278,13 +288,17 @@ impl<T: DeserializeOwned> Settings<T> {
     ) -> Result<Option<&'r Remembered>, DecodeError> {
         match request.memory.get() {
             Some(memory) if request.binding == self.binding => {
-                memory.as_ref().map(Option::as_ref).map_err(Clone::clone)
+                let found = memory.as_ref().map_err(Clone::clone)?.as_ref();
+                if let Some(found) = found {
+                    self.lifetimes.check(&found.envelope, now)?;
+                }
+                Ok(found)
             }
             _ => Ok(self.look(request, keys, now)?.map(|(_, found)| found)),
         }
     }
 
-    fn read(&self, found: &Remembered) -> Result<T, DecodeError> {
+    pub(crate) fn read(&self, found: &Remembered) -> Result<T, DecodeError> {
         let envelope = &found.envelope;
         if envelope.schema == self.schema {
             return envelope.format.deserialize(found.body());

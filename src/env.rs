@@ -28,7 +28,7 @@ pub enum KeyListError {
         error: KeyError,
     },
     /// The keys are no ring together.
-    #[error("{0}; take it out of the list")]
+    #[error("{0}; correct the list")]
     Ring(RingError),
 }
 
@@ -36,8 +36,8 @@ impl KeyRing {
     /// The environment variable that [`KeyRing::from_env`] reads.
     pub const ENV: &str = "SEALED_SESSION_KEYS";
 
-    /// Makes a ring of the keys in the environment variable `SEALED_SESSION_KEYS`: the newest first, with
-    /// commas or white space between them. The first one seals, the others only open.
+    /// Makes a ring of the keys in the environment variable `SEALED_SESSION_KEYS`, with commas or white space
+    /// between them. The first one seals, the others only open; so outside a rotation the newest stands first.
     ///
     /// A rotation takes three deploys then, because all nodes must open by a key before one seals
     /// by it: `old,new`, then `new,old`, and once the sessions of the old key have ended, `new`.
@@ -114,7 +114,7 @@ mod tests {
             ),
             (
                 format!("{0},{0}", *text),
-                format!("the key {} stands in the ring twice; take it out of the list", key.id()),
+                format!("the key {} stands in the ring twice; correct the list", key.id()),
             ),
         ] {
             let error = list.parse::<KeyRing>().unwrap_err();

@@ -1,6 +1,7 @@
 //! Errors: one enum for each moment, and what to do about a cookie that does not open.
 //!
-//! No message holds a secret, an offset, or a byte that a client sent.
+//! No message holds a secret, an offset, or a byte of a cookie. `TooLarge` names fields, escaped; with maps, those
+//! are keys of the session.
 
 use std::fmt;
 use std::sync::Arc;
@@ -100,7 +101,7 @@ pub enum ConfigError {
     #[error("the domain must be a host name")]
     Domain,
     /// A duration is zero, or so long that browsers would shorten it.
-    #[error("{what} must be between 1 second and 400 days")]
+    #[error("{what} must be at least 1 second (0 for the skew) and at most 400 days")]
     Duration {
         /// Which of the durations.
         what: &'static str,
@@ -298,7 +299,8 @@ pub enum DecodeError {
 impl DecodeError {
     /// Says what to do with the cookie, so that a middleware need not guess.
     ///
-    /// [`Advice::Clear`] only where no node can ever read the cookie again.
+    /// [`Advice::Clear`] only where no node can read the cookie again, as long as their clocks are right and
+    /// their contexts and timeouts are the same.
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
@@ -344,7 +346,7 @@ pub enum Advice {
     Keep,
     /// Read, but due to be sealed again: pass it to [`Codec::encode`](crate::Codec::encode).
     SealAgain,
-    /// No node will ever read it again: remove it with [`Codec::clear`](crate::Codec::clear).
+    /// No node will read it again: remove it with [`Codec::clear`](crate::Codec::clear).
     Clear,
 }
 

@@ -32,20 +32,20 @@ pub(crate) const MIN_FIELD: usize = 24;
 
 /// Collects the output, and wipes what it leaves behind when it grows.
 pub(crate) struct Sink<'t> {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Wiped,
     tape: &'t Tape,
 }
 
 impl<'t> Sink<'t> {
     pub(crate) fn new(tape: &'t Tape) -> Self {
-        Self { bytes: Vec::with_capacity(1024), tape }
+        Self { bytes: Wiped::new(Vec::with_capacity(1024)), tape }
     }
 
     #[cold]
     fn grow(&mut self, more: usize) {
-        let mut grown = Vec::with_capacity((self.bytes.len() + more) * 2);
+        let mut grown = Wiped::new(Vec::with_capacity((self.bytes.len() + more) * 2));
         grown.extend_from_slice(&self.bytes);
-        drop(Wiped::new(std::mem::replace(&mut self.bytes, grown)));
+        self.bytes = grown;
     }
 }
 
@@ -79,6 +79,10 @@ pub(crate) struct Tape {
     fields: RefCell<Vec<Field>>,
     top: Option<RefCell<Vec<FieldSize>>>,
     depth: Cell<usize>,
+    /// The entries of each map whose length was not told beforehand, in order.
+    counts: RefCell<Vec<usize>>,
+    /// Those of a pass before, and how many are used.
+    known: (Vec<usize>, Cell<usize>),
 }
 
 /// What the value written last was.
@@ -95,6 +99,23 @@ impl Tape {
     /// Makes a tape that also notes the sizes of the top-level fields by name.
     pub(crate) fn weighing() -> Self {
         Self { top: Some(RefCell::default()), ..Self::default() }
+    }
+
+    /// Gives a tape for a second pass that tells the lengths of all maps beforehand, if the first one
+    /// met a map that did not, as `#[serde(flatten)]` makes them. MessagePack's writer keeps such a map
+    /// back to its end, so that nothing could be noted within it.
+    pub(crate) fn second_pass(&mut self) -> Option<Self> {
+        let counts = self.counts.take();
+        let top = self.top.as_ref().map(|_| RefCell::default());
+        (!counts.is_empty()).then(|| Self { known: (counts, Cell::new(0)), top, ..Self::default() })
+    }
+
+    /// Gives the number of entries of the next map that does not tell it, if a pass before counted it.
+    fn known_len(&self) -> Option<usize> {
+        let (known, used) = &self.known;
+        let len = known.get(used.get()).copied();
+        used.set(used.get() + 1);
+        len
     }
 
     pub(crate) fn into_fields(self) -> Vec<Field> {
@@ -168,7 +189,7 @@ pub(crate) struct Recorder<'a, S> {
 impl<'a, S> Recorder<'a, S> {
     fn parts<P, E>(self, start: impl FnOnce(S) -> Result<P, E>) -> Result<Parts<'a, P>, E> {
         let tape = self.tape;
-        Ok(Parts { inner: start(self.inner)?, tape, entry: (String::new(), 0) })
+        Ok(Parts { inner: start(self.inner)?, tape, entry: (String::new(), 0), counted: None })
     }
 }
 
@@ -256,7 +277,15 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
     }
 
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        self.parts(|inner| inner.serialize_map(len))
+        let tape = self.tape;
+        let len = len.or_else(|| tape.known_len());
+        let mut parts = self.parts(|inner| inner.serialize_map(len))?;
+        if len.is_none() {
+            let mut counts = tape.counts.borrow_mut();
+            parts.counted = Some(counts.len());
+            counts.push(0);
+        }
+        Ok(parts)
     }
 
     fn serialize_struct(
@@ -292,6 +321,8 @@ pub(crate) struct Parts<'a, P> {
     tape: &'a Tape,
     /// The name of the map entry at hand, and where it began.
     entry: (String, usize),
+    /// Where the entries of this map are counted, if its length was not told.
+    counted: Option<usize>,
 }
 
 impl<P> Parts<'_, P> {
@@ -353,7 +384,12 @@ impl<P: ser::SerializeMap> ser::SerializeMap for Parts<'_, P> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-        let Self { inner, tape, entry: (name, from) } = self;
+        let Self { inner, tape, entry: (name, from), counted } = self;
+        if let Some(at) = *counted
+            && let Some(count) = tape.counts.borrow_mut().get_mut(at)
+        {
+            *count += 1;
+        }
         tape.field(|| std::mem::take(name), *from, || inner.serialize_value(&Noted { value, tape }))
     }
 

@@ -9,8 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{DecodeError, EncodeError};
 use crate::fields::{Noted, Sink, Tape};
+use crate::wiped::Wiped;
 
 /// Names the formats in which a session can be serialized.
+///
+/// A session type must not contain itself (a tree, say): the formats bound the depth of lists and maps
+/// to 128 levels, but not that of enums, and the positional ones bound none.
 ///
 /// In the named formats two versions of a struct read each other: a removed field is ignored, an added
 /// one needs only `#[serde(default)]`, the order does not matter. The positional formats store no
@@ -99,8 +103,19 @@ impl Format {
     pub(crate) fn serialize<T: Serialize>(
         self,
         session: &T,
-        tape: &Tape,
-    ) -> Result<Vec<u8>, EncodeError> {
+        tape: &mut Tape,
+    ) -> Result<Wiped, EncodeError> {
+        let bytes = self.serialize_once(session, tape)?;
+        match tape.second_pass() {
+            Some(second) if self == Self::MessagePack => {
+                *tape = second;
+                self.serialize_once(session, tape)
+            }
+            _ => Ok(bytes),
+        }
+    }
+
+    fn serialize_once<T: Serialize>(self, session: &T, tape: &Tape) -> Result<Wiped, EncodeError> {
         let mut sink = Sink::new(tape);
         let value = Noted { value: session, tape };
         match self {
@@ -124,9 +139,13 @@ impl Format {
         Ok(sink.bytes)
     }
 
-    /// Holds that what was serialized can be read again, for all formats refuse what is nested too
-    /// deeply, and some only when reading.
-    pub(crate) fn check_depth<T: DeserializeOwned>(self, body: &[u8]) -> Result<(), EncodeError> {
+    /// Holds that what was serialized can be read again. The named formats refuse what is nested too
+    /// deeply, and some only when reading; the positional ones write types that they cannot read, such
+    /// as those with `skip_serializing_if`.
+    pub(crate) fn check_readable<T: DeserializeOwned>(
+        self,
+        body: &[u8],
+    ) -> Result<(), EncodeError> {
         // Each level has a head of its own, so a body with few bytes that may be heads need not be read.
         let heads = match self {
             Self::MessagePack => count(
@@ -136,9 +155,9 @@ impl Format {
             #[cfg(feature = "json")]
             Self::Json => count(body, |byte| matches!(byte, b'[' | b'{')),
             #[cfg(feature = "postcard")]
-            Self::Postcard => 0,
+            Self::Postcard => usize::MAX,
             #[cfg(feature = "bincode")]
-            Self::Bincode => 0,
+            Self::Bincode => usize::MAX,
         };
         if heads < MAX_DEPTH - 1 {
             return Ok(());
@@ -202,7 +221,7 @@ fn misfit(error: impl std::error::Error + Send + Sync + 'static) -> DecodeError 
     DecodeError::Deserialize(Arc::new(error))
 }
 
-/// As serde_json has it, structs, maps and lists together: deep enough for any session, and far from the end of any stack.
+/// As serde_json has it: deep enough for any session, and far from the end of any stack.
 const MAX_DEPTH: usize = 128;
 
 #[cfg(feature = "bincode")]

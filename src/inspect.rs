@@ -16,6 +16,7 @@ use crate::pack::{self, Method};
 use crate::request::Request;
 use crate::seal;
 use crate::text;
+use crate::wiped::Wiped;
 
 /// Tells what one value of a session cookie is made of.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let (envelope, range) = Envelope::parse(message)?;
         let packed = message.get(range.clone()).unwrap_or_default();
         let (body, packing) = match (pack::plain(packed), envelope.method) {
-            (Some(plain), _) => (Zeroizing::new(plain.to_vec()), "none"),
+            (Some(plain), _) => (Wiped::new(plain.to_vec()), "none"),
             (None, Method::Lz4) => (pack::unpack(packed, envelope.method)?, "lz4"),
             (None, Method::Deflate) => (pack::unpack(packed, envelope.method)?, "deflate"),
         };

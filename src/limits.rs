@@ -77,6 +77,16 @@ impl Limits {
         Self { cookies: most, ..self }
     }
 
+    /// Chromium keeps 10,240 bytes of cookies in a partition, and drops the oldest beyond that.
+    pub(crate) fn check_partitioned(self) -> Result<(), ConfigError> {
+        const MOST: usize = 10_240;
+        let what = "request_bytes of a partitioned cookie";
+        if self.request_bytes > MOST {
+            return Err(ConfigError::LimitTooHigh { what, allowed: MOST });
+        }
+        Ok(())
+    }
+
     pub(crate) fn check(self) -> Result<Self, ConfigError> {
         for (what, found, allowed) in [
             ("cookie_bytes", self.cookie_bytes, 4096),

@@ -390,8 +390,8 @@ mod tests {
     use crate::fields::Tape;
 
     fn packed(session: &impl serde::Serialize, method: Option<Method>) -> (Vec<u8>, Vec<u8>) {
-        let tape = Tape::default();
-        let body = Format::MessagePack.serialize(session, &tape).unwrap();
+        let mut tape = Tape::default();
+        let body = Format::MessagePack.serialize(session, &mut tape).unwrap().to_vec();
         let mut out = Vec::new();
         pack(&body, &tape.into_fields(), Format::MessagePack, method, &mut out);
         (body, out)

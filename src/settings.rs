@@ -47,14 +47,14 @@ impl<T> Settings<T> {
         let Remembered { envelope, key, .. } = found;
         if keys.primary_at(now).is_some_and(|primary| primary.id != *key) {
             Some(Reseal::Key)
+        } else if !self.lifetimes.touch_due(envelope, now) {
+            None
         } else if envelope.schema != self.schema {
             Some(Reseal::Schema)
         } else if envelope.format != self.format {
             Some(Reseal::Format)
-        } else if self.lifetimes.touch_due(envelope, now) {
-            Some(Reseal::Touch)
         } else {
-            None
+            Some(Reseal::Touch)
         }
     }
 
@@ -96,9 +96,10 @@ impl<T> Settings<T> {
 pub enum Reseal {
     /// The key that sealed it is not the primary.
     Key,
-    /// It was migrated from an older schema.
+    /// It was idle for the touch threshold, and was migrated from an older schema. Not before that:
+    /// while a deploy runs, older nodes can go on reading what is only read.
     Schema,
-    /// It was sealed in another format than that of the codec.
+    /// It was idle for the touch threshold, and is in another format than that of the codec.
     Format,
     /// It was idle for the touch threshold.
     Touch,

@@ -24,6 +24,13 @@ impl Drop for Wiped {
     }
 }
 
+/// Shows nothing of what it holds.
+impl std::fmt::Debug for Wiped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("..")
+    }
+}
+
 impl Deref for Wiped {
     type Target = Vec<u8>;
 

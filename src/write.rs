@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::attributes::SetCookie;
 use crate::chunk;
 use crate::envelope::{self, Envelope, SessionId};
-use crate::error::{EncodeError, Limit, TooLarge};
+use crate::error::{DecodeError, EncodeError, Limit, TooLarge};
 use crate::fields::{Field, Tape};
 use crate::format::Format;
 use crate::limits::{LINE, MAX_BODY};
@@ -31,10 +31,10 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     keys: &Keys,
     now: SystemTime,
 ) -> Result<SetCookies, EncodeError> {
-    let tape = Tape::default();
-    let body = Wiped::new(codec.format.serialize(session, &tape)?);
+    let mut tape = Tape::default();
+    let body = codec.format.serialize(session, &mut tape)?;
     if known.is_some_and(|known| {
-        codec.reseal(known, keys, now).is_none() && known.body() == body.as_slice()
+        codec.reseal(known, keys, now).is_none() && is_unchanged(codec, known, &body)
     }) {
         return Ok(SetCookies::default());
     }
@@ -42,7 +42,7 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     if body.len() > MAX_BODY {
         return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
     }
-    codec.format.check_depth::<T>(&body)?;
+    codec.format.check_readable::<T>(&body)?;
     let mut envelope = Envelope {
         format: codec.format,
         method: Method::Lz4,
@@ -71,13 +71,32 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     Ok(print(codec, &buffer, cookies, max_age, request))
 }
 
+/// Says whether the session is the one that the client has.
+///
+/// It may have been written by another release, whose fields this one does not know or lacks: then what
+/// counts is what this release makes of it. Else every read would write, and would drop these fields.
+fn is_unchanged<T: Serialize + DeserializeOwned>(
+    codec: &Settings<T>,
+    known: &Remembered,
+    body: &[u8],
+) -> bool {
+    known.body() == body
+        || codec
+            .read(known)
+            .and_then(|session| {
+                let again = codec.format.serialize(&session, &mut Tape::default());
+                again.map_err(|_| DecodeError::Message)
+            })
+            .is_ok_and(|again| again.as_slice() == body)
+}
+
 /// Builds the message, ready to be sealed, in the way that the setting of compression asks for.
 fn smallest<T>(
     codec: &Settings<T>,
     envelope: Envelope,
     body: &[u8],
     fields: &[Field],
-) -> Result<(Vec<u8>, u8), (Limit, usize, usize)> {
+) -> Result<(Wiped, u8), (Limit, usize, usize)> {
     let build = |method| message(codec, envelope, body, fields, method);
     match codec.compression {
         Compression::Off => build(None),
@@ -107,8 +126,9 @@ fn message<T>(
     body: &[u8],
     fields: &[Field],
     method: Option<Method>,
-) -> Result<(Vec<u8>, u8), (Limit, usize, usize)> {
-    let mut out = Vec::with_capacity(PREFIX + ENVELOPE + body.len() + body.len() / 8 + OVERHEAD);
+) -> Result<(Wiped, u8), (Limit, usize, usize)> {
+    let mut out =
+        Wiped::new(Vec::with_capacity(PREFIX + ENVELOPE + body.len() + body.len() / 8 + OVERHEAD));
     out.resize(PREFIX, 0);
     envelope.method = method.unwrap_or(Method::Lz4);
     envelope.write(&mut out);
@@ -126,12 +146,9 @@ fn too_large<T: Serialize>(
     (limit, needed, allowed): (Limit, usize, usize),
 ) -> EncodeError {
     // Named fields, whatever the format of the codec.
-    let tape = Tape::weighing();
-    let heaviest = match Format::MessagePack.serialize(session, &tape) {
-        Ok(bytes) => {
-            drop(Wiped::new(bytes));
-            tape.into_heaviest()
-        }
+    let mut tape = Tape::weighing();
+    let heaviest = match Format::MessagePack.serialize(session, &mut tape) {
+        Ok(_) => tape.into_heaviest(),
         Err(_) => Vec::new(),
     };
     EncodeError::TooLarge(TooLarge { limit, needed, allowed, heaviest })

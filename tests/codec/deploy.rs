@@ -1,12 +1,15 @@
 //! Two releases, two rings, two versions at once: no node logs out what another node wrote.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use sealed_session::{Advice, Codec, DecodeError, EncodeError, Format, KeyRing, Reseal, RingKey};
 use serde::{Deserialize, Serialize};
 
 use super::browser::Browser;
 use super::{at, key, ring};
+
+/// The default threshold: a tenth of a day.
+const TOUCH: u64 = 8640;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Old {
@@ -78,17 +81,20 @@ fn keeps<T: Serialize + serde::de::DeserializeOwned + 'static>(
     // Before the session was looked at, and after.
     for look in [false, true] {
         if look {
-            let error = codec.decode_at(&request, at(3)).map(|_| ()).unwrap_err();
+            let error = codec.decode_at(&request, at(TOUCH + 3)).map(|_| ()).unwrap_err();
             assert!(expected(&error), "{error:?}");
             assert_eq!(error.advice(), Advice::Keep, "{error:?}");
             assert!(error.is_readable_elsewhere(), "{error:?}");
         }
-        match codec.encode_at(session, &request, at(3)) {
+        match codec.encode_at(session, &request, at(TOUCH + 3)) {
             Err(EncodeError::WouldReplace(error)) => assert!(expected(&error), "{error:?}"),
             other => panic!("overwritten: {other:?}"),
         }
     }
-    assert!(!codec.renew_at(session, &request, at(3)).unwrap().is_empty(), "a login goes through");
+    assert!(
+        !codec.renew_at(session, &request, at(TOUCH + 3)).unwrap().is_empty(),
+        "a login goes through"
+    );
 }
 
 #[test]
@@ -112,21 +118,23 @@ fn a_newer_schema_is_kept_and_an_older_one_is_migrated() {
         matches!(error, DecodeError::NoMigration { found: 1 })
     });
 
+    // Read only: the old nodes go on reading it, until a touch is due.
     let header = browser.header();
     let request = migrating.request([&header]);
     let opened = migrating.decode_at(&request, at(1)).unwrap().unwrap();
-    assert_eq!(
-        opened.session,
-        New { added: Some("migrated".into()), theme: "dark".into(), user: 7 }
-    );
+    let migrated = New { added: Some("migrated".into()), theme: "dark".into(), user: 7 };
+    assert_eq!((&opened.session, opened.schema, opened.reseal), (&migrated, 1, None));
+    assert!(migrating.encode_at(&opened.session, &request, at(1)).unwrap().is_empty());
+    let request = migrating.request([&header]);
+    let opened = migrating.decode_at(&request, at(TOUCH)).unwrap().unwrap();
     assert_eq!((opened.schema, opened.reseal), (1, Some(Reseal::Schema)));
-    browser.take(&migrating.encode_at(&opened.session, &request, at(1)).unwrap());
+    browser.take(&migrating.encode_at(&opened.session, &request, at(TOUCH)).unwrap());
 
     keeps(&v1, &session, &browser, |error| {
         matches!(error, DecodeError::NewerSchema { found: 2, known: 1 })
     });
     let header = browser.header();
-    let opened = migrating.decode_at(&migrating.request([&header]), at(2)).unwrap().unwrap();
+    let opened = migrating.decode_at(&migrating.request([&header]), at(TOUCH)).unwrap().unwrap();
     assert_eq!((opened.schema, opened.reseal, opened.began), (2, None, at(0)));
 }
 
@@ -155,7 +163,7 @@ fn a_key_that_has_not_arrived_yet_is_kept() {
     // Once it has arrived, the same codec opens the same cookie.
     old.ring().replace([RingKey::new(key(1)), RingKey::new(key(2)).activates(at(0))]).unwrap();
     let header = browser.header();
-    assert_eq!(old.decode_at(&old.request([&header]), at(3)).unwrap().unwrap().session, 1);
+    assert_eq!(old.decode_at(&old.request([&header]), at(TOUCH + 3)).unwrap().unwrap().session, 1);
 }
 
 #[test]
@@ -165,7 +173,7 @@ fn a_switch_of_format_logs_nobody_out() {
         #[cfg(feature = "json")]
         Format::Json,
     ];
-    let session = HashMap::from([("user".to_owned(), 7_u64)]);
+    let session = BTreeMap::from([("user".to_owned(), 7_u64)]);
     for from in formats {
         for to in formats {
             let node = |format| Codec::builder(ring()).format(format).build().unwrap();
@@ -176,10 +184,12 @@ fn a_switch_of_format_logs_nobody_out() {
             let header = browser.header();
             let request = to_node.request([&header]);
             let opened = to_node.decode_at(&request, at(1)).unwrap().unwrap();
-            assert_eq!(opened.session, session);
-            assert_eq!(opened.reseal, (from != to).then_some(Reseal::Format));
-            let again = to_node.encode_at(&opened.session, &request, at(1)).unwrap();
-            assert_eq!(again.is_empty(), from == to);
+            assert_eq!((&opened.session, opened.reseal), (&session, None));
+            let opened = to_node.decode_at(&request, at(TOUCH)).unwrap().unwrap();
+            let due = if from == to { Reseal::Touch } else { Reseal::Format };
+            assert_eq!(opened.reseal, Some(due));
+            let again = to_node.encode_at(&opened.session, &request, at(TOUCH)).unwrap();
+            assert_eq!(again.set().count(), 1);
         }
     }
 }
@@ -220,4 +230,36 @@ fn codecs_and_requests_can_go_to_other_threads() {
     check::<Codec<New>>();
     check::<sealed_session::Request<'static>>();
     check::<KeyRing>();
+}
+
+#[test]
+fn a_release_that_only_reads_does_not_drop_the_fields_of_another() {
+    #[derive(Serialize, Deserialize)]
+    struct Short {
+        user: u64,
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Long {
+        user: u64,
+        #[serde(default)]
+        mfa: Option<String>,
+    }
+    let (short, long) = (Codec::<Short>::new(ring()), Codec::<Long>::new(ring()));
+    let session = Long { user: 7, mfa: Some("passed".into()) };
+    let mut browser = Browser::default();
+    browser.take(&long.encode_at(&session, &long.request([""]), at(0)).unwrap());
+    let header = browser.header();
+    let request = short.request([&header]);
+    let mut opened = short.decode_at(&request, at(1)).unwrap().unwrap();
+    assert!(short.encode_at(&opened.session, &request, at(1)).unwrap().is_empty(), "only read");
+    opened.session.user = 8;
+    assert!(!short.encode_at(&opened.session, &request, at(1)).unwrap().is_empty(), "changed");
+
+    // And the other way: a field that the client's session lacks.
+    browser.take(&short.renew_at(&Short { user: 7 }, &request, at(1)).unwrap());
+    let header = browser.header();
+    let request = long.request([&header]);
+    let opened = long.decode_at(&request, at(2)).unwrap().unwrap();
+    assert_eq!(opened.session, Long { user: 7, mfa: None });
+    assert!(long.encode_at(&opened.session, &request, at(2)).unwrap().is_empty(), "only read");
 }

@@ -124,7 +124,7 @@ fn every_other_error_has_its_message() {
         (Box::new(RingError::DuplicateId(a)), "the key 329fc509 stands in the ring twice"),
         (
             Box::new(RingError::SameActivation(a, b)),
-            "the keys 329fc509 and c6edacb8 become primary at the same time",
+            "the keys 329fc509 and c6edacb8 become primary at the same time; let one only open, or activate later",
         ),
         (Box::new(RingError::RetiresFirst(a)), "the key 329fc509 retires before it activates"),
         (
@@ -169,7 +169,7 @@ fn every_other_error_has_its_message() {
         (Box::new(ConfigError::Domain), "the domain must be a host name"),
         (
             Box::new(ConfigError::Duration { what: "the idle timeout" }),
-            "the idle timeout must be between 1 second and 400 days",
+            "the idle timeout must be at least 1 second (0 for the skew) and at most 400 days",
         ),
         (
             Box::new(ConfigError::IdleExceedsAbsolute),

@@ -104,3 +104,33 @@ fn lengths_are_hidden_in_steps() {
     let steps: std::collections::BTreeSet<_> = (1000..1100).map(len).collect();
     assert!(steps.len() <= 3, "{steps:?}");
 }
+
+#[test]
+fn a_flattened_session_packs_like_a_plain_one() {
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Plain {
+        token: String,
+        repetitive: String,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Outer {
+        #[serde(flatten)]
+        inner: Inner,
+        last: u8,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Inner {
+        #[serde(flatten)]
+        plain: Plain,
+    }
+    let plain = Plain { token: "QUJD".repeat(40), repetitive: "size L; ".repeat(60) };
+    let flat = Outer { inner: Inner { plain: plain.clone() }, last: 1 };
+    let (flat_size, plain_size) =
+        (size(&flat, Compression::Adaptive), size(&plain, Compression::Adaptive));
+    assert!(flat_size < plain_size + 20, "{flat_size} and {plain_size}");
+    let large =
+        Outer { inner: Inner { plain: Plain { repetitive: noise(5000), ..plain } }, last: 1 };
+    let codec = Codec::<Outer>::new(ring());
+    let error = codec.encode_at(&large, &codec.request([""]), at(0)).unwrap_err();
+    assert!(error.to_string().contains("repetitive 5014, token 168"), "{error}");
+}

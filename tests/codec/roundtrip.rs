@@ -209,3 +209,17 @@ fn what_is_nested_too_deeply_to_be_read_is_not_sealed() {
         assert!(codec.encode_at(&nested(199), &codec.request([""]), at(0)).is_err());
     }
 }
+
+#[cfg(feature = "postcard")]
+#[test]
+fn what_a_positional_format_could_not_read_is_not_sealed() {
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Skips {
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        a: Option<u8>,
+        b: u8,
+    }
+    let codec = Codec::builder(ring()).format(Format::Postcard).schema(1).build().unwrap();
+    let error = codec.encode_at(&Skips { a: None, b: 7 }, &codec.request([""]), at(0)).unwrap_err();
+    assert_eq!(error.to_string(), "the session cannot be serialized");
+}

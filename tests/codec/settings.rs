@@ -118,6 +118,14 @@ fn each_setting_that_cannot_work_is_refused_by_name() {
             |b| b.limits(Limits::default().cookies(5)),
             ConfigError::LimitTooHigh { what: "cookies", allowed: 4 },
         ),
+        (
+            "more than a browser keeps of a partition",
+            |b| b.partitioned().limits(Limits::NGINX_PROXY_BUFFER_16K),
+            ConfigError::LimitTooHigh {
+                what: "request_bytes of a partitioned cookie",
+                allowed: 10_240,
+            },
+        ),
         ("no cookie", |b| b.limits(Limits::default().cookies(0)), ConfigError::LimitTooLow),
         ("no room", |b| b.limits(Limits::default().cookie_bytes(100)), ConfigError::LimitTooLow),
     ];

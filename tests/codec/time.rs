@@ -147,3 +147,17 @@ fn renewing_begins_anew_and_gives_a_new_id() {
     assert_ne!(renewed.id, first.id);
     assert_eq!(renewed.began, at(3));
 }
+
+#[test]
+fn a_request_that_is_kept_does_not_keep_its_session_alive() {
+    let codec = codec();
+    let header = browser(at(0)).header();
+    let request = codec.request([&header]).into_owned();
+    assert!(codec.decode_at(&request, at(1)).unwrap().is_some());
+    assert!(matches!(codec.decode_at(&request, at(IDLE)), Err(DecodeError::Expired(Expiry::Idle))));
+    let mut later = Browser::default();
+    later.take(&codec.encode_at(&2, &request, at(IDLE)).unwrap());
+    let header = later.header();
+    let opened = codec.decode_at(&codec.request([&header]), at(IDLE)).unwrap().unwrap();
+    assert_eq!(opened.began, at(IDLE), "a new session, not the old one again");
+}
