@@ -22,7 +22,7 @@ fn main() {
         "login" => run(operation, &sessions::login(), times),
         "shop" => run(operation, &sessions::shop(), times),
         "openid_connect" => run(operation, &sessions::openid_connect(), times),
-        _ => panic!("no session has this name: {session}"),
+        _ => unreachable!("no session has this name: {session}"),
     }
 }
 
@@ -41,7 +41,7 @@ where
                 let request = codec.request([black_box(header)]);
                 drop(black_box(codec.decode(&request).expect("opens").expect("a session")));
             }
-            _ => panic!("no operation has this name: {operation}"),
+            _ => unreachable!("no operation has this name: {operation}"),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
+use crate::wiped::Wiped;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
 use crate::chunk;
 use crate::codec::Codec;
@@ -95,14 +95,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
 
     fn contents(&self, text: &[u8], now: SystemTime) -> Result<Contents<T>, DecodeError> {
         let sealed = text::decode(text).ok_or(DecodeError::Malformed)?;
-        let mut buffer = Zeroizing::new(sealed);
+        let mut buffer = Wiped::new(sealed);
         let keys = self.ring().load();
         seal::open(&mut buffer, &keys, self.settings.binding, now)?;
         let message = buffer.get(seal::PREFIX..).unwrap_or_default();
         let (envelope, range) = Envelope::parse(message)?;
         let packed = message.get(range.clone()).unwrap_or_default();
         let (body, packing) = match (pack::plain(packed), envelope.method) {
-            (Some(plain), _) => (Zeroizing::new(plain.to_vec()), "none"),
+            (Some(plain), _) => (Wiped::new(plain.to_vec()), "none"),
             (None, Method::Lz4) => (pack::unpack(packed, envelope.method)?, "lz4"),
             (None, Method::Deflate) => (pack::unpack(packed, envelope.method)?, "deflate"),
         };

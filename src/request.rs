@@ -109,28 +109,18 @@ impl<'a> Request<'a> {
 pub(crate) struct Remembered {
     pub(crate) envelope: Envelope,
     pub(crate) key: KeyId,
-    buffer: Plain,
+    buffer: Wiped,
     body: Range<usize>,
 }
 
 impl Remembered {
     pub(crate) fn new(envelope: Envelope, key: KeyId, buffer: Wiped, body: Range<usize>) -> Self {
-        Self { envelope, key, buffer: Plain(buffer), body }
+        Self { envelope, key, buffer, body }
     }
 
     /// Gives the session as it was serialized.
     pub(crate) fn body(&self) -> &[u8] {
-        self.buffer.0.get(self.body.clone()).unwrap_or_default()
-    }
-}
-
-/// Opened bytes, wiped when dropped and never shown.
-#[derive(Clone)]
-struct Plain(Wiped);
-
-impl std::fmt::Debug for Plain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("..")
+        self.buffer.get(self.body.clone()).unwrap_or_default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bytes that are wiped when dropped.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use zeroize::Zeroize;
@@ -35,5 +36,12 @@ impl Deref for Wiped {
 impl DerefMut for Wiped {
     fn deref_mut(&mut self) -> &mut Vec<u8> {
         &mut self.0
+    }
+}
+
+/// What was opened is never shown.
+impl fmt::Debug for Wiped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
     }
 }

@@ -6,6 +6,8 @@
 //! session only: a buffer that grows, the output and the table of LZ4 are three more, and each part
 //! of a token that compresses takes a table of its own, which `lz4_flex` cannot reuse beside a dictionary.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 #[path = "../benches/sessions/mod.rs"]
 #[allow(dead_code, reason = "the large session is not measured here")]
 mod sessions;
