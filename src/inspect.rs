@@ -4,7 +4,6 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
 use crate::chunk;
 use crate::codec::Codec;
@@ -96,7 +95,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
 
     fn contents(&self, text: &[u8], now: SystemTime) -> Result<Contents<T>, DecodeError> {
         let sealed = text::decode(text).ok_or(DecodeError::Malformed)?;
-        let mut buffer = Zeroizing::new(sealed);
+        let mut buffer = Wiped::new(sealed);
         let keys = self.ring().load();
         seal::open(&mut buffer, &keys, self.settings.binding, now)?;
         let message = buffer.get(seal::PREFIX..).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Bytes that are wiped when dropped.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use zeroize::Zeroize;
@@ -24,13 +25,6 @@ impl Drop for Wiped {
     }
 }
 
-/// Shows nothing of what it holds.
-impl std::fmt::Debug for Wiped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("..")
-    }
-}
-
 impl Deref for Wiped {
     type Target = Vec<u8>;
 
@@ -42,5 +36,12 @@ impl Deref for Wiped {
 impl DerefMut for Wiped {
     fn deref_mut(&mut self) -> &mut Vec<u8> {
         &mut self.0
+    }
+}
+
+/// Shows nothing of what it holds.
+impl fmt::Debug for Wiped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
     }
 }

@@ -124,7 +124,7 @@ fn every_other_error_has_its_message() {
         (Box::new(RingError::DuplicateId(a)), "the key 329fc509 stands in the ring twice"),
         (
             Box::new(RingError::SameActivation(a, b)),
-            "the keys 329fc509 and c6edacb8 become primary at the same time; let one only open, or activate later",
+            "the keys 329fc509 and c6edacb8 become primary at the same time",
         ),
         (Box::new(RingError::RetiresFirst(a)), "the key 329fc509 retires before it activates"),
         (

@@ -1,0 +1,47 @@
+//! One operation on one session, so many times, for callgrind to count: see `instructions.sh`.
+
+#[path = "sessions/mod.rs"]
+#[allow(dead_code, reason = "the large session is not counted")]
+mod sessions;
+
+use std::hint::black_box;
+
+use sealed_session::{Codec, Key};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+fn main() {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let [operation, session, times] = args[..] else {
+        println!("instructions: run benches/instructions.sh");
+        return;
+    };
+    let times = times.parse().expect("a number");
+    match session {
+        "login" => run(operation, &sessions::login(), times),
+        "shop" => run(operation, &sessions::shop(), times),
+        "openid_connect" => run(operation, &sessions::openid_connect(), times),
+        _ => unreachable!("no session has this name: {session}"),
+    }
+}
+
+fn run<T>(operation: &str, session: &T, times: u32)
+where
+    T: Serialize + DeserializeOwned + 'static,
+{
+    let codec = Codec::<T>::new(Key::generate().expect("random bytes"));
+    let request = codec.request::<_, str>([]);
+    let set = codec.renew(session, &request).expect("fits");
+    let header = set.values().next().and_then(|line| line.split(';').next()).expect("a cookie");
+    for _ in 0..times {
+        match operation {
+            "encode" => drop(black_box(codec.renew(black_box(session), &request).expect("fits"))),
+            "decode" => {
+                let request = codec.request([black_box(header)]);
+                drop(black_box(codec.decode(&request).expect("opens").expect("a session")));
+            }
+            _ => unreachable!("no operation has this name: {operation}"),
+        }
+    }
+}
