@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[handler]
 async fn visit(req: &mut Request, depot: &mut Depot, res: &mut Response) {
-    let codec = depot.obtain::<Codec<Session>>().expect("the codec is in the depot");
+    let codec = depot.get_typed::<Codec<Session>>().expect("the codec is in the depot");
     let request = codec.request(req.headers().get_all("cookie"));
     let opened = codec.decode(&request).ok().flatten();
     let mut session = opened.map(|opened| opened.session).unwrap_or_default();
@@ -43,7 +43,7 @@ async fn visit(req: &mut Request, depot: &mut Depot, res: &mut Response) {
 
 #[handler]
 async fn logout(req: &mut Request, depot: &mut Depot, res: &mut Response) {
-    let codec = depot.obtain::<Codec<Session>>().expect("the codec is in the depot");
+    let codec = depot.get_typed::<Codec<Session>>().expect("the codec is in the depot");
     let request = codec.request(req.headers().get_all("cookie"));
     respond(res, "bye".into(), &codec.clear(&request));
 }
