@@ -1,0 +1,167 @@
+//! Nodes, and the nginx before them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use sealed_session::web::tower::SessionLayer;
+use sealed_session::web::{ChangeError, Session};
+use sealed_session::{Codec, Key, Limits};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// One node, with a codec of its own: nodes share nothing but the text of the key.
+pub(crate) struct Node {
+    pub(crate) address: SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+impl Node {
+    pub(crate) async fn start(number: u8, limits: Limits) -> Self {
+        Self::start_at(number, limits, (Ipv4Addr::LOCALHOST, 0).into()).await
+    }
+
+    pub(crate) async fn start_at(number: u8, limits: Limits, address: SocketAddr) -> Self {
+        let app = Router::new()
+            .route("/fill/{len}", get(fill))
+            .route("/more", get(more))
+            .route("/read", get(read))
+            .layer(SessionLayer::new(codec(key(), limits)))
+            .with_state(number);
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = async { axum::serve(listener, app).await.unwrap() };
+        Self { address, serving: tokio::spawn(serving) }
+    }
+
+    /// Ends it at once, and waits until its port is free.
+    pub(crate) async fn kill(self) {
+        self.serving.abort();
+        assert!(self.serving.await.unwrap_err().is_cancelled());
+    }
+}
+
+async fn fill(
+    Path(len): Path<usize>,
+    session: Session<String>,
+) -> Result<&'static str, ChangeError> {
+    // Of the same length and other content, so that it is written each time.
+    session.renew(noise(len))?;
+    Ok("filled")
+}
+
+async fn more(State(node): State<u8>, session: Session<String>) -> Result<String, ChangeError> {
+    session.change(|text| text.push('x'))?;
+    read(State(node), session).await
+}
+
+async fn read(State(node): State<u8>, session: Session<String>) -> Result<String, ChangeError> {
+    let len = session.get().map_or("none".to_owned(), |text| text.len().to_string());
+    Ok(format!("{node} {len}"))
+}
+
+pub(crate) fn codec(key: Key, limits: Limits) -> Codec<String> {
+    Codec::builder(key).limits(limits).build().unwrap()
+}
+
+pub(crate) fn key() -> Key {
+    let mut secret = [7; Key::LEN];
+    secret[0] = 0;
+    Key::from_bytes(secret).unwrap()
+}
+
+/// Text that nothing compresses: the same in each test run.
+pub(crate) fn noise(len: usize) -> String {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b' ' + u8::try_from((state >> 40) % 92).unwrap())
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// An nginx with the configuration of the examples, on a port of its own.
+pub(crate) struct Nginx {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    directory: TempDir,
+    lines: &'static str,
+}
+
+impl Nginx {
+    /// Starts it with no lines on buffers, or with these ones of the file.
+    pub(crate) async fn start(nodes: &[Node], lines: &'static str) -> Self {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = port.local_addr().unwrap();
+        drop(port);
+        let directory = tempfile::tempdir().unwrap();
+        configure(&directory, address, nodes, lines);
+        let child = command(&directory).stderr(Stdio::inherit()).spawn().expect("nginx runs");
+        let nginx = Self { address, child, directory, lines };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(address).await.is_err() {
+            assert!(Instant::now() < deadline, "nginx does not listen");
+            tokio::task::yield_now().await;
+        }
+        nginx
+    }
+
+    /// Lets it take other nodes, while it serves, and waits until nobody asks the ones before.
+    pub(crate) async fn reload(&mut self, nodes: &[Node]) {
+        let old = self.workers();
+        configure(&self.directory, self.address, nodes, self.lines);
+        let status = command(&self.directory).args(["-s", "reload"]).status().unwrap();
+        assert!(status.success());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.workers().iter().any(|worker| old.contains(worker)) {
+            assert!(Instant::now() < deadline, "the old workers do not end");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn workers(&self) -> Vec<String> {
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        let children: Vec<_> = children.split_whitespace().map(str::to_owned).collect();
+        assert!(!children.is_empty(), "nginx has workers");
+        children
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = command(&self.directory).args(["-s", "stop"]).status();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(directory: &TempDir) -> Command {
+    let path = |name| directory.path().join(name).display().to_string();
+    let mut command = Command::new("nginx");
+    command.args(["-e", "stderr", "-p", &path(""), "-c", &path("nginx.conf")]);
+    command.args(["-g", &format!("daemon off; pid {};", path("pid"))]);
+    command
+}
+
+/// The configuration that users copy.
+pub(crate) const EXAMPLE: &str = include_str!("../../examples/nginx.conf");
+
+/// Writes it with the addresses of this test, and with these lines on buffers.
+fn configure(directory: &TempDir, address: SocketAddr, nodes: &[Node], lines: &str) {
+    let mut text = EXAMPLE.to_owned();
+    let mut replace = |from: &str, to: &str| {
+        assert_eq!(text.matches(from).count(), 1, "{from} stands in the file once");
+        text = text.replace(from, to);
+    };
+    let servers = nodes.iter().map(|node| format!("server {};\n", node.address));
+    replace("server 127.0.0.1:8081;", &servers.collect::<String>());
+    replace("server 127.0.0.1:8082;", "");
+    replace("listen 127.0.0.1:8080;", &format!("listen {address};\n{lines}"));
+    std::fs::write(directory.path().join("nginx.conf"), text).unwrap();
+}
