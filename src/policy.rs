@@ -104,9 +104,10 @@ impl Policy {
         let now = whole(now);
         let mut changes = Vec::new();
         let newest = file.newest().ok_or(PolicyError::NoSealingKey)?;
-        let from = newest.seals_from().unwrap_or(now);
-        if after(from, self.every) <= after(now, self.announce) {
-            let activates = after(from, self.every).max(after(now, self.announce));
+        let seals_until = after(newest.seals_from().unwrap_or(now), self.every);
+        let seals_until = newest.retires.map_or(seals_until, |at| at.min(seals_until));
+        if seals_until <= after(now, self.announce) {
+            let activates = seals_until.max(after(now, self.announce));
             let record = seals(Key::generate()?, now, activates);
             changes.push(Change::Added { id: record.id, activates });
             file.records.push(record);
@@ -181,10 +182,12 @@ impl Policy {
             Role::Revoked => return Err(PolicyError::Revoked(id)),
         };
         record.activates = None;
+        let retired = record.retires.take();
         file.clear_activation(now);
         file.record(id)?.activates = Some(now);
         file.sort();
         let mut changes = vec![Change::Promoted { id, at: now }];
+        changes.extend(retired.map(|_| Change::Stays(id)));
         changes.extend(file.keep_sealing(now));
         Ok(changes)
     }

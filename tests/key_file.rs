@@ -441,6 +441,37 @@ fn the_key_that_takes_over_from_a_revoked_one_does_not_retire() {
 }
 
 #[test]
+fn a_key_that_has_retired_can_be_promoted_while_another_is_pending() {
+    let policy = Policy::default();
+    let mut file: KeyFile = text().parse().unwrap();
+    let [old, _] = *ids(&file) else { panic!("two keys") };
+    policy.add_at(&mut file, Key::generate().unwrap(), None, day(19)).unwrap();
+    assert_eq!(states(&file, day(19))[0], KeyState::Retired);
+    let changes = policy.promote_at(&mut file, old, day(19)).unwrap();
+    assert_eq!(changes, [Change::Promoted { id: old, at: day(19) }, Change::Stays(old)]);
+    let again: KeyFile = file.expose_text().parse().unwrap();
+    assert_eq!(again.ring_at(day(19)).unwrap().primary_at(day(19)), Some(old));
+}
+
+#[test]
+fn rotation_replaces_a_key_that_was_told_to_retire_and_never_empties_the_file() {
+    let policy = Policy::default();
+    let mut file: KeyFile = text()
+        .replace("2026-11-19T02:00:00+02:00", "2026-11-20T00:00:00Z\nstate = \"open-only\"")
+        .replace("activates = 2026-11-01T00:00:00Z\n", "")
+        .replace(
+            "activates = 2026-11-10T00:00:00Z",
+            "activates = 2026-11-10T00:00:00Z\nretires = 2026-11-12T00:00:00Z",
+        )
+        .parse()
+        .unwrap();
+    let changes = policy.rotate_at(&mut file, day(30)).unwrap();
+    assert!(matches!(changes[0], Change::Added { activates, .. } if activates == day(32)));
+    assert_eq!(file.keys_at(day(30)).len(), 1, "the others are gone");
+    assert_eq!(policy.rotate_at(&mut file, day(30)).unwrap(), []);
+}
+
+#[test]
 fn keys_that_are_added_or_promoted_within_one_second_do_not_clash() {
     let policy = Policy::default().dangerous_at_once();
     let mut file = one_key(day(0));
