@@ -204,7 +204,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     pub fn clear(&self, request: &Request<'_>) -> SetCookies {
         let further = request.present_from(1);
         let cookies = std::iter::once(0).chain(further);
-        SetCookies::new(cookies.map(|index| self.settings.attributes.remove(index)).collect())
+        SetCookies::new(cookies.map(|index| self.settings.attributes.remove(index)).collect(), None)
     }
 
     /// Names the cookie.

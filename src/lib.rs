@@ -101,7 +101,7 @@
 //! - Keep a sibling domain from evicting it, or an attacker who runs code in the browser from using it.
 //!
 //! Keys, derived keys and opened sessions are wiped from memory when dropped; copies that the compiler, the
-//! serializer or the operating system made are not.
+//! serializer, the key derivation or the operating system made are not.
 //!
 //! # Features
 //!
@@ -113,13 +113,14 @@
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
 //! - `cli`: the tool `sealed-session`, for key files and for a look into cookies.
 //! - `tower`, `axum`, `actix-web`: middlewares and extractors in `web`, which call the codec and write the
-//!   response for you.
+//!   response for you. Other frameworks: [`docs::frameworks`].
 //!
 //! # Foreign types in the API
 //!
-//! `cookie::Cookie` ([`SetCookies::cookies`]), since that is the word that web frameworks share; the error
-//! sources are opaque. The middlewares speak the language of their frameworks: `http` 1, `tower-layer` and `tower-service` 0.3, `axum-core` 0.5, `actix-web` 4.
-//! All others are of `std`, `serde` and this crate.
+//! `cookie::Cookie` ([`SetCookies::cookies`]), since that is the word that web frameworks share, and
+//! `zeroize::Zeroizing` around what is secret; the error sources are opaque. The middlewares speak the language
+//! of their frameworks: `http` 1, `tower-layer` and `tower-service` 0.3, `axum-core` 0.5, `actix-web` 4. All
+//! others are of `std`, `serde` and this crate.
 //!
 //! # MSRV
 //!
@@ -199,6 +200,9 @@ pub mod docs {
 
     #[doc = include_str!("../docs/SECURITY.md")]
     pub mod security {}
+
+    #[doc = include_str!("../docs/FRAMEWORKS.md")]
+    pub mod frameworks {}
 
     #[cfg(feature = "watch")]
     #[doc = include_str!("../docs/OPERATING.md")]

@@ -61,13 +61,18 @@ fn refused(error: &DecodeError) {
         .increment(1);
 }
 
-/// Tells of a session that is about to be sealed. `message` is the plaintext.
+/// Looks at a session that is about to be sealed, and gives what tells of it once it is. `message` is the
+/// plaintext.
 #[inline]
-pub(crate) fn sealed(key: &Entry, body: usize, message: &[u8], cookies: u8) {
+pub(crate) fn sealing<'k>(
+    key: &'k Entry,
+    body: usize,
+    message: &[u8],
+    cookies: u8,
+) -> impl FnOnce() + use<'k> {
     #[cfg(any(feature = "tracing", feature = "metrics"))]
-    {
+    let (chars, packing) = {
         use crate::pack::Method;
-        let chars = crate::text::encoded_len(message.len() + crate::seal::OVERHEAD);
         let packing = match crate::envelope::Envelope::parse(message) {
             Ok((_, range)) if message.get(range.clone()).and_then(crate::pack::plain).is_some() => {
                 "none"
@@ -75,6 +80,9 @@ pub(crate) fn sealed(key: &Entry, body: usize, message: &[u8], cookies: u8) {
             Ok((envelope, _)) if envelope.method == Method::Deflate => "deflate",
             _ => "lz4",
         };
+        (crate::text::encoded_len(message.len() + crate::seal::OVERHEAD), packing)
+    };
+    move || {
         #[cfg(feature = "tracing")]
         tracing::debug!(target: TARGET, key = %key.id, packing, body, chars, cookies, "sealed a session");
         #[cfg(feature = "metrics")]

@@ -3,6 +3,7 @@
 use cookie::Cookie;
 
 use crate::attributes::SetCookie;
+use crate::envelope::SessionId;
 
 /// Holds the `Set-Cookie` values that an operation gave; it acts only when they are sent.
 ///
@@ -28,11 +29,12 @@ use crate::attributes::SetCookie;
 #[must_use = "cookies are set only when these values are sent in the response"]
 pub struct SetCookies {
     cookies: Vec<SetCookie>,
+    id: Option<SessionId>,
 }
 
 impl SetCookies {
-    pub(crate) fn new(cookies: Vec<SetCookie>) -> Self {
-        Self { cookies }
+    pub(crate) fn new(cookies: Vec<SetCookie>, id: Option<SessionId>) -> Self {
+        Self { cookies, id }
     }
 
     /// Tells whether nothing need be sent: the session is unchanged and fresh.
@@ -62,6 +64,13 @@ impl SetCookies {
     pub fn cookies(&self) -> impl Iterator<Item = Cookie<'_>> {
         // What was printed here always parses.
         self.values().filter_map(|value| Cookie::parse(value).ok())
+    }
+
+    /// Gives the id of the session that these cookies hold, if it has one: at a login, the new one, for your
+    /// records or a deny list. `None` where nothing is set or a session is cleared.
+    #[must_use]
+    pub fn id(&self) -> Option<SessionId> {
+        self.id
     }
 
     /// Names the cookies that get a new value, in the order of their chunks.

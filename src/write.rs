@@ -65,10 +65,12 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     let fields = tape.into_fields();
     let (mut buffer, cookies) =
         smallest(codec, envelope, &body, &fields).map_err(|refusal| too_large(session, refusal))?;
-    observe::sealed(key, body.len(), buffer.get(PREFIX..).unwrap_or_default(), cookies);
+    let message = buffer.get(PREFIX..).unwrap_or_default();
+    let tell = observe::sealing(key, body.len(), message, cookies);
     seal::seal(&mut buffer, cookies, key, codec.binding, codec.random)?;
+    tell();
     let max_age = codec.lifetimes.remaining(&envelope).as_secs();
-    Ok(print(codec, &buffer, cookies, max_age, request))
+    Ok(SetCookies::new(print(codec, &buffer, cookies, max_age, request), envelope.id))
 }
 
 /// Says whether the session is the one that the client has.
@@ -162,7 +164,7 @@ fn print<T>(
     cookies: u8,
     max_age: u64,
     request: &Request<'_>,
-) -> SetCookies {
+) -> Vec<SetCookie> {
     let Settings { attributes, layout, .. } = codec;
     let mut lines: Vec<SetCookie> = Vec::with_capacity(cookies.into());
     if cookies == 1 {
@@ -188,5 +190,5 @@ fn print<T>(
         left -= cost;
         lines.push(removal);
     }
-    SetCookies::new(lines)
+    lines
 }

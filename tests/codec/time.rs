@@ -142,9 +142,12 @@ fn renewing_begins_anew_and_gives_a_new_id() {
     assert_eq!((changed.id, changed.began), (first.id, at(0)), "a change goes on");
     assert!(first.id.is_some());
     let header = browser.header();
-    browser.take(&codec.renew_at(&2, &codec.request([&header]), at(3)).unwrap());
+    let set = codec.renew_at(&2, &codec.request([&header]), at(3)).unwrap();
+    browser.take(&set);
     let renewed = read(&browser, 3);
     assert_ne!(renewed.id, first.id);
+    assert_eq!(set.id(), renewed.id, "known at the login");
+    assert_eq!(codec.clear(&codec.request([&header])).id(), None);
     assert_eq!(renewed.began, at(3));
 }
 
