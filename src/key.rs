@@ -8,7 +8,7 @@ use aes_gcm::KeyInit;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 use xaes_256_gcm::Xaes256Gcm;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::error::KeyError;
 use crate::text;
@@ -132,12 +132,7 @@ impl fmt::Debug for Key {
     }
 }
 
-impl Drop for Key {
-    fn drop(&mut self) {
-        self.secret.zeroize();
-    }
-}
-
+/// The secret wipes itself.
 impl ZeroizeOnDrop for Key {}
 
 /// Names a key in public: 4 bytes derived from it with HKDF-SHA256, shown as 8 hexadecimal digits.

@@ -45,8 +45,9 @@ pub(crate) fn open(
     }
 }
 
-fn care(error: &DecodeError) -> u8 {
-    u8::from(error.advice() == Advice::Keep) + 2 * u8::from(error.is_readable_elsewhere())
+/// What another node may read counts for more than what is merely kept, and that for more than the rest.
+fn care(error: &DecodeError) -> (bool, bool) {
+    (error.is_readable_elsewhere(), error.advice() == Advice::Keep)
 }
 
 fn open_one(

@@ -148,6 +148,59 @@ fn of_two_sessions_the_one_sealed_last_counts_in_either_order() {
 }
 
 #[test]
+fn of_two_sessions_sealed_at_once_the_first_counts() {
+    let codec = codec();
+    let [one, two] = ["one", "two"].map(|session| {
+        let set = codec.renew_at(&session.to_owned(), &codec.request([""]), at(0)).unwrap();
+        set.values().next().unwrap().split(';').next().unwrap().to_owned()
+    });
+    let opened = codec.decode_at(&codec.request([&one, &two]), at(0)).unwrap().unwrap();
+    assert_eq!(opened.session, "one");
+}
+
+#[test]
+fn where_nothing_opens_the_error_of_most_care_is_told_and_of_equals_the_first() {
+    let codec = codec();
+    let of_key = |n| {
+        let codec = Codec::<String>::new(key(n));
+        let set = codec.renew_at(&String::new(), &codec.request([""]), at(0)).unwrap();
+        set.values().next().unwrap().split(';').next().unwrap().to_owned()
+    };
+    let (unknown, other) = (of_key(7), of_key(8));
+    let torn = format!("{NAME}={}", browser(&codec, 4000).cookies[NAME]);
+    let malformed = format!("{NAME}=x");
+    let told = |values: [&String; 2]| codec.decode_at(&codec.request(values), at(0)).unwrap_err();
+    for (values, expected) in [
+        ([&malformed, &torn], "a chunk of the session is missing"),
+        ([&torn, &malformed], "a chunk of the session is missing"),
+        ([&torn, &unknown], "is not in the ring"),
+        ([&unknown, &torn], "is not in the ring"),
+    ] {
+        let error = told(values).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    assert_ne!(told([&unknown, &other]).to_string(), told([&other, &unknown]).to_string());
+    assert_eq!(told([&unknown, &other]).to_string(), told([&unknown, &unknown]).to_string());
+}
+
+#[test]
+fn a_text_of_the_most_characters_is_judged_by_its_seal_and_a_longer_one_is_not_read() {
+    const MOST: usize = 12_288;
+    let codec = codec();
+    let one = browser(&codec, 10).cookies[NAME].clone();
+    let two = browser(&codec, 4000);
+    let (base, further) = (&two.cookies[NAME], &two.cookies[&format!("{NAME}.1")]);
+    for (chars, expected) in [(MOST, "Unauthentic"), (MOST + 2, "Malformed")] {
+        let filled = |part: &str, len: usize| format!("{part}{}", "A".repeat(len - part.len()));
+        let single = format!("{NAME}={}", filled(&one, chars));
+        assert_eq!(read(&codec, &single), Err(expected.into()), "{chars}");
+        let rest = filled(further, chars - base.len() + 4); // the set tag is no part of the text
+        let both = format!("{NAME}={base}; {NAME}.1={rest}");
+        assert_eq!(read(&codec, &both), Err(expected.into()), "{chars} in two");
+    }
+}
+
+#[test]
 fn names_that_only_look_like_ours_are_left_alone() {
     let codec = codec();
     let two = browser(&codec, 4000);

@@ -135,6 +135,19 @@ fn a_set_of_keys_that_leaves_something_to_chance_is_refused_and_the_old_one_stay
 }
 
 #[test]
+fn a_ring_replaced_in_the_midst_of_a_request_does_not_hurt_it() {
+    let codec = Codec::<u8>::new(key(1));
+    let set = codec.encode_at(&1, &codec.request([""]), at(0)).unwrap();
+    let header = set.values().next().unwrap().split(';').next().unwrap().to_owned();
+    let request = codec.request([&header]);
+    assert_eq!(codec.decode_at(&request, at(0)).unwrap().unwrap().session, 1);
+    codec.ring().replace([RingKey::new(key(2))]).unwrap();
+    assert_eq!(codec.encode_at(&2, &request, at(0)).unwrap().set().count(), 1);
+    let shown = format!("{codec:?}");
+    assert!(shown.contains("__Host-session") && shown.contains(&id(2).to_string()), "{shown}");
+}
+
+#[test]
 fn clones_share_their_keys() {
     let ring = KeyRing::from(key(1));
     let codec = Codec::<u8>::new(ring.clone());

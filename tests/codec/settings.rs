@@ -156,6 +156,7 @@ fn settings_at_their_edges_work() {
         |b| b.clock_skew(Duration::ZERO),
         |b| b.touch_after(Duration::ZERO),
         |b| b.name("a").path("/").domain("sub.example.com"),
+        |b| b.partitioned().limits(Limits::NGINX_PROXY_BUFFER_16K.request_bytes(10_240)),
     ] {
         setup(Codec::builder(ring())).build().unwrap();
     }

@@ -37,6 +37,7 @@ fn cost_and_capacity_equal_what_is_sent_for_every_length() {
                 .unwrap();
             let capacity = codec.capacity();
             assert_eq!(codec.cost(usize::MAX), None);
+            assert_eq!(codec.cost(usize::MAX - 100), None);
             // Every length would take long for the widest limits; the steps are those of no padding.
             let step = if capacity > 4000 { 7 } else { 1 };
             let lengths = (1..capacity - 3).step_by(step).chain(capacity - 3..capacity + 3);
@@ -119,6 +120,27 @@ fn a_session_that_is_too_large_says_how_much_and_what_weighs_most() {
     };
     let needed = (3000..7000).find(|bytes| with(*bytes).is_ok()).unwrap();
     assert_eq!(with(needed).unwrap(), needed);
+}
+
+#[test]
+fn what_does_not_fit_the_cookies_says_by_how_much() {
+    let limits = Limits::NGINX_PROXY_BUFFER_16K.cookies(2).cookie_bytes(500);
+    let codec = Codec::<Noise>::builder(ring())
+        .limits(limits)
+        .padding(Padding::DangerousNone)
+        .compression(Compression::Off)
+        .build()
+        .unwrap();
+    let needed = |len| match codec.encode_at(&Noise(len), &codec.request([""]), at(0)) {
+        Err(EncodeError::TooLarge(large)) => (large.limit, large.needed, large.allowed),
+        other => panic!("{other:?}"),
+    };
+    let capacity = codec.capacity();
+    let (limit, least, allowed) = needed(capacity + 1);
+    assert_eq!((limit, allowed), (Limit::Cookie, 1000), "two cookies of 500 bytes");
+    assert!((1001..=1004).contains(&least), "{least}");
+    // Three bytes are four characters.
+    assert_eq!(needed(capacity + 1 + 300), (Limit::Cookie, least + 400, 1000));
 }
 
 #[test]

@@ -147,8 +147,31 @@ fn renewing_begins_anew_and_gives_a_new_id() {
     let renewed = read(&browser, 3);
     assert_ne!(renewed.id, first.id);
     assert_eq!(set.id(), renewed.id, "known at the login");
+    let id = renewed.id.unwrap();
+    let digits: String = id.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        (id.to_string(), format!("{id:?}")),
+        (digits.clone(), format!("SessionId({digits})"))
+    );
+    assert!(id.to_bytes().iter().any(|byte| *byte != id.to_bytes()[0]));
     assert_eq!(codec.clear(&codec.request([&header])).id(), None);
     assert_eq!(renewed.began, at(3));
+}
+
+#[test]
+fn what_is_not_told_the_time_reads_the_clock() {
+    let codec = Codec::<u8>::new(ring());
+    let mut browser = Browser::default();
+    let before = SystemTime::now() - Duration::from_secs(1); // times are sealed in whole seconds
+    browser.take(&codec.encode(&1, &codec.request([""])).unwrap());
+    let opened = codec.decode(&codec.request([&browser.header()])).unwrap().unwrap();
+    assert_eq!(opened.session, 1);
+    browser.take(&codec.renew(&2, &codec.request([&browser.header()])).unwrap());
+    let renewed = codec.decode(&codec.request([&browser.header()])).unwrap().unwrap();
+    assert_eq!(renewed.session, 2);
+    for time in [opened.began, opened.sealed, renewed.began, renewed.sealed] {
+        assert!(before <= time && time <= SystemTime::now());
+    }
 }
 
 #[test]
