@@ -421,6 +421,32 @@ mod tests {
     }
 
     #[test]
+    fn what_saves_less_than_a_sixteenth_and_its_heads_stays_as_it_is() {
+        use sha2::{Digest, Sha256};
+        // LZ4 gains what is repeated at the end, but for a handful of bytes.
+        let noise: Vec<u8> = (0..25_u8).flat_map(|i| Sha256::digest([i])).collect();
+        let saved = |repeated: usize| {
+            let value = [&noise[..], &noise[..repeated]].concat();
+            let mut compressor = Compressor::new(Some(Method::Lz4), value.len());
+            let pays = compressor.compress(&value, None);
+            pays.then(|| value.len() - compressor.written)
+        };
+        let least = (0..800).find_map(saved).unwrap();
+        assert_eq!(least, 870 / 16 + SEGMENT_COST);
+    }
+
+    #[test]
+    fn a_body_has_64_kib_at_most() {
+        let repeated = |len| {
+            let mut out = Vec::new();
+            segment(false, Some(len), &lz4_flex::block::compress(&vec![7; len]), &mut out);
+            unpack(&out, Method::Lz4).map(|body| body.len())
+        };
+        assert_eq!(repeated(MAX_BODY).unwrap(), MAX_BODY);
+        assert!(repeated(MAX_BODY + 1).is_err());
+    }
+
+    #[test]
     fn each_malformed_packing_is_refused() {
         let lz4 = lz4_flex::block::compress(&[7; 100]);
         let len = u8::try_from(lz4.len()).unwrap();

@@ -210,12 +210,6 @@ impl Keys {
     }
 }
 
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.entries).finish()
-    }
-}
-
 pub(crate) struct Entry {
     pub(crate) id: KeyId,
     /// Absent for a revoked key. Boxed, because an expanded AES key is large and wipes itself where it
