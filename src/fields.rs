@@ -1,9 +1,9 @@
 //! Fields: where each one lies in the serialized session.
 //!
 //! A [`Recorder`] stands between a session and the serializer of its format. It changes nothing that is
-//! written and notes where the values of struct fields and map entries begin and end, however deep the
-//! structs and maps are nested; a sequence is one value. That lets `pack` treat each field by itself,
-//! in any format, and lets an error name the heaviest ones.
+//! written and notes where the values of struct fields, map entries and tuple elements begin and end,
+//! however deep these are nested; a sequence is one value, with all that is in it. That lets `pack` treat
+//! each field by itself, in any format, and lets an error name the heaviest ones.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Display, Write as _};
@@ -189,7 +189,8 @@ pub(crate) struct Recorder<'a, S> {
 impl<'a, S> Recorder<'a, S> {
     fn parts<P, E>(self, start: impl FnOnce(S) -> Result<P, E>) -> Result<Parts<'a, P>, E> {
         let tape = self.tape;
-        Ok(Parts { inner: start(self.inner)?, tape, entry: (String::new(), 0), counted: None })
+        let inner = start(self.inner)?;
+        Ok(Parts { inner, tape, entry: (String::new(), 0), element: 0, counted: None })
     }
 }
 
@@ -202,13 +203,21 @@ macro_rules! forward {
     )*};
 }
 
+macro_rules! parts {
+    ($($method:ident($($arg:ident: $type:ty),*) -> $parts:ident;)*) => {$(
+        fn $method(self, $($arg: $type),*) -> Result<Self::$parts, S::Error> {
+            self.parts(|inner| inner.$method($($arg),*))
+        }
+    )*};
+}
+
 impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
     type Ok = S::Ok;
     type Error = S::Error;
     type SerializeSeq = S::SerializeSeq;
-    type SerializeTuple = S::SerializeTuple;
-    type SerializeTupleStruct = S::SerializeTupleStruct;
-    type SerializeTupleVariant = S::SerializeTupleVariant;
+    type SerializeTuple = Parts<'a, S::SerializeTuple>;
+    type SerializeTupleStruct = Parts<'a, S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Parts<'a, S::SerializeTupleVariant>;
     type SerializeMap = Parts<'a, S::SerializeMap>;
     type SerializeStruct = Parts<'a, S::SerializeStruct>;
     type SerializeStructVariant = Parts<'a, S::SerializeStructVariant>;
@@ -234,10 +243,16 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
         serialize_unit_struct(name: &'static str) -> Ok;
         serialize_unit_variant(name: &'static str, index: u32, variant: &'static str) -> Ok;
         serialize_seq(len: Option<usize>) -> SerializeSeq;
+    }
+
+    parts! {
         serialize_tuple(len: usize) -> SerializeTuple;
         serialize_tuple_struct(name: &'static str, len: usize) -> SerializeTupleStruct;
         serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, len: usize)
             -> SerializeTupleVariant;
+        serialize_struct(name: &'static str, len: usize) -> SerializeStruct;
+        serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, len: usize)
+            -> SerializeStructVariant;
     }
 
     #[inline]
@@ -288,24 +303,6 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
         Ok(parts)
     }
 
-    fn serialize_struct(
-        self,
-        name: &'static str,
-        len: usize,
-    ) -> Result<Self::SerializeStruct, S::Error> {
-        self.parts(|inner| inner.serialize_struct(name, len))
-    }
-
-    fn serialize_struct_variant(
-        self,
-        name: &'static str,
-        index: u32,
-        variant: &'static str,
-        len: usize,
-    ) -> Result<Self::SerializeStructVariant, S::Error> {
-        self.parts(|inner| inner.serialize_struct_variant(name, index, variant, len))
-    }
-
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
         self.inner.collect_str(value)
     }
@@ -315,12 +312,14 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
     }
 }
 
-/// The parts of a struct or of a map, each noted.
+/// The parts of a struct, a map or a tuple, each noted.
 pub(crate) struct Parts<'a, P> {
     inner: P,
     tape: &'a Tape,
     /// The name of the map entry at hand, and where it began.
     entry: (String, usize),
+    /// The number of the tuple element at hand.
+    element: usize,
     /// Where the entries of this map are counted, if its length was not told.
     counted: Option<usize>,
 }
@@ -366,6 +365,37 @@ macro_rules! named_fields {
 
 named_fields! { SerializeStruct SerializeStructVariant }
 
+macro_rules! elements {
+    ($($trait:ident::$method:ident)*) => {$(
+        impl<P: ser::$trait> ser::$trait for Parts<'_, P> {
+            type Ok = P::Ok;
+            type Error = P::Error;
+
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
+                let Self { inner, tape, element, .. } = self;
+                tape.field(
+                    || element.to_string(),
+                    tape.written.get(),
+                    || inner.$method(&Noted { value, tape }),
+                )?;
+                *element += 1;
+                Ok(())
+            }
+
+            fn end(self) -> Result<P::Ok, P::Error> {
+                Parts::end(self, P::end)
+            }
+        }
+    )*};
+}
+
+elements! {
+    SerializeTuple::serialize_element
+    SerializeTupleStruct::serialize_field
+    SerializeTupleVariant::serialize_field
+}
+
 impl<P: ser::SerializeMap> ser::SerializeMap for Parts<'_, P> {
     type Ok = P::Ok;
     type Error = P::Error;
@@ -384,7 +414,7 @@ impl<P: ser::SerializeMap> ser::SerializeMap for Parts<'_, P> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-        let Self { inner, tape, entry: (name, from), counted } = self;
+        let Self { inner, tape, entry: (name, from), counted, .. } = self;
         if let Some(at) = *counted
             && let Some(count) = tape.counts.borrow_mut().get_mut(at)
         {

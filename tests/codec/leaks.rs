@@ -29,6 +29,7 @@ struct Flat {
 enum Tree {
     Leaf { inner: Flat, list: Vec<String> },
     Newtype(Option<Box<Flat>>),
+    Tuple(u8, String, String),
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -61,6 +62,9 @@ fn no_guess_in_one_field_tells_of_another() {
     tells_nothing(move |s, g| Tree::Leaf { inner: flat(s, g), list: vec![g.to_owned(); 3] });
     tells_nothing(move |s, g| Tree::Newtype(Some(Box::new(flat(s, g)))));
     tells_nothing(move |s, g| Flattened { inner: flat(s, g) });
+    tells_nothing(|s, g| Tree::Tuple(7, s.to_owned(), g.to_owned()));
+    tells_nothing(|s, g| (s.to_owned(), g.to_owned()));
+    tells_nothing(|s, g| [g.to_owned(), s.to_owned()]);
     tells_nothing(|s, g| {
         BTreeMap::from([("a".to_owned(), s.to_owned()), ("b".to_owned(), g.to_owned())])
     });
