@@ -267,6 +267,27 @@ fn logout_removes_each_chunk_of_the_request() {
 }
 
 #[test]
+fn leftovers_are_removed_as_far_as_the_response_has_room() {
+    let header = format!("{NAME}.1=left; {NAME}.2=left; {NAME}.3=left");
+    let removed = |room: usize| {
+        let limits = Limits::UNMODIFIED_NGINX.response_bytes(room);
+        let codec = Codec::<String>::builder(key(1)).limits(limits).build().unwrap();
+        let set = codec.encode_at(&noise(40), &codec.request([&header]), at(0)).unwrap();
+        let bytes = |line: &str| format!("Set-Cookie: {line}\r\n").len();
+        (set.removed().count(), set.values().map(bytes).collect::<Vec<_>>())
+    };
+    let (all, bytes) = removed(1000);
+    assert_eq!(all, 3);
+    for count in 0..=3 {
+        let room = bytes[..=count].iter().sum::<usize>();
+        assert_eq!(removed(room).0, count, "with room to the byte");
+        if count > 0 {
+            assert_eq!(removed(room - 1).0, count - 1, "with a byte less");
+        }
+    }
+}
+
+#[test]
 fn leftovers_never_stand_in_the_way_of_a_session_at_the_limit() {
     let codec = Codec::<String>::builder(key(1)).build().unwrap();
     let mut header = String::from("x=1");

@@ -154,6 +154,7 @@ fn settings_at_their_edges_work() {
         |b| b.absolute_timeout(Duration::from_secs(400 * 86_400)),
         |b| b.absolute_timeout(Duration::from_secs(1)),
         |b| b.clock_skew(Duration::ZERO),
+        |b| b.clock_skew(Duration::from_secs(400 * 86_400)),
         |b| b.touch_after(Duration::ZERO),
         |b| b.name("a").path("/").domain("sub.example.com"),
         |b| b.partitioned().limits(Limits::NGINX_PROXY_BUFFER_16K.request_bytes(10_240)),

@@ -161,6 +161,9 @@ fn a_session_over_64_kib_is_refused_before_it_is_compressed() {
         error.to_string(),
         "the session needs 70005 bytes before compression, 65536 are allowed"
     );
+    assert!(codec.encode_at(&"a".repeat(65_533), &codec.request([""]), at(0)).is_ok());
+    let error = codec.encode_at(&"a".repeat(65_534), &codec.request([""]), at(0)).unwrap_err();
+    assert!(error.to_string().starts_with("the session needs 65537 bytes before"), "{error}");
     let fits = codec.encode_at(&"a ".repeat(30_000), &codec.request([""]), at(0)).unwrap();
     let header = fits.values().next().unwrap().split(';').next().unwrap().to_owned();
     let opened = codec.decode_at(&codec.request([&header]), at(0)).unwrap().unwrap();
@@ -183,4 +186,26 @@ fn deflate_steps_in_where_lz4_would_not_fit() {
     assert!(cookies(Compression::Off).is_err());
     let smallest = cookies(Compression::Smallest).unwrap();
     assert_eq!(cookies(Compression::Adaptive).unwrap(), smallest);
+    // But not where it saves no cookie.
+    let session = BTreeMap::from([
+        ("dna".to_owned(), format!("{} ", &dna[..1000])),
+        ("noise".to_owned(), noise(3000)),
+    ]);
+    let sizes = |compression, cookie_bytes| {
+        let codec = Codec::<BTreeMap<String, String>>::builder(ring())
+            .compression(compression)
+            .limits(Limits::NGINX_PROXY_BUFFER_16K.cookie_bytes(cookie_bytes))
+            .build()
+            .unwrap();
+        let set = codec.encode_at(&session, &codec.request([""]), at(0)).unwrap();
+        (set.values().len(), request_bytes(&set))
+    };
+    let mut as_many = 0;
+    for cookie_bytes in (1400..3900).step_by(100) {
+        let fast = sizes(Compression::Adaptive, cookie_bytes);
+        let small = sizes(Compression::Smallest, cookie_bytes);
+        assert_eq!(fast.0, small.0, "{cookie_bytes}");
+        as_many += usize::from(fast.0 > 1 && fast.1 > small.1);
+    }
+    assert!(as_many > 0, "LZ4 stays where DEFLATE needs as many cookies");
 }

@@ -159,6 +159,34 @@ fn renewing_begins_anew_and_gives_a_new_id() {
 }
 
 #[test]
+fn the_defaults_are_a_week_a_day_and_a_minute() {
+    const DAY: u64 = 86_400;
+    let codec = Codec::<u8>::new(ring());
+    let mut browser = Browser::default();
+    browser.take(&codec.encode_at(&1, &codec.request([""]), at(0)).unwrap());
+    let read = |header: &str, second| {
+        codec.decode_at(&codec.request([header]), at(second)).map(Option::unwrap)
+    };
+    let first = browser.header();
+    assert!(read(&first, DAY - 1).is_ok());
+    assert!(matches!(read(&first, DAY), Err(DecodeError::Expired(Expiry::Idle))));
+    for second in (0..7 * DAY).step_by(DAY as usize / 2) {
+        let header = browser.header();
+        browser.take(&codec.encode_at(&1, &codec.request([&header]), at(second)).unwrap());
+    }
+    let last = browser.header();
+    assert!(read(&last, 7 * DAY - 1).is_ok());
+    assert!(matches!(read(&last, 7 * DAY), Err(DecodeError::Expired(Expiry::Absolute))));
+
+    let ahead = codec.encode_at(&1, &codec.request([""]), at(60)).unwrap();
+    let ahead = ahead.values().next().unwrap().split(';').next().unwrap().to_owned();
+    assert!(read(&ahead, 0).is_ok());
+    let ahead = codec.encode_at(&1, &codec.request([""]), at(61)).unwrap();
+    let ahead = ahead.values().next().unwrap().split(';').next().unwrap().to_owned();
+    assert!(matches!(read(&ahead, 0), Err(DecodeError::FromFuture { .. })));
+}
+
+#[test]
 fn what_is_not_told_the_time_reads_the_clock() {
     let codec = Codec::<u8>::new(ring());
     let mut browser = Browser::default();
