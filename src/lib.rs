@@ -88,7 +88,8 @@
 //! - A session ends at its absolute and idle timeouts even if the client keeps the cookie.
 //! - Any bytes give `None` or a typed error, in time linear in their number, without a panic, and without
 //!   allocating more than a small multiple of them and of 64 KiB.
-//! - What users write in one field tells nothing, through the size of the cookie, about another.
+//! - The size of the cookie never tells whether what users write in one field is like what another holds.
+//!   A list is one field in this, with all that is in it: see [`Compression`].
 //!
 //! What no sealed cookie can do, and what helps:
 //!

@@ -18,8 +18,9 @@
 //!
 //! Compression beside text that an attacker chooses leaks secrets through the length: a guess that
 //! equals a part of the secret makes the whole shorter (CRIME, BREACH). So no two fields share a
-//! compression context: what one field holds never changes the size of another. Most of what there is
-//! to gain lies inside one field anyway: the lines of a cart, the claims of a token.
+//! compression context. What is decided for the message as a whole, whether to compress and by what,
+//! depends on the sum of their sizes and not on what they have in common. Most of what there is to
+//! gain lies inside one field anyway: the lines of a cart, the claims of a token. A list is one field.
 //!
 //! # Tokens
 //!
@@ -43,10 +44,12 @@ use crate::wiped::Wiped;
 /// Says whether and how a session is compressed. Opening needs no setting: each session says how it
 /// was made.
 ///
-/// Every field is compressed by itself, so that text which an attacker chooses in one field tells
-/// nothing about a secret in another, however often its size is watched (CRIME). The elements of one
-/// list or tuple are not told apart: **keep secrets and what users write in different fields**, as any
-/// struct does.
+/// Every field of a struct, entry of a map and element of a tuple is compressed by itself, so that text
+/// which an attacker chooses in one never gets smaller because it equals a secret in another, however often
+/// the size is watched (CRIME). What the size tells is the sum of what each takes alone.
+///
+/// **A list is one field, with all structs in it**: its elements are compressed together. Do not put a secret
+/// and what users write into one list, or turn compression off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compression {
