@@ -33,54 +33,6 @@ fn outcome(header: &[u8]) -> String {
 }
 
 #[test]
-fn our_cookie_is_found_whatever_stands_beside_it() {
-    for (header, expected) in [
-        (&b""[..], "none"),
-        (b";", "none"),
-        (b";;; ;", "none"),
-        (b"   ", "none"),
-        (b"=", "none"),
-        (b"==;=", "none"),
-        (b"__Host-session", "none"),
-        (b"__Host-session;", "none"),
-        (b"__Host-session=", "Malformed"),
-        (b"__Host-session=;", "Malformed"),
-        (b"__Host-session=VALUE", "session"),
-        (b"__Host-session=VALUE;", "session"),
-        (b"  __Host-session=VALUE  ", "session"),
-        (b"\t__Host-session=\t VALUE \t;", "session"),
-        (b"a=b; __Host-session=VALUE; c=d", "session"),
-        (b"a=b;__Host-session=VALUE;c=d", "session"),
-        (b"a;;=;; ;__Host-session=VALUE", "session"),
-        (b"$Version=1; __Host-session=VALUE", "session"),
-        (b"x=\xff\xfe\x80; __Host-session=VALUE; y=\xc3", "session"),
-        (b"x=\"a; __Host-session=VALUE", "session"),
-        (b"\0\x01\x7f=\r\n; __Host-session=VALUE", "session"),
-        (b"x=1; __HOST-SESSION=VALUE", "none"),
-        (b"x__Host-session=VALUE", "none"),
-        (b"x=__Host-session=VALUE", "none"),
-        (b"a b __Host-session=VALUE", "none"),
-        (b"__Host-sessionx=VALUE", "none"),
-        (b"__Host-session =VALUE", "none"),
-        (b"__Host-session.=VALUE", "none"),
-        (b"__Host-session=\"VALUE\"", "Malformed"),
-        (b"__Host-session=VALUE VALUE", "Malformed"),
-        (b"__Host-session=VALUE\0", "Malformed"),
-        (b"__Host-session=\xffVALUE", "Malformed"),
-        (b"__Host-session=VALUE%3D", "Malformed"),
-        (b"__Host-session=VALUE=", "Malformed"),
-        (b"__Host-session=x; __Host-session=VALUE", "session"),
-        (b"__Host-session=1; __Host-session=2; __Host-session=3; __Host-session=VALUE", "session"),
-        (
-            b"__Host-session=1; __Host-session=2; __Host-session=3; __Host-session=4; __Host-session=VALUE",
-            "Malformed", // at most four values are looked at
-        ),
-    ] {
-        assert_eq!(outcome(header), expected, "{}", header.escape_ascii());
-    }
-}
-
-#[test]
 fn the_cookies_of_other_programs_under_our_name_do_not_block_a_write() {
     for other in [
         "5be86359-073c-434b-ad2d-a3932222dabe",        // a session id
@@ -114,23 +66,6 @@ fn every_kind_of_input_gives_the_same() {
     jar.add_original(cookie::Cookie::new("__Host-session", value.clone()));
     assert_eq!(read(&codec.request_from_pairs(jar.iter().map(cookie::Cookie::name_value))), 1);
     assert!(codec.decode_at(&codec.request::<_, str>(None), at(0)).unwrap().is_none());
-}
-
-#[test]
-fn ten_thousand_neighbours_and_a_megabyte_are_passed_over() {
-    let (codec, value) = sealed();
-    let mut header = String::new();
-    for i in 0..10_000 {
-        header += &format!("__Host-sessio{i}=__Host-session; ");
-    }
-    header += &"__Host-session".repeat(70_000);
-    header += &format!("; __Host-session={value}");
-    assert_eq!(codec.decode_at(&codec.request([&header]), at(0)).unwrap().unwrap().session, 1);
-    let long = format!("__Host-session={}", "A".repeat(1 << 20));
-    let error = codec.decode_at(&codec.request([&long]), at(0)).unwrap_err();
-    assert_eq!(error.to_string(), "the session cookie is malformed");
-    let own = format!("__Host-session=A; __Host-session.1={}", "; __Host-session=".repeat(60_000));
-    assert!(codec.decode_at(&codec.request([&own]), at(0)).is_err());
 }
 
 proptest! {

@@ -1,7 +1,4 @@
 //! Which key seals, which keys open, and how the ring changes under running requests.
-
-use std::time::{Duration, SystemTime};
-
 use sealed_session::{
     Advice, Codec, DecodeError, EncodeError, KeyId, KeyRing, Reseal, RingError, RingKey,
 };
@@ -157,30 +154,21 @@ fn clones_share_their_keys() {
 
 #[test]
 fn a_ring_replaced_under_load_never_loses_a_session() {
-    let states: [fn() -> Vec<RingKey>; 4] = [
+    let states: [fn() -> Vec<RingKey>; 3] = [
         || vec![RingKey::new(key(1)), RingKey::open_only(key(2))],
         || vec![RingKey::new(key(1)), RingKey::new(key(2)).activates(at(0))],
         || vec![RingKey::open_only(key(1)), RingKey::new(key(2))],
-        || {
-            vec![
-                RingKey::open_only(key(1)),
-                RingKey::new(key(2))
-                    .activates(at(1000))
-                    .retires(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 33)),
-                RingKey::new(key(3)),
-            ]
-        },
     ];
+    // A million operations in all, where that does not take long.
+    let rounds = if cfg!(debug_assertions) { 10_000 } else { 250_000 };
     let codec = Codec::<u64>::new(KeyRing::new(states[0]()).unwrap());
-    // The third key is known to all states but the first ones; leave it out of what is sealed.
-    let usable = &states[..3];
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..2)
             .map(|worker| {
                 let codec = codec.clone();
                 scope.spawn(move || {
                     let mut browser = Browser::default();
-                    for n in 0..20_000_u64 {
+                    for n in 0..rounds {
                         let header = browser.header();
                         let request = codec.request([&header]);
                         let expected = (n > 0).then(|| worker * 1_000_000 + n - 1);
@@ -194,7 +182,7 @@ fn a_ring_replaced_under_load_never_loses_a_session() {
             .collect();
         let mut replaced = 0_usize;
         while !workers.iter().all(|worker| worker.is_finished()) {
-            codec.ring().replace(usable[replaced % usable.len()]()).unwrap();
+            codec.ring().replace(states[replaced % states.len()]()).unwrap();
             replaced += 1;
         }
         assert!(replaced > 100, "{replaced}");
