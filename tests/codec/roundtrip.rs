@@ -223,3 +223,38 @@ fn what_a_positional_format_could_not_read_is_not_sealed() {
     let error = codec.encode_at(&Skips { a: None, b: 7 }, &codec.request([""]), at(0)).unwrap_err();
     assert_eq!(error.to_string(), "the session cannot be serialized");
 }
+
+/// `flatten` makes maps whose length nobody tells beforehand.
+#[test]
+fn flattened_sessions_come_back_whatever_their_maps_hold() {
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Outer {
+        user: u64,
+        #[serde(flatten)]
+        rest: BTreeMap<String, String>,
+        inner: Vec<Inner>,
+    }
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Inner {
+        #[serde(flatten)]
+        rest: BTreeMap<String, Option<Box<Self>>>,
+    }
+    let texts = |n: usize| (0..n).map(|i| (format!("k{i}"), "of a text ".repeat(i + 4))).collect();
+    let inner = |n: usize| {
+        let one = Inner { rest: BTreeMap::from([("leaf".to_owned(), None)]) };
+        Inner { rest: (0..n).map(|i| (format!("i{i}"), Some(Box::new(one.clone())))).collect() }
+    };
+    for compression in [Compression::Off, Compression::Adaptive] {
+        let codec = Codec::<Outer>::builder(ring()).compression(compression).build().unwrap();
+        for (n, nested) in [(0, &[][..]), (1, &[0]), (3, &[2, 0, 1]), (5, &[4, 4])] {
+            let inner = nested.iter().map(|n| inner(*n)).collect();
+            let session = Outer { user: 7, rest: texts(n), inner };
+            let mut browser = Browser::default();
+            browser.take(&codec.encode_at(&session, &codec.request([""]), at(0)).unwrap());
+            let header = browser.header();
+            let request = codec.request([&header]);
+            assert_eq!(codec.decode_at(&request, at(0)).unwrap().unwrap().session, session);
+            assert!(codec.encode_at(&session, &request, at(0)).unwrap().is_empty(), "unchanged");
+        }
+    }
+}
