@@ -214,3 +214,41 @@ pub mod docs {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What must not compile, so that no key is shown, copied or stored by accident.
+///
+/// ```
+/// let key = sealed_session::Key::generate().unwrap();
+/// println!("{key:?}"); // shows the id
+/// ```
+///
+/// ```compile_fail,E0277
+/// let key = sealed_session::Key::generate().unwrap();
+/// println!("{key}");
+/// ```
+///
+/// ```compile_fail,E0277
+/// let key = sealed_session::Key::generate().unwrap();
+/// serde_json::to_string(&key).unwrap();
+/// ```
+///
+/// ```compile_fail,E0277
+/// let key: sealed_session::Key = serde_json::from_str("[]").unwrap();
+/// ```
+///
+/// ```compile_fail,E0599
+/// let key = sealed_session::Key::generate().unwrap();
+/// let other = key.clone();
+/// ```
+///
+/// ```compile_fail,E0277
+/// let ring = sealed_session::KeyRing::from(sealed_session::Key::generate().unwrap());
+/// serde_json::to_string(&ring).unwrap();
+/// ```
+///
+/// ```compile_fail,E0277
+/// let ring = sealed_session::KeyRing::from(sealed_session::Key::generate().unwrap());
+/// println!("{ring}");
+/// ```
+#[cfg(doctest)]
+struct Secret;

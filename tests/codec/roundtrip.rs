@@ -258,3 +258,18 @@ fn flattened_sessions_come_back_whatever_their_maps_hold() {
         }
     }
 }
+
+/// Some types are written as text for people and as bytes for machines, by what the format says of itself.
+#[test]
+fn a_format_says_whether_people_read_it() {
+    use std::net::IpAddr;
+    let session: (IpAddr, IpAddr) = ([127, 0, 0, 1].into(), [7; 16].into());
+    for format in formats() {
+        let codec = Codec::<(IpAddr, IpAddr)>::builder(ring()).format(format).schema(1);
+        let codec = codec.build().unwrap();
+        let mut browser = Browser::default();
+        browser.take(&codec.encode_at(&session, &codec.request([""]), at(0)).unwrap());
+        let opened = codec.decode_at(&codec.request([&browser.header()]), at(0)).unwrap().unwrap();
+        assert_eq!(opened.session, session, "{format:?}");
+    }
+}
