@@ -232,7 +232,9 @@ fn flattened_sessions_come_back_whatever_their_maps_hold() {
         user: u64,
         #[serde(flatten)]
         rest: BTreeMap<String, String>,
-        inner: Vec<Inner>,
+        list: Vec<Inner>,
+        one: Inner,
+        other: Inner,
     }
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     struct Inner {
@@ -247,8 +249,9 @@ fn flattened_sessions_come_back_whatever_their_maps_hold() {
     for compression in [Compression::Off, Compression::Adaptive] {
         let codec = Codec::<Outer>::builder(ring()).compression(compression).build().unwrap();
         for (n, nested) in [(0, &[][..]), (1, &[0]), (3, &[2, 0, 1]), (5, &[4, 4])] {
-            let inner = nested.iter().map(|n| inner(*n)).collect();
-            let session = Outer { user: 7, rest: texts(n), inner };
+            let list = nested.iter().map(|n| inner(*n)).collect();
+            let (one, other) = (inner(nested.len()), inner(n + 1));
+            let session = Outer { user: 7, rest: texts(n), list, one, other };
             let mut browser = Browser::default();
             browser.take(&codec.encode_at(&session, &codec.request([""]), at(0)).unwrap());
             let header = browser.header();
