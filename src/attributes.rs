@@ -1,6 +1,6 @@
 //! The cookie's name and attributes, and the header lines made of them.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use cookie::Cookie;
 
@@ -176,7 +176,7 @@ fn digits(number: u64) -> usize {
 }
 
 /// One `Set-Cookie` value, printed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct SetCookie {
     pub(crate) line: String,
     name_len: usize,
@@ -186,6 +186,15 @@ pub(crate) struct SetCookie {
 impl SetCookie {
     pub(crate) fn name(&self) -> &str {
         self.line.get(..self.name_len).unwrap_or_default()
+    }
+}
+
+/// Shows no value: whoever reads it in a log is logged in.
+impl fmt::Debug for SetCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("SetCookie");
+        shown.field("name", &self.name()).field("characters", &self.line.len());
+        shown.field("removes", &self.removes).finish()
     }
 }
 

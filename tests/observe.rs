@@ -223,3 +223,110 @@ fn a_broken_key_file_is_logged_once_and_counted_each_time() {
          missing field `id`\n"
     );
 }
+
+/// All that can be printed in a life of sessions and keys: events, counters, errors, `Debug` of all types, a panic.
+#[test]
+fn nothing_that_is_printed_holds_a_key_a_session_or_a_cookie() {
+    use std::fmt::{Debug, Write as _};
+
+    const SECRET: [u8; Key::LEN] = *b"the secret that nobody must see.";
+    const SESSION: &str = "what stands in the session";
+    let key = || Key::from_bytes(SECRET).expect("a key");
+    let stranger = Codec::<String>::new(Key::generate().expect("random bytes"));
+    let mut printed = String::new();
+    let mut cookies = Vec::new();
+    let (counters, log) = observed(|| {
+        let mut show =
+            |shown: &dyn Debug| writeln!(printed, "{shown:?}\n{shown:#?}").expect("a string");
+        let ring = KeyRing::from(key());
+        let builder = Codec::<String>::builder(ring.clone()).session_ids();
+        show(&(&key(), &ring, &RingKey::new(key()), &builder));
+        let codec = builder.limits(Limits::NGINX_PROXY_BUFFER_16K).build().expect("settings");
+        show(&codec);
+
+        let long = SESSION.repeat(150) + &(0..2500).map(|i| format!("{i:x}")).collect::<String>();
+        for session in [SESSION, &long] {
+            let nobody = codec.request::<_, str>([]);
+            let set = codec.renew_at(&session.to_owned(), &nobody, day(0)).expect("fits");
+            let pairs: Vec<_> = set.values().filter_map(|line| line.split(';').next()).collect();
+            cookies.extend(
+                pairs
+                    .iter()
+                    .filter_map(|pair| pair.split_once('='))
+                    .map(|(_, value)| value.to_owned()),
+            );
+            let request = codec.request(&pairs);
+            let opened = codec.decode_at(&request, day(0)).expect("opens").expect("is there");
+            show(&(&set, &request, opened.map(|_| "its own session is the user's to show")));
+            // Refusals of each kind, and what becomes of a write then.
+            let cut: Vec<_> = pairs.iter().map(|pair| &pair[..pair.len() - 8]).collect();
+            for (codec, pairs, now) in [
+                (&codec, &pairs[..1], day(30)),
+                (&codec, &pairs[..1], UNIX_EPOCH),
+                (&codec, &cut, day(0)),
+                (&stranger, &pairs, day(0)),
+            ] {
+                let request = codec.request(pairs);
+                let refused = codec.decode_at(&request, now);
+                let written = codec.encode_at(&SESSION.repeat(3000), &request, now);
+                show(&(&request, &refused.as_ref().err(), &written.as_ref().err()));
+                let told =
+                    (refused.err().map(|e| e.to_string()), written.err().map(|e| e.to_string()));
+                show(&told);
+            }
+        }
+
+        let text = key().expose_text();
+        for wrong in [
+            &text[1..],
+            &text[..text.len() - 1],
+            &format!("{}x", *text),
+            &text.replacen('1', "2", 1),
+        ] {
+            let error = wrong.parse::<Key>().expect_err("no key");
+            let of_list = format!("{wrong},{}", *text).parse::<KeyRing>().expect_err("no ring");
+            show(&(&error, error.to_string(), &of_list, of_list.to_string()));
+        }
+        #[cfg(feature = "key-file")]
+        {
+            let file = sealed_session::KeyFile::new_at(key(), day(0));
+            let broken = file.expose_text().replacen("created", "createt", 1);
+            let error = broken.parse::<sealed_session::KeyFile>().expect_err("no file");
+            show(&(&file, &error, error.to_string()));
+            let broken = file.expose_text().replacen("-KEY-1-", "-KEY-1-A", 1);
+            let error = broken.parse::<sealed_session::KeyFile>().expect_err("no file");
+            show(&(&error, error.to_string()));
+        }
+
+        let panicked = std::panic::catch_unwind(|| {
+            let codec = Codec::<String>::new(key());
+            let request = codec.request([&cookies[0]]);
+            codec
+                .decode_at(&request, day(30))
+                .map(|opened| opened.map(|_| ()))
+                .expect("no session")
+                .expect("none")
+        });
+        show(&panicked.expect_err("panics").downcast_ref::<String>().map(String::as_str));
+    });
+    writeln!(printed, "{log}{counters:?}").expect("a string");
+    assert!(printed.len() > 5000 && printed.contains("expired"), "much is printed: {printed}");
+
+    let text = key().expose_text();
+    let hexadecimal = SECRET.map(|byte| format!("{byte:02x}")).concat();
+    let numbers = format!("{SECRET:?}");
+    let numbers = numbers.trim_matches(['[', ']']);
+    let mut secrets = vec![
+        &text[21..41],
+        &text[41..],
+        &hexadecimal[..16],
+        "the secret that",
+        numbers,
+        &SESSION[5..20],
+    ];
+    // Of a cookie, what its key id does not tell.
+    secrets.extend(cookies.iter().map(|value| &value[12..40]));
+    for secret in secrets {
+        assert!(!printed.contains(secret), "{secret} is printed:\n{printed}");
+    }
+}
