@@ -1,7 +1,9 @@
 //! A real browser over HTTPS: what becomes of the cookies that the middlewares set.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+mod chromium;
 mod driver;
+mod firefox;
 mod site;
 
 use driver::Browser;
@@ -10,17 +12,32 @@ use site::{ATTRIBUTES, Site};
 #[tokio::test]
 #[ignore = "needs chromium, chromedriver, nginx and openssl"]
 async fn chromium_keeps_the_sessions_of_axum() {
-    visit(&Site::axum().await).await;
+    let site = Site::axum().await;
+    visit(Browser::chromium(&site.origin).await).await;
 }
 
 #[tokio::test]
 #[ignore = "needs chromium, chromedriver, nginx and openssl"]
 async fn chromium_keeps_the_sessions_of_actix() {
-    visit(&Site::actix().await).await;
+    let site = Site::actix().await;
+    visit(Browser::chromium(&site.origin).await).await;
 }
 
-async fn visit(site: &Site) {
-    let mut browser = Browser::start(&site.origin).await;
+#[tokio::test]
+#[ignore = "needs firefox-esr, nginx and openssl"]
+async fn firefox_keeps_the_sessions_of_axum() {
+    let site = Site::axum().await;
+    visit(Browser::firefox(&site.origin).await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr, nginx and openssl"]
+async fn firefox_keeps_the_sessions_of_actix() {
+    let site = Site::actix().await;
+    visit(Browser::firefox(&site.origin).await).await;
+}
+
+async fn visit(mut browser: Browser) {
     assert_eq!(browser.open("/read").await, "nobody");
 
     // A session in one cookie, which scripts do not see.
