@@ -1,6 +1,7 @@
-//! The table of sizes in the README is what the crate gives.
+//! The tables of sizes are what the crate gives, and the tests that the page on security names are there.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use sealed_session::{Codec, Compression, Format, Limits};
 use serde::Serialize;
@@ -76,4 +77,30 @@ fn the_sizes_of_all_formats_are_known() {
     }
     let known = include_str!("../../docs/SIZES.md");
     assert!(known.contains(&table), "docs/SIZES.md lacks this table:\n{table}");
+}
+
+#[test]
+fn the_tests_that_the_page_on_security_names_exist() {
+    fn read(folder: &Path, sources: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read(&path, sources);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut sources = String::new();
+    for folder in ["src", "tests"] {
+        read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut sources);
+    }
+    let page = include_str!("../../docs/SECURITY.md");
+    let attacks = page.split("\n## ").find(|section| section.starts_with("Attacks")).unwrap();
+    let names: Vec<_> = attacks.split('*').skip(1).step_by(2).collect();
+    assert!(names.len() > 25, "{names:?}");
+    for name in names {
+        let function = format!("fn {}(", name.replace(' ', "_"));
+        assert!(sources.contains(&function), "no test has the name {name:?}");
+    }
 }
