@@ -1,4 +1,5 @@
-//! One operation on one session, so many times, for callgrind to count: see `instructions.sh`.
+//! One operation on one session, so many times, for callgrind to count: see `instructions.sh`. And the bytes
+//! of the session, for `thresholds.py`.
 
 #[path = "sessions/mod.rs"]
 #[allow(dead_code, reason = "the large session is not counted")]
@@ -6,7 +7,7 @@ mod sessions;
 
 use std::hint::black_box;
 
-use sealed_session::{Codec, Key};
+use sealed_session::{Codec, Key, Padding};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -30,7 +31,15 @@ fn run<T>(operation: &str, session: &T, times: u32)
 where
     T: Serialize + DeserializeOwned + 'static,
 {
-    let codec = Codec::<T>::new(Key::generate().expect("random bytes"));
+    let key = Key::generate().expect("random bytes");
+    if operation == "bytes" {
+        let builder = Codec::<T>::builder(key).padding(Padding::DangerousNone);
+        let codec = builder.build().expect("settings that fit each other");
+        let set = codec.renew(session, &codec.request::<_, str>([])).expect("fits");
+        println!("{}", set.values().map(str::len).sum::<usize>());
+        return;
+    }
+    let codec = Codec::<T>::new(key);
     let request = codec.request::<_, str>([]);
     let set = codec.renew(session, &request).expect("fits");
     let header = set.values().next().and_then(|line| line.split(';').next()).expect("a cookie");

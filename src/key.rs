@@ -4,14 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use aes_gcm::KeyInit;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
-use xaes_256_gcm::Xaes256Gcm;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::error::KeyError;
 use crate::text;
+use crate::xaes::Cipher;
 
 /// Holds the 32 secret bytes from which everything else is derived.
 ///
@@ -67,7 +66,7 @@ impl Key {
     pub fn from_bytes(secret: impl Into<Zeroizing<[u8; Self::LEN]>>) -> Result<Self, KeyError> {
         let secret = secret.into();
         let [first, rest @ ..] = &*secret;
-        if rest.iter().all(|byte| byte == first) {
+        if rest.iter().fold(0, |differ, byte| differ | (byte ^ first)) == 0 {
             return Err(KeyError::Weak);
         }
         let mut id = [0; KeyId::LEN];
@@ -102,10 +101,10 @@ impl Key {
     }
 
     /// Derives the cipher that seals under this key.
-    pub(crate) fn cipher(&self) -> Xaes256Gcm {
+    pub(crate) fn cipher(&self) -> Cipher {
         let mut derived = Zeroizing::new([0; Self::LEN]);
         expand(&self.secret, b"sealed-session/1 XAES-256-GCM", derived.as_mut_slice());
-        Xaes256Gcm::new((&*derived).into())
+        Cipher::new(&derived)
     }
 }
 

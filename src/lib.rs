@@ -113,8 +113,19 @@
 //! - `watch`: `Watcher`, which keeps a ring as its file says while requests run.
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
 //! - `cli`: the tool `sealed-session`, for key files and for a look into cookies.
+//! - `aws-lc-rs`: AES by AWS-LC in the place of RustCrypto's. The bytes are the same, so nodes may differ. It is
+//!   faster, most so on long sessions, and needs a C compiler. See [below](#aws-lc).
 //! - `tower`, `axum`, `actix-web`: middlewares and extractors in `web`, which call the codec and write the
 //!   response for you. Other frameworks: [`docs::frameworks`].
+//!
+//! # AWS-LC
+//!
+//! With the feature `aws-lc-rs`, sealing and opening call AES-256 and AES-256-GCM of AWS-LC. Key ids, derived
+//! keys and the binding, which are made once, stay with RustCrypto's HKDF and SHA-256, and random bytes with the
+//! operating system. An application that enables `aws-lc-rs/fips` gets the module of AWS-LC that is validated for
+//! FIPS 140-3 for those two calls. That does not make this crate an approved service: the module cannot see that
+//! the key and the nonce of each message come from a random 192-bit nonce, and counts a nonce that its
+//! caller chose as not approved.
 //!
 //! # Foreign types in the API
 //!
@@ -165,6 +176,7 @@ mod watch;
 pub mod web;
 mod wiped;
 mod write;
+mod xaes;
 
 pub use attributes::{Persistence, SameSite};
 pub use builder::Builder;

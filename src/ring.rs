@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use xaes_256_gcm::Xaes256Gcm;
 
 use crate::error::RingError;
 use crate::key::{Key, KeyId};
+use crate::xaes::Cipher;
 
 /// Holds the keys of an application: one *primary* that seals, and any number that only open.
 ///
@@ -214,13 +214,13 @@ pub(crate) struct Entry {
     pub(crate) id: KeyId,
     /// Absent for a revoked key. Boxed, because an expanded AES key is large and wipes itself where it
     /// lies, so it should not be moved about.
-    cipher: Option<Box<Xaes256Gcm>>,
+    cipher: Option<Box<Cipher>>,
     seals_from: Option<SystemTime>,
     retires: Option<SystemTime>,
 }
 
 impl Entry {
-    pub(crate) fn cipher(&self) -> Option<&Xaes256Gcm> {
+    pub(crate) fn cipher(&self) -> Option<&Cipher> {
         self.cipher.as_deref()
     }
 
