@@ -16,6 +16,7 @@ SESSIONS = ["login", "shop", "openid_connect"]
 # What is replaced in src/pack.rs, and by what.
 THRESHOLDS = {
     "MIN_COMPRESS": (r"(const MIN_COMPRESS: usize = )\d+", [16, 32, 48, 64, 96, 128, 256, 512]),
+    "MIN_LZ4": (r"(const MIN_LZ4: usize = )\d+", [48, 64, 96, 128, 256, 512]),
     "saving, 1 in": (r"(value\.len\(\) - value\.len\(\) / )\d+", [256, 64, 32, 16, 8, 4, 2]),
     "MIN_TOKEN": (r"(const MIN_TOKEN: usize = )\d+", [8, 16, 32, 64, 128, 256]),
 }

@@ -282,9 +282,14 @@ impl Compressor {
 
     /// Compresses `value` to `output`, and gives false where it does not pay.
     fn compress(&mut self, value: &[u8], dictionary: Option<&[u8]>) -> bool {
-        let Some(method) = self.method.filter(|_| value.len() >= MIN_COMPRESS) else {
-            return false;
+        let Some(method) = self.method else { return false };
+        let least = match (method, dictionary) {
+            (Method::Lz4, None) => MIN_LZ4,
+            _ => MIN_COMPRESS,
         };
+        if value.len() < least {
+            return false;
+        }
         // As long as for the whole body, so that it never grows and leaves nothing behind.
         if self.output.is_empty() {
             self.output.resize(lz4_flex::block::get_maximum_output_size(self.longest), 0);
@@ -378,8 +383,11 @@ const DICTIONARY: &[u8] = include_bytes!("dictionary-1.txt");
 /// Shorter strings are not worth the heads of their segments.
 const MIN_TOKEN: usize = 16;
 
-/// Small values are never compressed.
+/// Small values are never compressed. Measured: `benches/README.md`, as for all thresholds.
 const MIN_COMPRESS: usize = 48;
+
+/// LZ4 without a dictionary has to find repetitions within the value itself.
+const MIN_LZ4: usize = 96;
 
 /// The head of a last segment that takes all there is.
 const REST: u8 = 0;

@@ -25,7 +25,9 @@ use crate::wiped::Wiped;
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
     pub(crate) binding: Binding,
-    chunks: Vec<Chunk<'a>>,
+    /// The one cookie of ours that most requests have, and the others.
+    first: Option<Chunk<'a>>,
+    further: Vec<Chunk<'a>>,
     /// Bit i: a cookie of index i is there.
     present: u16,
     pub(crate) memory: OnceLock<Result<Option<Remembered>, DecodeError>>,
@@ -48,7 +50,7 @@ impl fmt::Debug for Chunk<'_> {
 
 impl<'a> Request<'a> {
     pub(crate) fn new(binding: Binding) -> Self {
-        Self { binding, chunks: Vec::new(), present: 0, memory: OnceLock::new() }
+        Self { binding, first: None, further: Vec::new(), present: 0, memory: OnceLock::new() }
     }
 
     /// Copies what is borrowed, so that the request's headers can go their way.
@@ -58,8 +60,9 @@ impl<'a> Request<'a> {
             let value = Cow::Owned(chunk.value.into_owned());
             Chunk { index: chunk.index, value }
         };
-        let Self { binding, chunks, present, memory } = self;
-        Request { binding, chunks: chunks.into_iter().map(own).collect(), present, memory }
+        let Self { binding, first, further, present, memory } = self;
+        let further = further.into_iter().map(own).collect();
+        Request { binding, first: first.map(own), further, present, memory }
     }
 
     /// Takes our cookies out of one `Cookie` header value.
@@ -96,14 +99,20 @@ impl<'a> Request<'a> {
     fn add(&mut self, index: u8, value: &'a [u8]) {
         self.present |= 1 << index;
         let known = self.values(index).any(|known| known == value);
-        if !known && self.values(index).count() < MAX_VALUES {
-            self.chunks.push(Chunk { index, value: Cow::Borrowed(value) });
+        if known || self.values(index).count() == MAX_VALUES {
+            return;
+        }
+        let chunk = Chunk { index, value: Cow::Borrowed(value) };
+        match self.first {
+            None => self.first = Some(chunk),
+            Some(_) => self.further.push(chunk),
         }
     }
 
     /// Gives the different values of the cookie of this index.
     pub(crate) fn values(&self, index: u8) -> impl Iterator<Item = &[u8]> {
-        self.chunks.iter().filter(move |chunk| chunk.index == index).map(|chunk| &*chunk.value)
+        let chunks = self.first.iter().chain(&self.further);
+        chunks.filter(move |chunk| chunk.index == index).map(|chunk| &*chunk.value)
     }
 
     /// Gives the indexes, from `from` on, of cookies that the client has.
