@@ -19,6 +19,18 @@ use crate::request::Request;
 use crate::seal::{self, HEADER, OVERHEAD};
 use crate::text;
 
+/// Gives the sealed value whose text begins with the value `base`.
+pub(crate) fn sealed(base: &[u8], request: &Request<'_>) -> Result<Vec<u8>, DecodeError> {
+    // Most sessions are in one cookie, which need not be put together.
+    if base.len() <= MAX_TEXT
+        && let Some(sealed) = text::decode(base)
+        && matches!(seal::parse_header(&sealed), Ok((1, _)))
+    {
+        return Ok(sealed);
+    }
+    text::decode(&join(base, request)?).ok_or(DecodeError::Malformed)
+}
+
 /// Puts together the text that begins with the value `base`.
 pub(crate) fn join<'a>(
     base: &'a [u8],

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::ser::{self, Serializer};
 
 use crate::error::FieldSize;
+use crate::limits::MAX_BODY;
 use crate::wiped::Wiped;
 
 /// Says where one value lies in the serialized session.
@@ -24,6 +25,14 @@ pub(crate) struct Field {
     pub(crate) str_len: Option<usize>,
 }
 
+thread_local! {
+    /// What this thread's next session will take, by its last one: so that a buffer seldom grows, and none is
+    /// wiped for longer than it was used.
+    static USUAL: Cell<usize> = const { Cell::new(LEAST) };
+}
+
+const LEAST: usize = 256;
+
 /// Enough for most sessions, so that the notes need not grow.
 const FIELDS: usize = 16;
 
@@ -32,13 +41,19 @@ pub(crate) const MIN_FIELD: usize = 24;
 
 /// Collects the output, and wipes what it leaves behind when it grows.
 pub(crate) struct Sink<'t> {
-    pub(crate) bytes: Wiped,
+    bytes: Wiped,
     tape: &'t Tape,
 }
 
 impl<'t> Sink<'t> {
     pub(crate) fn new(tape: &'t Tape) -> Self {
-        Self { bytes: Wiped::new(Vec::with_capacity(1024)), tape }
+        Self { bytes: Wiped::new(Vec::with_capacity(USUAL.get())), tape }
+    }
+
+    pub(crate) fn into_bytes(self) -> Wiped {
+        let len = self.bytes.len();
+        USUAL.set((len + len / 8).clamp(LEAST, MAX_BODY));
+        self.bytes
     }
 
     #[cold]

@@ -136,7 +136,7 @@ impl Format {
                     .map_err(refused)?;
             }
         }
-        Ok(sink.bytes)
+        Ok(sink.into_bytes())
     }
 
     /// Holds that what was serialized can be read again. The named formats refuse what is nested too
@@ -148,6 +148,7 @@ impl Format {
     ) -> Result<(), EncodeError> {
         // Each level has a head of its own, so a body with few bytes that may be heads need not be read.
         let heads = match self {
+            Self::MessagePack if body.len() < MAX_DEPTH - 1 => 0,
             Self::MessagePack => count(
                 body,
                 |byte| matches!(byte, 0x80..=0x9f | 0xc7..=0xc9 | 0xd4..=0xd8 | 0xdc..=0xdf),

@@ -9,7 +9,6 @@ use crate::pack;
 use crate::request::{Remembered, Request};
 use crate::ring::Keys;
 use crate::seal;
-use crate::text;
 use crate::time::Lifetimes;
 use crate::wiped::Wiped;
 
@@ -57,9 +56,7 @@ fn open_one(
     lifetimes: &Lifetimes,
     now: SystemTime,
 ) -> Result<Remembered, DecodeError> {
-    let text = chunk::join(base, request)?;
-    let sealed = text::decode(&text).ok_or(DecodeError::Malformed)?;
-    let mut buffer = Wiped::new(sealed);
+    let mut buffer = Wiped::new(chunk::sealed(base, request)?);
     let key = seal::open(&mut buffer, keys, request.binding, now)?.id;
     let (envelope, range) = Envelope::parse(buffer.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;

@@ -30,7 +30,6 @@
 //! string and each byte string one text.
 
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress, Status};
-use lz4_flex::block::CompressTable;
 use memchr::memchr_iter;
 
 use crate::error::DecodeError;
@@ -79,9 +78,8 @@ pub(crate) fn pack(
     out: &mut Vec<u8>,
 ) {
     let start = out.len();
-    let decoded = Wiped::new(Vec::new());
-    let mut packer =
-        Packer { body, done: 0, compressor: Compressor::new(method, body.len()), decoded, out };
+    let longest = fields.iter().map(|field| field.range.len()).max().unwrap_or(0);
+    let mut packer = Packer { body, done: 0, compressor: Compressor::new(method, longest), out };
     for field in fields {
         packer.field(field, format);
     }
@@ -101,20 +99,18 @@ struct Packer<'a> {
     /// What of the body is written.
     done: usize,
     compressor: Compressor,
-    /// The bytes of the token at hand.
-    decoded: Wiped,
     out: &'a mut Vec<u8>,
 }
 
 impl<'a> Packer<'a> {
     fn field(&mut self, field: &Field, format: Format) {
         if let Some((start, chars)) = self.chars(field, format)
-            && self.decode_token(chars)
+            && self.token(start, chars)
         {
-            return self.token(start, chars);
+            return;
         }
         let Some(value) = self.body.get(field.range.clone()) else { return };
-        if self.compressor.compress(value, None) {
+        if self.compressor.compress(value, false) {
             self.plain_until(field.range.start);
             segment(false, Some(value.len()), self.compressor.output(), self.out);
             self.done = field.range.end;
@@ -129,34 +125,41 @@ impl<'a> Packer<'a> {
         Some((start, self.body.get(start..end)?))
     }
 
-    /// Decodes a string of base64url, or of several joined by dots, each of at least [`MIN_TOKEN`]
-    /// characters.
-    fn decode_token(&mut self, chars: &[u8]) -> bool {
-        self.decoded.clear();
-        self.decoded.reserve(self.body.len()); // once for all tokens, so that none is left behind
-        parts(chars).all(|part| {
-            part.len() >= MIN_TOKEN && text::decode_onto(part, &mut self.decoded).is_some()
-        })
-    }
-
-    fn token(&mut self, mut at: usize, chars: &[u8]) {
-        let decoded = std::mem::take(&mut self.decoded);
-        let mut rest = decoded.as_slice();
+    /// Writes a string of base64url, or of several joined by dots, each of at least [`MIN_TOKEN`]
+    /// characters. Of any other string nothing is written, and it gives false.
+    fn token(&mut self, mut at: usize, chars: &[u8]) -> bool {
+        if parts(chars).any(|part| part.len() < MIN_TOKEN) {
+            return false;
+        }
+        let (written, done) = (self.out.len(), self.done);
         for part in parts(chars) {
-            let bytes;
-            (bytes, rest) = rest.split_at(text::decoded_len(part.len()));
             self.plain_until(at); // what stands before the string, or the dot
-            // Claims compress; keys, signatures and ciphertexts do not.
-            if bytes.starts_with(b"{") && self.compressor.compress(bytes, Some(DICTIONARY)) {
-                segment(true, Some(bytes.len()), self.compressor.output(), self.out);
-            } else {
-                segment(true, None, bytes, self.out);
+            if self.text(part).is_none() {
+                self.out.truncate(written);
+                self.done = done;
+                return false;
             }
             at += part.len();
             self.done = at;
             at += 1;
         }
-        self.decoded = decoded;
+        true
+    }
+
+    /// Writes what one string of base64url stands for.
+    fn text(&mut self, chars: &[u8]) -> Option<()> {
+        let head = self.out.len();
+        write_head(true, None, text::decoded_len(chars.len()), self.out);
+        let start = self.out.len();
+        text::decode_onto(chars, self.out)?;
+        let bytes = self.out.get(start..).unwrap_or_default();
+        // Claims compress; keys, signatures and ciphertexts do not.
+        if bytes.starts_with(b"{") && self.compressor.compress(bytes, true) {
+            let expanded = Some(bytes.len());
+            self.out.truncate(head);
+            segment(true, expanded, self.compressor.output(), self.out);
+        }
+        Some(())
     }
 
     fn plain_until(&mut self, end: usize) {
@@ -168,12 +171,16 @@ impl<'a> Packer<'a> {
 }
 
 fn segment(as_text: bool, expanded: Option<usize>, bytes: &[u8], out: &mut Vec<u8>) {
+    write_head(as_text, expanded, bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+fn write_head(as_text: bool, expanded: Option<usize>, len: usize, out: &mut Vec<u8>) {
     let kind = u64::from(as_text) << 1 | u64::from(expanded.is_some());
-    write_varint(wide(bytes.len()) << 2 | kind, out);
+    write_varint(wide(len) << 2 | kind, out);
     if let Some(expanded) = expanded {
         write_varint(wide(expanded), out);
     }
-    out.extend_from_slice(bytes);
 }
 
 fn wide(len: usize) -> u64 {
@@ -213,20 +220,26 @@ pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<Wiped, DecodeError
     if len > MAX_BODY {
         return Err(DecodeError::Message);
     }
-    let mut body = Wiped::new(Vec::with_capacity(len + 3));
-    let mut scratch = Wiped::new(Vec::with_capacity(longest_text)); // never grows: nothing is left behind
+    let mut body = Wiped::new(vec![0; len]);
+    let mut left = body.as_mut_slice();
+    let mut scratch = Wiped::new(vec![0; longest_text]);
     let mut inflater = Inflater { method, deflate: None };
     rest = packed;
     while !rest.is_empty() {
-        let Segment { as_text, expanded, bytes } = Segment::read(&mut rest)?;
-        match (as_text, expanded) {
-            (false, None) => body.extend_from_slice(bytes),
-            (true, None) => text::encode_onto(bytes, &mut body),
-            (false, Some(len)) => inflater.inflate(bytes, len, None, &mut body)?,
-            (true, Some(len)) => {
-                scratch.clear();
-                inflater.inflate(bytes, len, Some(DICTIONARY), &mut scratch)?;
-                text::encode_onto(&scratch, &mut body);
+        let segment = Segment::read(&mut rest)?;
+        let target;
+        (target, left) =
+            left.split_at_mut_checked(segment.body_len()).ok_or(DecodeError::Message)?;
+        match segment {
+            Segment { as_text: false, expanded: None, bytes } => target.copy_from_slice(bytes),
+            Segment { as_text: true, expanded: None, bytes } => text::encode_into(bytes, target),
+            Segment { as_text: false, expanded: Some(_), bytes } => {
+                inflater.inflate(bytes, None, target)?;
+            }
+            Segment { as_text: true, expanded: Some(len), bytes } => {
+                let inflated = scratch.get_mut(..len).ok_or(DecodeError::Message)?;
+                inflater.inflate(bytes, Some(DICTIONARY), inflated)?;
+                text::encode_into(inflated, target);
             }
         }
     }
@@ -269,7 +282,6 @@ struct Compressor {
     method: Option<Method>,
     /// No value is longer.
     longest: usize,
-    lz4: Option<CompressTable>,
     deflate: Option<Compress>,
     output: Wiped,
     written: usize,
@@ -277,35 +289,31 @@ struct Compressor {
 
 impl Compressor {
     fn new(method: Option<Method>, longest: usize) -> Self {
-        Self { method, longest, lz4: None, deflate: None, output: Wiped::default(), written: 0 }
+        Self { method, longest, deflate: None, output: Wiped::default(), written: 0 }
     }
 
-    /// Compresses `value` to `output`, and gives false where it does not pay.
-    fn compress(&mut self, value: &[u8], dictionary: Option<&[u8]>) -> bool {
+    /// Compresses `value` to `output`, with the dictionary where it stands for text, and gives false where
+    /// it does not pay.
+    fn compress(&mut self, value: &[u8], as_text: bool) -> bool {
         let Some(method) = self.method else { return false };
-        let least = match (method, dictionary) {
-            (Method::Lz4, None) => MIN_LZ4,
+        let least = match (method, as_text) {
+            (Method::Lz4, false) => MIN_LZ4,
             _ => MIN_COMPRESS,
         };
         if value.len() < least {
             return false;
         }
-        // As long as for the whole body, so that it never grows and leaves nothing behind.
+        // As long as for any value, so that it never grows and leaves nothing behind.
         if self.output.is_empty() {
             self.output.resize(lz4_flex::block::get_maximum_output_size(self.longest), 0);
         }
-        let written = match method {
-            Method::Lz4 => match dictionary {
-                None => {
-                    let table = self.lz4.get_or_insert_with(CompressTable::small);
-                    lz4_flex::block::compress_into_with_table(value, &mut self.output, table).ok()
-                }
-                Some(dictionary) => {
-                    lz4_flex::block::compress_into_with_dict(value, &mut self.output, dictionary)
-                        .ok()
-                }
-            },
-            Method::Deflate => self.deflate(value, dictionary),
+        let written = match (method, as_text) {
+            (Method::Lz4, false) => lz4_flex::block::compress_into(value, &mut self.output).ok(),
+            (Method::Lz4, true) => {
+                let words = if value.len() < SHORT { WORDS_OF_HEADERS } else { DICTIONARY };
+                lz4_flex::block::compress_into_with_dict(value, &mut self.output, words).ok()
+            }
+            (Method::Deflate, _) => self.deflate(value, as_text),
         };
         self.written = written.unwrap_or(usize::MAX);
         self.written.saturating_add(SEGMENT_COST) <= value.len() - value.len() / 16
@@ -315,11 +323,11 @@ impl Compressor {
         self.output.get(..self.written).unwrap_or_default()
     }
 
-    fn deflate(&mut self, value: &[u8], dictionary: Option<&[u8]>) -> Option<usize> {
+    fn deflate(&mut self, value: &[u8], as_text: bool) -> Option<usize> {
         let deflate = self.deflate.get_or_insert_with(|| Compress::new(Level::new(6), false));
         deflate.reset();
-        if let Some(dictionary) = dictionary {
-            deflate.set_dictionary(dictionary).ok()?;
+        if as_text {
+            deflate.set_dictionary(DICTIONARY).ok()?;
         }
         match deflate.compress(value, &mut self.output, FlushCompress::Finish) {
             Ok(Status::StreamEnd) => usize::try_from(deflate.total_out()).ok(),
@@ -335,17 +343,14 @@ struct Inflater {
 }
 
 impl Inflater {
-    /// Appends exactly `expanded` bytes to `out`, or fails; no more are ever written.
+    /// Fills `target`, to the last byte and no further, or fails.
     fn inflate(
         &mut self,
         bytes: &[u8],
-        expanded: usize,
         dictionary: Option<&[u8]>,
-        out: &mut Vec<u8>,
+        target: &mut [u8],
     ) -> Result<(), DecodeError> {
-        let start = out.len();
-        out.resize(start + expanded, 0);
-        let target = out.get_mut(start..).unwrap_or_default();
+        let expanded = target.len();
         let written = match (self.method, dictionary) {
             (Method::Lz4, None) => lz4_flex::block::decompress_into(bytes, target).ok(),
             (Method::Lz4, Some(dictionary)) => {
@@ -379,6 +384,13 @@ impl Inflater {
 /// Words of tokens: the registered names of JOSE (RFC 7515, RFC 7519) and OpenID Connect Core 5.1,
 /// and what widespread issuers add. Sealed sessions depend on every byte of it.
 const DICTIONARY: &[u8] = include_bytes!("dictionary-1.txt");
+
+/// The end of the dictionary, with the words that stand in the headers of tokens. LZ4 counts distances from
+/// behind, so what is compressed with this part is inflated with the whole.
+const WORDS_OF_HEADERS: &[u8] = DICTIONARY.split_at(DICTIONARY.len() - 320).1;
+
+/// Shorter claims are headers.
+const SHORT: usize = 128;
 
 /// Shorter strings are not worth the heads of their segments.
 const MIN_TOKEN: usize = 16;
@@ -439,7 +451,7 @@ mod tests {
         let saved = |repeated: usize| {
             let value = [&noise[..], &noise[..repeated]].concat();
             let mut compressor = Compressor::new(Some(Method::Lz4), value.len());
-            let pays = compressor.compress(&value, None);
+            let pays = compressor.compress(&value, false);
             pays.then(|| value.len() - compressor.written)
         };
         let least = (0..800).find_map(saved).unwrap();
@@ -501,7 +513,7 @@ mod tests {
     #[test]
     fn deflate_takes_exactly_its_bytes() {
         let mut compressor = Compressor::new(Some(Method::Deflate), 1000);
-        assert!(compressor.compress(&[7; 1000], None));
+        assert!(compressor.compress(&[7; 1000], false));
         let deflated = compressor.output().to_vec();
         let inflate = |bytes: &[u8], expanded: usize| {
             let mut out = Vec::new();

@@ -24,12 +24,9 @@ pub(crate) fn encode(bytes: &[u8], out: &mut String) {
     ENGINE.encode_string(bytes, out);
 }
 
-/// Encodes to where the text stands among other bytes.
-pub(crate) fn encode_onto(bytes: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + encoded_len(bytes.len()), 0);
-    let target = out.get_mut(start..).unwrap_or_default();
-    ENGINE.encode_slice(bytes, target).expect("the target has the length of the text");
+/// Encodes to a buffer of exactly the right length.
+pub(crate) fn encode_into(bytes: &[u8], out: &mut [u8]) {
+    ENGINE.encode_slice(bytes, out).expect("the buffer has the length of the text");
 }
 
 pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
