@@ -278,13 +278,47 @@ fn leftovers_are_removed_as_far_as_the_response_has_room() {
     };
     let (all, bytes) = removed(1000);
     assert_eq!(all, 3);
-    for count in 0..=3 {
+    for count in 1..=3 {
         let room = bytes[..=count].iter().sum::<usize>();
         assert_eq!(removed(room).0, count, "with room to the byte");
-        if count > 0 {
-            assert_eq!(removed(room - 1).0, count - 1, "with a byte less");
-        }
+        assert_eq!(removed(room - 1).0, count - 1, "with a byte less");
     }
+}
+
+#[test]
+fn leftovers_beside_a_session_without_room_go_before_its_touch() {
+    const TOUCH: u64 = 8640;
+    let codec = Codec::<String>::builder(key(1)).build().unwrap();
+    let largest = (0..4000)
+        .rev()
+        .find(|len| codec.encode_at(&noise(*len), &codec.request([""]), at(0)).is_ok());
+    let session = noise(largest.unwrap());
+    let mut browser = Browser::default();
+    for i in 1..=3 {
+        browser.cookies.insert(format!("{NAME}.{i}"), "left".repeat(900));
+    }
+    let turn = |browser: &mut Browser, second| {
+        let header = browser.header();
+        let set = codec.encode_at(&session, &codec.request([&header]), at(second)).unwrap();
+        browser.take(&set);
+        (set.set().count(), set.removed().count())
+    };
+    assert_eq!(turn(&mut browser, 0), (1, 0), "no room");
+    assert_eq!(turn(&mut browser, 1), (0, 0));
+    assert_eq!(turn(&mut browser, TOUCH), (0, 3));
+    assert_eq!(turn(&mut browser, TOUCH), (1, 0));
+    assert_eq!(browser.names(), [NAME]);
+}
+
+#[test]
+fn a_logout_keeps_to_the_limit_of_the_response() {
+    let path = format!("/{}", "p".repeat(300));
+    let codec = Codec::<u8>::builder(key(1)).name("__Secure-session").path(path).build().unwrap();
+    let header = (1..=8).map(|i| format!("__Secure-session.{i}=x; ")).collect::<String>();
+    let cleared = codec.clear(&codec.request([&header]));
+    let lines = cleared.values().map(|value| "Set-Cookie: ".len() + value.len() + 2).sum::<usize>();
+    assert!((2500..=3000).contains(&lines), "{lines}");
+    assert_eq!(cleared.removed().next(), Some("__Secure-session"));
 }
 
 #[test]
