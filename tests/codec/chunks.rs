@@ -1,6 +1,8 @@
 //! One session over several cookies: every way in which a browser, a proxy or an attacker can tear it.
 
-use sealed_session::{Advice, Codec, Compression, DecodeError, Limits};
+use std::time::Duration;
+
+use sealed_session::{Advice, Codec, Compression, DecodeError, KeyRing, Limits, RingKey};
 
 use super::browser::Browser;
 use super::{at, key, noise, ring};
@@ -337,4 +339,97 @@ fn leftovers_never_stand_in_the_way_of_a_session_at_the_limit() {
     assert!(lines <= 3000, "{lines}");
     let set = codec.encode_at(&noise(10), &codec.request([&header]), at(0)).unwrap();
     assert_eq!(set.removed().count(), 8, "with room, all go");
+}
+
+#[test]
+fn a_browser_that_keeps_all_it_ever_saw_gets_an_old_session_or_none_and_never_a_mixture() {
+    const HOUR: u64 = 3600;
+    let ring = KeyRing::new([RingKey::new(key(1)), RingKey::new(key(2)).activates(at(40 * HOUR))]);
+    let codec = Codec::<String>::builder(ring.unwrap())
+        .limits(Limits::NGINX_PROXY_BUFFER_16K.cookie_bytes(400))
+        .absolute_timeout(Duration::from_secs(150 * HOUR))
+        .touch_after(Duration::from_secs(HOUR))
+        .idle_timeout(Duration::from_secs(120 * HOUR))
+        .build()
+        .unwrap();
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut below = move |limit: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as usize % limit
+    };
+    // A life of logins, changes, touches and logouts over some days, of which every response is kept.
+    let mut browser = Browser::default();
+    let mut session = String::new();
+    let mut kept: Vec<(Browser, String, u64)> = Vec::new();
+    for hour in 0..100 {
+        let now = at(hour * HOUR);
+        let header = browser.header();
+        let request = codec.request([&header]);
+        let deed = below(10);
+        let set = match deed {
+            0 => codec.clear(&request),
+            1 => {
+                session = noise(1 + below(900));
+                codec.renew_at(&session, &request, now).unwrap()
+            }
+            2..6 => {
+                session = noise(1 + below(900));
+                codec.encode_at(&session, &request, now).unwrap()
+            }
+            _ if browser.cookies.is_empty() => continue,
+            _ => codec.encode_at(&session, &request, now).unwrap(),
+        };
+        browser.take(&set);
+        if set.set().count() > 0 {
+            kept.push((browser.clone(), session.clone(), hour));
+        }
+    }
+    assert!(kept.len() > 50, "{}", kept.len());
+    let (mut opened, mut refused) = (0, 0);
+    for _ in 0..20_000 {
+        let now = at((100 + below(20) as u64) * HOUR);
+        // Each cookie of another time, in most cases of the same.
+        let one = below(kept.len());
+        let mut pairs = Vec::new();
+        for name in [NAME, "__Host-session.1", "__Host-session.2", "__Host-session.3"] {
+            for _ in 0..1 + below(2) {
+                let from = if below(4) == 0 { below(kept.len()) } else { one };
+                if let Some(value) = kept[from].0.cookies.get(name) {
+                    pairs.push(format!("{name}={value}"));
+                }
+            }
+        }
+        if below(2) == 0 {
+            pairs.reverse();
+        }
+        let header = pairs.join("; ");
+        let request = codec.request([&header]);
+        match codec.decode_at(&request, now) {
+            Ok(None) => assert!(!header.contains("session="), "{header}"),
+            Ok(Some(found)) => {
+                opened += 1;
+                let told = |(jar, session, hour): &(Browser, String, u64)| {
+                    *session == found.session
+                        && at(hour * HOUR) == found.sealed
+                        && jar.cookies.iter().all(|(n, v)| header.contains(&format!("{n}={v}")))
+                };
+                assert!(kept.iter().any(told), "no response held this session");
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(
+                    matches!(
+                        error,
+                        DecodeError::MissingChunk
+                            | DecodeError::MixedChunks
+                            | DecodeError::Expired(_)
+                    ),
+                    "{error:?}"
+                );
+            }
+        }
+    }
+    assert!(opened > 500 && refused > 5000, "{opened} opened, {refused} refused");
 }
