@@ -121,11 +121,13 @@ fn each_fault_is_told_with_what_to_do_about_it() {
         (
             replaced("comment", "note"),
             "line 7 of the key file: unknown field `note`, expected one of `id`, `key`, `created`, \
-             `activates`, `retires`, `state`, `comment`",
+             `activates`, `retires`, `state`, `comment`; if a newer release wrote it, upgrade this program \
+             first",
         ),
         (
             format!("owner = 1\n{good}"),
-            "line 1 of the key file: unknown field `owner`, expected `key`",
+            "line 1 of the key file: unknown field `owner`, expected `key`; if a newer release wrote it, \
+             upgrade this program first",
         ),
         (
             replaced("comment = \"the first\"", "state = \"primary\""),
@@ -182,8 +184,8 @@ fn whether_a_key_may_seal_is_asked_when_the_ring_is_made() {
     let error = file.ring_at(day(18)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the key 8a346e56 should seal, but it has retired; put a newer key into the file with \
-         `sealed-session ring add`, or take its line `retires` away"
+        "the key 8a346e56 should seal, but it has retired; run `sealed-session ring rotate`, which lets it \
+         seal until there is a newer key"
     );
 }
 
