@@ -539,6 +539,26 @@ pub enum KeyFileError {
     /// The keys are no ring together.
     #[error("{0}; correct the key file")]
     Ring(RingError),
+    /// There is one already, and a key file is never overwritten.
+    #[error("there is a key file {} already, and it is never overwritten", .0.display())]
+    Exists(PathBuf),
+    /// The lock file, which keeps others from changing the key file meanwhile, cannot be had.
+    #[error(
+        "the lock file {} cannot be opened: {error}; give it the owner of the key file, with mode 0600",
+        .path.display()
+    )]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the operating system says.
+        error: Source,
+    },
+    /// Somebody else has held the lock for half a minute.
+    #[error(
+        "the lock file {} is held by another process, which may be changing the key file; when it has \
+         ended, try again", .0.display()
+    )]
+    Locked(PathBuf),
     /// Writing failed; the file is as it was.
     #[error("the key file {} cannot be written: {error}", .path.display())]
     Write {

@@ -685,7 +685,10 @@ fn a_file_is_changed_at_once_and_stays_private() {
     one_key(day(0)).create(&path).unwrap();
     assert_eq!(mode(&path), 0o600);
     let again = one_key(day(0)).create(&path).unwrap_err();
-    assert!(matches!(again, KeyFileError::Write { .. }), "a ring is never overwritten: {again}");
+    assert_eq!(
+        again.to_string(),
+        format!("there is a key file {} already, and it is never overwritten", path.display())
+    );
 
     // Left behind by a crash in the middle of writing.
     fs::write(folder.path().join("keys.toml.new"), "half").unwrap();
@@ -739,8 +742,25 @@ fn a_file_that_root_changes_stays_that_of_the_service() {
         return;
     }
     KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap();
-    let after = fs::metadata(&path).unwrap();
-    assert_eq!((after.uid(), after.gid(), mode(&path)), (12_345, 23_456, 0o600));
+    let lock = folder.path().join("keys.toml.lock");
+    for path in [&path, &lock] {
+        let after = fs::metadata(path).unwrap();
+        assert_eq!((after.uid(), after.gid(), mode(path)), (12_345, 23_456, 0o600));
+    }
+
+    // A link that somebody laid there in the night gives nothing away.
+    let other = folder.path().join("other");
+    fs::write(&other, "").unwrap();
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&other, &lock).unwrap();
+    KeyFile::edit(&path, |file| policy.rotate_at(file, day(58))).unwrap();
+    assert_ne!(fs::metadata(&other).unwrap().uid(), 12_345);
+
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    let refused = KeyFile::edit(&path, |file| policy.rotate_at(file, day(58))).unwrap_err();
+    let told = format!("the lock file {} cannot be opened: ", lock.display());
+    assert!(refused.to_string().starts_with(&told), "{refused}");
 }
 
 #[test]
