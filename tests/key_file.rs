@@ -550,7 +550,7 @@ fn rotation_closes_a_gap_in_which_no_key_would_seal() {
 fn rotate_daily(policy: &Policy, file: &mut KeyFile, days: std::ops::Range<u32>) -> Vec<Change> {
     let mut changes = Vec::new();
     for n in days {
-        changes.extend(policy.rotate_at(file, day(n)).unwrap());
+        changes.extend(policy.rotate_at(file, day(n)).expect("a key"));
         file.ring_at(day(n)).expect("a key seals");
     }
     changes

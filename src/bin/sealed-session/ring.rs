@@ -57,7 +57,7 @@ pub(crate) enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Make the changes that are due; run it from cron, on any number of hosts.
+    /// Make the changes that are due; run it from cron, on any number of hosts that share the file.
     Rotate {
         #[command(flatten)]
         keys: Keys,
