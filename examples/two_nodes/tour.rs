@@ -40,6 +40,11 @@ pub(crate) async fn run() -> Result<()> {
             fills < 9,
         )?;
     }
+    println!(
+        "     The size does not follow the cart exactly. It is padded to steps, which tell less of what is in it. And
+     where LZ4 would no longer fit one cookie, the session is compressed by DEFLATE, which takes less room:
+     so boxes may come without a byte more, until that is full too.\n"
+    );
     let page = user.load(a.address).await?;
     let lines = (fills * 20).to_string();
     tour.seen("the session needs two cookies now; read it on A", &user, &page, |p| {
@@ -157,9 +162,17 @@ impl Tour {
         holds: impl Fn(&Page) -> bool,
     ) -> Result<()> {
         self.step(what, user, holds(page))?;
-        let said = ["node", "user", "cart", "key", "sealed again", "refused"];
-        let said: Vec<_> =
-            said.iter().filter_map(|name| Some(format!("{name} {}", page.get(*name)?))).collect();
+        let said: Vec<_> = [
+            ("node", "node"),
+            ("user", "user"),
+            ("cart", "cart"),
+            ("key", "sealed by"),
+            ("sealed again", "sealed again now:"),
+            ("refused", "refused:"),
+        ]
+        .into_iter()
+        .filter_map(|(name, words)| Some(format!("{words} {}", page.get(name)?)))
+        .collect();
         println!("     {}", said.join(", "));
         Ok(())
     }
