@@ -120,18 +120,19 @@ impl Fleet {
         let mut route = form.map_or(String::new(), |form| {
             let path = page::escape(&form.path);
             format!(
-                "<dt>Form before it</dt><dd><code>{path}</code>, node <b class=node>{}</b></dd>",
-                form.node
+                "<dt>Form sent to</dt><dd><code>{0}</code> on node <b class='node {1}'>{1}</b></dd>",
+                path, form.node
             )
         });
         let cookies = request.headers().get_all(header::COOKIE);
-        let kept = cookies.iter().any(|value| value.as_bytes().starts_with(b"__Host-session="));
+        let ours = |value: &[u8]| String::from_utf8_lossy(value).contains("__Host-session=");
+        let kept = cookies.iter().any(|value| ours(value.as_bytes()));
         if form.is_some_and(|form| form.path == "/login") && !kept {
             route += NOT_KEPT;
         }
         let path = request.uri().path().chars().take(40).collect();
         self.recent.push_back(Routed { method: request.method().clone(), path, node });
-        if self.recent.len() > 8 {
+        if self.recent.len() > 6 {
             self.recent.pop_front();
         }
         route
@@ -178,11 +179,11 @@ impl Fleet {
             .enumerate()
             .map(|(i, (name, node))| {
                 let (class, state, action) = match node {
-                    Some(_) => ("node", "runs", "Stop"),
-                    None => ("node off", "stopped", "Start"),
+                    Some(_) => (*name, "runs", "Stop"),
+                    None => ("off", "is stopped", "Start"),
                 };
                 format!(
-                    "<form method=post action=/fleet/{i} class=row><span><b class='{class}'>{name}</b>
+                    "<form method=post action=/fleet/{i} class=row><span><b class='node {class}'>{name}</b>
                     {state}</span><button>{action} node {name}</button></form>"
                 )
             })
@@ -192,7 +193,7 @@ impl Fleet {
             .iter()
             .map(|Routed { method, path, node }| {
                 let (method, path) = (page::escape(method.as_str()), page::escape(path));
-                format!("<li><code>{method} {path}</code> <b class=node>{node}</b></li>")
+                format!("<li><code>{method} {path}</code> <b class='node {node}'>{node}</b></li>")
             })
             .collect();
         format!(

@@ -122,7 +122,7 @@ fn shop(session: &Session) -> String {
 fn session(view: &View<'_>) -> String {
     let mut rows = Vec::new();
     let total = view.cookies.iter().sum::<usize>();
-    rows.push(("Page from", format!("node <b class=node>{}</b>", view.node)));
+    rows.push(("Page from", format!("node <b class='node {0}'>{0}</b>", view.node)));
     let cookies = match view.cookies.len() {
         0 => "none".to_owned(),
         1 => format!("1 cookie, {total} bytes"),
@@ -144,7 +144,7 @@ fn session(view: &View<'_>) -> String {
         rows.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{value}</dd>")).collect();
     let percent = |bytes: usize| (bytes * 100).div_ceil(MOST).min(100);
     format!(
-        "<dl>{rows}{ROUTE}</dl><div class=bar role=img aria-label='{total} of {MOST} bytes'>
+        "<dl>{ROUTE}{rows}</dl><div class=bar role=img aria-label='{total} of {MOST} bytes'>
         <i style='width:{}%'></i><u style='left:{}%'></u></div>
         <p class=hint>{total} of {MOST} bytes. Beyond the mark, the session takes a second cookie.</p>",
         percent(total),
