@@ -228,7 +228,7 @@ pub struct FieldSize {
 ///
 /// | variant | [advice](Self::advice) | likely cause |
 /// |---|---|---|
-/// | [`Expired`](Self::Expired) | clear | none: the user was away for too long |
+/// | [`Expired`](Self::Expired) | clear | none: the session reached a timeout |
 /// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was taken out too early |
 /// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
 /// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |

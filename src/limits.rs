@@ -45,11 +45,11 @@ use crate::text;
 /// #     (state ^= state << 13, state ^= state >> 7, state ^= state << 17);
 /// #     char::from(b' ' + (state % 95) as u8)
 /// # }).collect::<String>();
-/// let mut session = Session { user: 7, notes: noise(8000) };
+/// let mut session = Session { user: 7, notes: noise(8000) }; // text that does not compress
 /// let response = match codec.encode(&session, &request) {
 ///     Err(EncodeError::TooLarge(error)) => {
-///         // For the log: "the session needs … bytes of cookies in each request, 6144 are allowed; heaviest
-///         // fields before compression: notes 8009, user 6". The user's cookie is as it was.
+///         // For the log, as `error` says it: "the session needs … bytes of cookies in each request, 6144 are
+///         // allowed; heaviest fields before compression: notes 8009, user 6". No cookie is set.
 ///         assert!(error.needed > error.allowed);
 ///         assert_eq!(error.heaviest[0].name, "notes");
 ///         session.notes.truncate(4000); // what your application can do without

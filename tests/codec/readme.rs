@@ -83,6 +83,24 @@ fn the_sizes_in_the_readme_are_true() {
     }
 }
 
+#[test]
+fn the_lines_for_frameworks_in_the_readme_stand_in_examples_that_are_run() {
+    let pages = [
+        ("| axum |", include_str!("../../src/web/axum.rs")),
+        ("| tower |", include_str!("../../src/web/tower.rs")),
+        ("| actix-web |", include_str!("../../src/web/actix.rs")),
+    ];
+    for (row, page) in pages {
+        let readme = include_str!("../../README.md");
+        let row = readme.lines().find(|line| line.starts_with(row)).unwrap();
+        let lines: Vec<_> = row.split('`').skip(3).step_by(2).collect();
+        assert_eq!(lines.len(), 3, "{row}");
+        for line in lines {
+            assert!(page.contains(&line.replace("\\|", "|")), "no example has {line}");
+        }
+    }
+}
+
 #[cfg(all(feature = "json", feature = "postcard", feature = "bincode"))]
 #[test]
 fn the_sizes_of_all_formats_are_known() {
