@@ -47,13 +47,15 @@ pub enum KeyError {
 #[non_exhaustive]
 pub enum RingError {
     /// No key may ever seal: each one only opens or is revoked.
-    #[error("the ring has no key that may seal")]
+    #[error("the ring has no key that may seal; one must be neither revoked nor open-only")]
     NoSealingKey,
     /// Two keys have one id; most likely one key stands there twice.
     #[error("the key {0} stands in the ring twice")]
     DuplicateId(KeyId),
     /// Two keys would become primary at the same time, so the choice would be left to chance.
-    #[error("the keys {0} and {1} become primary at the same time")]
+    #[error(
+        "the keys {0} and {1} become primary at the same time; let one of them activate later, or only open"
+    )]
     SameActivation(KeyId, KeyId),
     /// A key would retire before it is used.
     #[error("the key {0} retires before it activates")]
@@ -132,7 +134,9 @@ pub enum ConfigError {
         allowed: usize,
     },
     /// The limits leave no room for a session.
-    #[error("the limits leave no room for a session")]
+    #[error(
+        "the limits leave no room for a session; raise them, or shorten the name and the attributes"
+    )]
     LimitTooLow,
 }
 
@@ -149,8 +153,12 @@ pub enum EncodeError {
         "the request carries a session that this node cannot read and another may; only Codec::renew replaces it"
     )]
     WouldReplace(#[source] DecodeError),
+    /// The session of the request was opened, and before the response was written it expired or its key was
+    /// revoked. Nothing of it is sealed again: the user has to log in.
+    #[error("the session has ended since the request opened it")]
+    Ended(#[source] DecodeError),
     /// No key of the ring may seal at this time.
-    #[error("no key of the ring is active")]
+    #[error("no key of the ring is active: none is past its activation and before its retirement")]
     NoActiveKey,
     /// The session's own `Serialize` failed, or the format cannot hold it.
     #[error("the session cannot be serialized")]
@@ -326,8 +334,10 @@ pub enum DecodeError {
         /// The schema of the session.
         found: u32,
     },
-    /// The session does not fit the type, most likely because a field was added without
-    /// `#[serde(default)]`. *Keep*: the other release reads it.
+    /// The session does not fit the type, most likely because a field was added, or is left out by
+    /// `skip_serializing_if`, without `#[serde(default)]`. *Keep*: the other release reads it.
+    ///
+    /// The source names the field or the types, and nothing of what the session holds.
     #[error("the session does not fit its type")]
     Deserialize(#[source] Source),
     /// The seal holds, but what is inside does not follow the format: a fault of the sealing side. *Keep.*

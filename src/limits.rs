@@ -221,11 +221,12 @@ impl Layout {
         let most = self.limits.cookies;
         let Cost { response_bytes, request_bytes, .. } = self.cost(chars, most);
         let shares = (0..most).map(|index| self.share(index)).sum::<usize>();
-        let all = usize::from(most) * self.limits.cookie_bytes;
+        // The last cookie would have to take the rest.
+        let last = self.limits.cookie_bytes + chars.saturating_sub(shares);
         [
             (Limit::Response, response_bytes, self.limits.response_bytes),
             (Limit::Request, request_bytes, self.limits.request_bytes),
-            (Limit::Cookie, all + chars - shares.min(chars), all),
+            (Limit::Cookie, last, self.limits.cookie_bytes),
         ]
         .into_iter()
         .max_by_key(|(_, needed, allowed)| needed.saturating_sub(*allowed))

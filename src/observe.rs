@@ -108,13 +108,14 @@ pub(crate) fn not_sealed(error: &EncodeError) {
         let reason = match error {
             EncodeError::TooLarge(_) => "too_large",
             EncodeError::WouldReplace(_) => "would_replace",
+            EncodeError::Ended(_) => "ended",
             EncodeError::NoActiveKey => "no_active_key",
             EncodeError::Serialize(_) => "serialize",
             EncodeError::Random(_) => "random",
         };
         #[cfg(feature = "tracing")]
         match error {
-            EncodeError::WouldReplace(_) => {
+            EncodeError::WouldReplace(_) | EncodeError::Ended(_) => {
                 tracing::info!(target: TARGET, reason, "did not seal a session");
             }
             EncodeError::TooLarge(too_large) => {

@@ -154,7 +154,8 @@ fn each_fault_is_told_with_what_to_do_about_it() {
         ),
         (
             replaced("2026-11-10T00:00:00Z", "2026-11-01T00:00:00Z"),
-            "the keys 8a346e56 and 3b275260 become primary at the same time; correct the key file",
+            "the keys 8a346e56 and 3b275260 become primary at the same time; let one of them activate later, or only open; \
+             correct the key file",
         ),
         (
             replaced("2026-11-19T02:00:00+02:00", "2026-10-19T00:00:00Z"),
