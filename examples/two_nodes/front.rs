@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -142,14 +143,17 @@ impl Fleet {
         match path {
             "/fleet/rotate" => {
                 // Announce on all nodes, then promote on all nodes; the old key goes on opening.
-                let mut keys = self.keys.clone();
-                keys.push(Key::generate()?.expose_text().to_string());
-                self.roll_out(&keys)?;
-                let newest = keys.pop().ok_or("a key was pushed")?;
-                keys.insert(0, newest);
-                keys.truncate(KeyRing::MAX_KEYS / 2);
-                self.roll_out(&keys)?;
-                self.keys = keys;
+                let new = Key::generate()?.expose_text();
+                for node in self.nodes.iter().flatten() {
+                    let mut keys = ring_keys(&self.keys)?;
+                    keys.push(RingKey::open_only(new.parse()?));
+                    node.replace_keys(keys)?;
+                }
+                self.keys.insert(0, new.to_string());
+                self.keys.truncate(KeyRing::MAX_KEYS / 2);
+                for node in self.nodes.iter().flatten() {
+                    node.replace_keys(ring_keys(&self.keys)?)?;
+                }
             }
             "/fleet/0" | "/fleet/1" => {
                 let i = usize::from(path.ends_with('1'));
@@ -161,13 +165,6 @@ impl Fleet {
                 }
             }
             _ => {}
-        }
-        Ok(())
-    }
-
-    fn roll_out(&self, keys: &[String]) -> Result<()> {
-        for node in self.nodes.iter().flatten() {
-            node.replace_keys(ring_keys(keys)?)?;
         }
         Ok(())
     }
@@ -214,12 +211,12 @@ const NO_NODE: &str = "<h2>No node is running</h2>
 const NOT_KEPT: &str = "<dt>Login</dt><dd class=notice>Your browser did not keep the cookie. Some, such as Safari, take
     no <code>Secure</code> cookie from <code>http://localhost</code>: try Firefox or Chromium.</dd>";
 
-/// The first seals, the others only open.
+/// The newest, which is the first, seals; the others have sealed before it and only open now.
 fn ring_keys(keys: &[String]) -> Result<Vec<RingKey>> {
+    let activations = (1..).map(|i| SystemTime::UNIX_EPOCH + Duration::from_secs(i));
     let mut all = Vec::new();
-    for (i, text) in keys.iter().enumerate() {
-        let key = text.parse()?;
-        all.push(if i == 0 { RingKey::new(key) } else { RingKey::open_only(key) });
+    for (text, at) in keys.iter().rev().zip(activations) {
+        all.push(RingKey::new(text.parse()?).activates(at));
     }
     Ok(all)
 }

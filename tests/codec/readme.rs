@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{at, ring, sessions};
 
+#[cfg(all(feature = "json", feature = "postcard", feature = "bincode"))]
 const COMPRESSIONS: [Compression; 3] =
     [Compression::Adaptive, Compression::Smallest, Compression::Off];
 
