@@ -196,7 +196,7 @@ impl Fleet {
         format!(
             "<section class=wide><h2>The fleet</h2><div class=fleet>{nodes}
             <form method=post action=/fleet/rotate class=row><span>Keys in the ring: {}</span>
-            <button>Rotate the key</button></form></div>
+            <button>Rotate key</button></form></div>
             <p class=hint>Rotate, stop and start as you like: you stay logged in. Nothing of you is on the nodes,
             so even both may stop.</p>
             <h3>The last requests and who answered them</h3><ol class=recent>{recent}</ol></section>",

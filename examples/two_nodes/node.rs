@@ -239,7 +239,7 @@ fn view<'a>(app: &'a App, headers: &HeaderMap, visit: &'a Visit) -> View<'a> {
         opened: visit.opened.as_ref(),
         refused: visit.refused.as_ref().map(ToString::to_string),
         reseal: visit.opened.as_ref().and_then(|opened| opened.reseal).map(|reason| match reason {
-            Reseal::Key => "a newer key is the primary here",
+            Reseal::Key => "a newer key is primary",
             Reseal::Schema => "it had an older schema",
             Reseal::Format => "it had another format",
             _ => "it was due",

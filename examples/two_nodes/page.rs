@@ -131,7 +131,7 @@ fn session(view: &View<'_>) -> String {
     rows.push(("Cookies", cookies));
     if let Some(opened) = view.opened {
         let primary = opened.key.to_string() == view.primary;
-        let state = if primary { "primary" } else { "not the primary" };
+        let state = if primary { "primary" } else { "older" };
         rows.push(("Sealed by key", format!("<code>{}</code> <small>{state}</small>", opened.key)));
         rows.push(("Began", ago(opened.began)));
         rows.push(("Sealed", ago(opened.sealed)));
