@@ -78,7 +78,29 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     }
 
     /// Takes this codec's cookies out of names and values that were split already, such as those of
-    /// a `cookie::CookieJar`: `codec.request_from_pairs(jar.iter().map(|c| c.name_value()))`.
+    /// a `cookie::CookieJar`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use cookie::CookieJar;
+    /// use sealed_session::{Codec, Key};
+    ///
+    /// let codec = Codec::<u32>::new(Key::generate()?);
+    /// let mut jar = CookieJar::new();
+    ///
+    /// let set_cookies = {
+    ///     let request = codec.request_from_pairs(jar.iter().map(|cookie| cookie.name_value()));
+    ///     codec.encode(&7, &request)?
+    /// };
+    /// for cookie in set_cookies.cookies() {
+    ///     jar.add(cookie.into_owned()); // also those that remove one
+    /// }
+    ///
+    /// let request = codec.request_from_pairs(jar.iter().map(|cookie| cookie.name_value()));
+    /// assert_eq!(codec.decode(&request)?.expect("a session").session, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn request_from_pairs<'a>(
         &self,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -101,6 +123,27 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     }
 
     /// Does what [`decode`](Self::decode) does, at the time `now`.
+    ///
+    /// # Example: a test that does not wait
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use sealed_session::{Codec, DecodeError, Expiry, Key};
+    ///
+    /// let codec = Codec::<u32>::builder(Key::generate()?)
+    ///     .idle_timeout(Duration::from_secs(30 * 60))
+    ///     .build()?;
+    /// let login = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    /// let set_cookies = codec.renew_at(&7, &codec.request([""]), login)?;
+    /// let cookie = set_cookies.values().next().unwrap().split(';').next().unwrap();
+    ///
+    /// let after = |minutes: u64| {
+    ///     codec.decode_at(&codec.request([cookie]), login + Duration::from_secs(minutes * 60))
+    /// };
+    /// assert!(after(29)?.is_some());
+    /// assert!(matches!(after(31), Err(DecodeError::Expired(Expiry::Idle))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -339,6 +382,31 @@ impl<T> fmt::Debug for Codec<T> {
 }
 
 /// A session that was opened, and what is known about it.
+///
+/// # Example: logging a user out everywhere
+///
+/// Keep one time for each user, beside the password, and set it to now when all sessions are to end:
+///
+/// ```
+/// use std::time::SystemTime;
+/// use sealed_session::{Codec, Key, Opened};
+///
+/// struct User { logged_out: SystemTime } // a row of your database
+///
+/// fn is_valid<T>(opened: &Opened<T>, user: &User) -> bool {
+///     opened.began > user.logged_out
+/// }
+/// # let codec = Codec::<u32>::new(Key::generate()?);
+/// # let set_cookies = codec.renew(&7, &codec.request([""]))?;
+/// # let cookie = set_cookies.values().next().unwrap().split(';').next().unwrap().to_owned();
+/// # let opened = codec.decode(&codec.request([&cookie]))?.unwrap();
+/// # assert!(is_valid(&opened, &User { logged_out: SystemTime::UNIX_EPOCH }));
+/// # assert!(!is_valid(&opened, &User { logged_out: SystemTime::now() }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Times are whole seconds, cut off: a login in the second of the logout counts as before it.
+/// [`Builder::session_ids`](crate::Builder::session_ids) shows how to end one session alone.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Opened<T> {
@@ -358,7 +426,7 @@ pub struct Opened<T> {
     pub format: Format,
     /// The key that sealed it.
     pub key: KeyId,
-    /// Why [`Codec::encode`] will seal it again though it be unchanged, if so.
+    /// Why [`Codec::encode`] will seal it again even if it is unchanged; `None` if it will not.
     pub reseal: Option<Reseal>,
 }
 

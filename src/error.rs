@@ -231,8 +231,51 @@ pub struct FieldSize {
 
 /// Says why the request's session cookie gave no session.
 ///
-/// A client can bring about any of these by sending nonsense, so none is the server's fault by
-/// itself. Show clients one and the same refusal for all; the reason is for the log.
+/// A client can bring about some of these by sending nonsense, so one alone is no fault of the server. Show
+/// clients one and the same refusal for all; the reason is for the log.
+///
+/// | variant | [advice](Self::advice) | likely cause |
+/// |---|---|---|
+/// | [`Expired`](Self::Expired) | clear | none: the session reached a timeout |
+/// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was taken out too early |
+/// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
+/// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |
+/// | [`UnsupportedVersion`](Self::UnsupportedVersion) | keep | a node with a newer release of this crate |
+/// | [`UnsupportedFormat`](Self::UnsupportedFormat) | keep | a node with more features of this crate |
+/// | [`NewerSchema`](Self::NewerSchema) | keep | a node with a newer release of the application |
+/// | [`NoMigration`](Self::NoMigration) | keep | a [`migration`](crate::Builder::migration) is missing here |
+/// | [`Deserialize`](Self::Deserialize) | keep | a field was added without `#[serde(default)]` |
+/// | [`FromFuture`](Self::FromFuture) | keep | a clock is wrong, here or on the node that sealed it |
+/// | [`MissingChunk`](Self::MissingChunk), [`MixedChunks`](Self::MixedChunks) | keep | the browser dropped a cookie, or two responses crossed |
+/// | [`Malformed`](Self::Malformed) | clear | another program's cookie of this name, or a scanner |
+/// | [`Unauthentic`](Self::Unauthentic) | clear | damage, an attack, or another name or [`context`](crate::Builder::context) |
+/// | [`TooManyChunks`](Self::TooManyChunks) | clear | a scanner |
+/// | [`Message`](Self::Message) | keep | a fault of the program that sealed it |
+/// | [`OtherCodec`](Self::OtherCodec) | keep | this program: the [`Request`](crate::Request) is of another codec |
+///
+/// # Example
+///
+/// ```
+/// use sealed_session::{Advice, Codec, Opened, Request, SetCookies};
+///
+/// /// The session, if there is one, and what to send if the cookie is of no use to any node.
+/// fn open(codec: &Codec<String>, request: &Request<'_>) -> (Option<Opened<String>>, SetCookies) {
+///     match codec.decode(request) {
+///         Ok(opened) => (opened, SetCookies::default()),
+///         Err(error) => {
+///             eprintln!("{error}");
+///             match error.advice() {
+///                 Advice::Clear => (None, codec.clear(request)),
+///                 // Another node may read it, or it ends by itself: leave it alone.
+///                 _ => (None, SetCookies::default()),
+///             }
+///         }
+///     }
+/// }
+/// # let codec = Codec::<String>::new(sealed_session::Key::generate().unwrap());
+/// # let (session, set_cookies) = open(&codec, &codec.request(["__Host-session=nonsense"]));
+/// # assert!(session.is_none() && set_cookies.removed().count() == 1);
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {

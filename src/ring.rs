@@ -36,6 +36,9 @@ use crate::xaes::Cipher;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// [`KeyRing::from_env`] reads keys from an environment variable. `KeyFile` and `Watcher` (feature `watch`) read them from
+/// a file, times included, and replace them while requests run.
+///
 /// Take the old key out no sooner than the absolute timeout after the new one became primary; sessions
 /// that are used meanwhile are sealed again by the new key.
 #[derive(Clone)]
