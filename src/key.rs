@@ -169,6 +169,21 @@ impl FromStr for KeyId {
     }
 }
 
+/// Shows ids with commas between them.
+#[cfg(feature = "watch")]
+pub(crate) struct KeyIds<'a>(pub(crate) &'a [KeyId]);
+
+#[cfg(feature = "watch")]
+impl fmt::Display for KeyIds<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, id) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}{id}")?;
+        }
+        Ok(())
+    }
+}
+
 /// HKDF-SHA256 (RFC 5869) with no salt: the input is uniformly random already.
 fn expand(secret: &[u8; Key::LEN], info: &[u8], out: &mut [u8]) {
     Hkdf::<Sha256>::new(None, secret)

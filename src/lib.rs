@@ -147,6 +147,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attributes;
+#[cfg(feature = "watch")]
+mod bell;
 mod builder;
 mod chunk;
 mod codec;

@@ -172,10 +172,10 @@ pub(crate) fn reloaded(
     count!("sealed_session_reloads_total", "result" => "reloaded").increment(1);
     #[cfg(feature = "tracing")]
     {
-        use crate::watch::{List, unannounced};
+        use crate::key::KeyIds;
         let late = unannounced(primary, added);
         let primary = primary.map(tracing::field::display);
-        let (added, removed, revoked) = (List(added), List(removed), List(revoked));
+        let (added, removed, revoked) = (KeyIds(added), KeyIds(removed), KeyIds(revoked));
         tracing::info!(target: TARGET, primary, keys, %added, %removed, %revoked, "reloaded the key ring");
         if late {
             tracing::warn!(
@@ -184,6 +184,12 @@ pub(crate) fn reloaded(
             );
         }
     }
+}
+
+/// Says whether a reload brought a key that seals at once.
+#[cfg(feature = "watch")]
+pub(crate) fn unannounced(primary: Option<KeyId>, added: &[KeyId]) -> bool {
+    primary.is_some_and(|primary| added.contains(&primary))
 }
 
 /// Tells of a key ring that cannot follow its file: counted at each look, logged once.

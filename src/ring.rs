@@ -45,7 +45,7 @@ use crate::xaes::Cipher;
 pub struct KeyRing {
     keys: Arc<ArcSwap<Keys>>,
     #[cfg(feature = "watch")]
-    bell: Arc<crate::watch::Bell>,
+    bell: Arc<crate::bell::Bell>,
 }
 
 impl KeyRing {
@@ -99,7 +99,7 @@ impl KeyRing {
 
     /// Lets requests wake the watcher of this ring.
     #[cfg(feature = "watch")]
-    pub(crate) fn bell(&self) -> &Arc<crate::watch::Bell> {
+    pub(crate) fn bell(&self) -> &Arc<crate::bell::Bell> {
         &self.bell
     }
 

@@ -8,13 +8,14 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::{self, JoinHandle, Thread};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::key::KeyId;
+use crate::bell::Bell;
+use crate::key::{KeyId, KeyIds};
 use crate::key_file::{KeyFile, KeyFileError};
 use crate::key_source::KeySource;
 use crate::observe;
@@ -95,10 +96,10 @@ impl std::fmt::Display for WatchEvent {
                 }
                 for (ids, what) in [(added, "added"), (removed, "removed"), (revoked, "revoked")] {
                     if !ids.is_empty() {
-                        write!(f, ", {what} {}", List(ids))?;
+                        write!(f, ", {what} {}", KeyIds(ids))?;
                     }
                 }
-                if unannounced(*primary, added) {
+                if observe::unannounced(*primary, added) {
                     f.write_str("; the key that seals was not announced to this node")?;
                 }
                 Ok(())
@@ -232,24 +233,6 @@ impl Watcher {
     }
 }
 
-/// Tells whether a reload brought a key that seals at once.
-pub(crate) fn unannounced(primary: Option<KeyId>, added: &[KeyId]) -> bool {
-    primary.is_some_and(|primary| added.contains(&primary))
-}
-
-/// Shows ids with commas between them.
-pub(crate) struct List<'a>(pub(crate) &'a [KeyId]);
-
-impl std::fmt::Display for List<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, id) in self.0.iter().enumerate() {
-            let comma = if i == 0 { "" } else { "," };
-            write!(f, "{comma}{id}")?;
-        }
-        Ok(())
-    }
-}
-
 /// Reads a key file whole, and hashes it.
 fn read(source: &KeySource) -> Result<(KeyFile, [u8; 32]), KeyFileError> {
     let file = source.load()?;
@@ -302,37 +285,6 @@ impl Drop for Watch {
                 let _ = thread.join();
             }
         }
-    }
-}
-
-/// Lets requests wake the thread of a ring, if it has one.
-#[derive(Debug, Default)]
-pub(crate) struct Bell {
-    rung: AtomicBool,
-    thread: OnceLock<Thread>,
-}
-
-impl Bell {
-    /// Wakes the thread, unless it was woken already and has not looked since.
-    pub(crate) fn ring(&self) {
-        if let Some(thread) = self.thread.get()
-            && !self.rung.swap(true, Ordering::AcqRel)
-        {
-            thread.unpark();
-        }
-    }
-
-    fn attach(&self, thread: Thread) {
-        // One ring has one watcher, which is used up by `spawn`.
-        let _ = self.thread.set(thread);
-    }
-
-    fn rung(&self) -> bool {
-        self.rung.load(Ordering::Acquire)
-    }
-
-    fn hush(&self) {
-        self.rung.store(false, Ordering::Release);
     }
 }
 
@@ -389,17 +341,5 @@ mod tests {
             }
         }
         assert_eq!(looks, 59);
-    }
-
-    #[test]
-    fn a_bell_without_a_thread_is_not_rung() {
-        let bell = Bell::default();
-        bell.ring();
-        assert!(!bell.rung());
-        bell.attach(thread::current());
-        bell.ring();
-        assert!(bell.rung());
-        bell.hush();
-        assert!(!bell.rung());
     }
 }
