@@ -123,7 +123,8 @@ pub enum Reseal {
     /// It was idle for the touch threshold, and was migrated from an older schema. Not before that:
     /// while a deploy runs, older nodes can go on reading what is only read.
     Schema,
-    /// It was idle for the touch threshold, and is in another format than that of the codec.
+    /// It was idle for the touch threshold, and is in another format than that of the codec. It changes over then,
+    /// unless it holds what this release does not know and would drop.
     Format,
     /// It was idle for the touch threshold.
     Touch,
