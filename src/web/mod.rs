@@ -54,8 +54,10 @@ pub mod actix;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod hygiene;
+mod provided;
 mod session;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-pub use session::{ChangeError, NoLayer, Session};
+pub use provided::LayerError;
+pub use session::{ChangeError, Session};
