@@ -110,10 +110,11 @@
 //!
 //! # Keys that another node has
 //!
-//! While keys are rolled out, a node may meet a session that it cannot read and another can. Reading goes on
-//! without a session; a change is refused with 503 and `Retry-After: 1`, which visitors hardly see if the proxy
-//! asks the next node: `proxy_next_upstream error timeout http_503;` in nginx, which does so for all but
-//! `POST`, `PATCH` and `LOCK`, unless told `non_idempotent` too.
+//! Where a key seals on one node before the others have it, these meet sessions that they cannot read. A look
+//! finds no session; a change is refused with 503 and `Retry-After: 1`. Better roll keys out with a time of
+//! activation. Else the proxy can ask the next node: `proxy_next_upstream error timeout http_503;` in nginx, with
+//! `max_fails=0` for each server, as anybody can forge a cookie of a key that no node has, and nginx would take
+//! all nodes for down. It hands on all but `POST`, `PATCH` and `LOCK`, whose senders see the 503.
 //!
 //! When moving here from another library, give the cookie another name than it had. Its values may look like
 //! sessions of an unknown key, which are kept, and every change would be refused until the old cookie is gone.
