@@ -13,6 +13,12 @@
 //!
 //! Make the codec once, outside the closure given to `HttpServer::new`, and clone it into each worker.
 //!
+//! The last `wrap` is the outermost. So middlewares that use the session are wrapped before this one.
+//!
+//! A shop with login, cart and logout is in [`examples/actix.rs`].
+//!
+//! [`examples/actix.rs`]: https://github.com/sealed-session/sealed-session/blob/main/examples/actix.rs
+//!
 //! # Example
 //!
 //! ```

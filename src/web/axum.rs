@@ -5,6 +5,13 @@
 //! - `Session<T>` works for every request: handlers run with or without a session, and can begin one.
 //! - `Option<Session<T>>` is `None` where the request has no session that opens.
 //! - What your application answers to a visitor without a login, 401 or a redirect, is its own: see below.
+//! - Among the arguments of a handler it stands before what takes the body, which axum wants last.
+//! - A layer wraps the routes and layers that were added before it. So what uses the session, such as a
+//!   `middleware::from_fn` with a `Session<T>` among its arguments, comes before it, and what catches panics after.
+//!
+//! A shop with login, cart and logout is in [`examples/axum.rs`].
+//!
+//! [`examples/axum.rs`]: https://github.com/sealed-session/sealed-session/blob/main/examples/axum.rs
 //!
 //! # Example
 //!

@@ -76,6 +76,25 @@ async fn the_request_line_of_the_largest_profile_needs_its_setting_too() {
     assert_eq!(client.get("/read").await.0, 400);
 }
 
+/// The limits are those of one codec: two must share what nginx passes.
+#[tokio::test]
+#[ignore = "needs nginx"]
+async fn two_codecs_pass_an_unmodified_nginx_if_they_share_its_limit() {
+    for (each, status) in [(1500, 200), (3000, 502)] {
+        let limits = Limits::UNMODIFIED_NGINX.response_bytes(each);
+        let nodes = [Node::with_two_codecs(limits)];
+        let nginx = Nginx::start(&nodes, NO_LINES).await;
+        let mut client = Client::new(nginx.address);
+        assert_eq!(client.get("/both/10").await.0, 200);
+        client.cookies.clear();
+        for _ in 0..2 {
+            let answer = client.get(&format!("/both/{}", largest(limits))).await;
+            assert_eq!(answer.0, status, "{each} bytes each");
+            assert_eq!(client.cookies.len(), if status == 200 { 2 } else { 0 });
+        }
+    }
+}
+
 /// Users go on while nodes are killed, restarted and added, and while the key is rotated.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs nginx"]

@@ -11,6 +11,7 @@ use axum::routing::get;
 use sealed_session::web::tower::SessionLayer;
 use sealed_session::web::{ChangeError, Session};
 use sealed_session::{Codec, Key, KeyRing, Limits};
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
@@ -36,6 +37,26 @@ impl Node {
             .route("/read", get(read))
             .layer(SessionLayer::new(codec.clone()))
             .with_state(number);
+        Self::serve(app, codec, address)
+    }
+
+    /// Starts one whose `/both/{len}` writes two sessions.
+    pub(crate) fn with_two_codecs(limits: Limits) -> Self {
+        let first = codec(key(1), limits);
+        // Its name is as long as that of the first one.
+        let second = Codec::<Another>::builder(key(1))
+            .name("__Host-another")
+            .limits(limits)
+            .build()
+            .unwrap();
+        let app = Router::new()
+            .route("/both/{len}", get(both))
+            .layer(SessionLayer::new(first.clone()))
+            .layer(SessionLayer::new(second));
+        Self::serve(app, first, (Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    fn serve(app: Router, codec: Codec<String>, address: SocketAddr) -> Self {
         let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -66,6 +87,19 @@ async fn fill(
 ) -> Result<&'static str, ChangeError> {
     // Of the same length and other content, so that it is written each time.
     session.renew(noise(len))?;
+    Ok("filled")
+}
+
+#[derive(Serialize, Deserialize)]
+struct Another(String);
+
+async fn both(
+    Path(len): Path<usize>,
+    first: Session<String>,
+    second: Session<Another>,
+) -> Result<&'static str, ChangeError> {
+    first.renew(noise(len))?;
+    second.renew(Another(noise(len)))?;
     Ok("filled")
 }
 

@@ -170,6 +170,21 @@ async fn two_sessions_live_side_by_side() {
     assert_eq!(answer.cookies("__Host-theme").count(), 0, "nobody touched it");
 }
 
+/// Beside each other, not within each other: what clashes there is no clash here.
+#[tokio::test]
+async fn each_route_may_have_a_codec_of_its_own() {
+    let admin = Codec::<Shop>::builder(crate::shop::key(1)).name("__Host-admin").build().unwrap();
+    let route = || Router::new().route("/{deed}", get(handle));
+    let app = Router::new()
+        .nest("/shop", route().layer(SessionLayer::new(codec())))
+        .nest("/admin", route().layer(SessionLayer::new(admin)));
+    for (path, name) in [("/shop/buy", "__Host-session"), ("/admin/buy", "__Host-admin")] {
+        let answer = send(app.clone(), path, None).await;
+        assert_eq!((answer.status, answer.all("set-cookie").count()), (200, 1), "{path}");
+        assert_eq!(answer.cookies(name).count(), 1, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn one_request_has_one_session() {
     async fn twice(first: Session<Shop>, second: Session<Shop>) -> Result<String, ChangeError> {
