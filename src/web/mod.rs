@@ -85,7 +85,7 @@
 //!
 //! Install one middleware for each codec. The type of the session tells them apart: give each a type of
 //! its own, and each codec a name of its own. Two that cannot be told apart are a [`LayerError`] at the first
-//! request. One codec installed twice is no harm.
+//! request that asks for a session. One codec installed twice is no harm.
 //!
 //! The limits are those of one codec, and a proxy counts all cookies of a response. So divide among the codecs of
 //! an application what the proxy takes:

@@ -61,7 +61,7 @@ impl<T: 'static> Provider for Settings<T> {
 }
 
 /// Says that the middlewares do not provide the session that was asked for: there is none for it, or two
-/// that cannot be told apart. Both are faults in the program, and show at the first request.
+/// that cannot be told apart. Both are faults in the program, and show at the first request that asks.
 ///
 /// As a response it is a status 500 that says how to mend it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
