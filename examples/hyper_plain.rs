@@ -52,6 +52,7 @@ fn failure(error: &dyn Error) -> Response<String> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // One process that ends soon needs no key but its own. Servers load theirs: `KeyRing::from_env()?`, or a key file.
     let codec = Arc::new(Codec::<Visits>::new(Key::generate()?));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;

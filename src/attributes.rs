@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use cookie::Cookie;
 
 use crate::error::ConfigError;
+use crate::limits::LINE;
 
 /// Says on which requests from other sites browsers send the cookie (RFC 6265bis, 5.6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -184,6 +185,11 @@ pub(crate) struct SetCookie {
 }
 
 impl SetCookie {
+    /// Gives the bytes that it takes in the head of a response.
+    pub(crate) fn cost(&self) -> usize {
+        self.line.len() + LINE
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.line.get(..self.name_len).unwrap_or_default()
     }

@@ -103,6 +103,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     }
 
     /// Sets `Path`. Default: `/`, which `__Host-` demands.
+    ///
+    /// When an application that runs changes it, [the name must change with it](Self::domain).
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.attributes.path = path.into();
         self
@@ -110,6 +112,13 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
 
     /// Sets `Domain`, so that all subdomains get the session, and can set it. Default: none; the name
     /// must not begin with `__Host-` then.
+    ///
+    /// # Changing it later
+    ///
+    /// To a browser, a cookie of the same name with another `Domain`, `Path` or `Partitioned` is another cookie. It
+    /// keeps the one with the former attributes beside the new one and sends both, and a logout removes only the
+    /// new one: the user stays logged in by the old. So give the cookie another [`name`](Self::name)
+    /// whenever you change one of the three.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.attributes.domain = Some(domain.into());
         self
@@ -121,7 +130,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         self
     }
 
-    /// Adds `Partitioned`, for an application embedded in other sites (CHIPS). Default: not.
+    /// Adds `Partitioned`, for an application embedded in other sites (CHIPS). Default: off.
+    ///
+    /// When an application that runs changes it, [the name must change with it](Self::domain).
     pub fn partitioned(mut self) -> Self {
         self.attributes.partitioned = true;
         self
@@ -135,7 +146,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
 
     /// Leaves `Secure` out, so that the session travels over plain HTTP for all to take.
     ///
-    /// Not needed for development: browsers take `Secure` cookies from `http://localhost`.
+    /// Chromium and Firefox do not need it for development: they take `Secure` cookies from `http://localhost`.
+    /// Safari does not: use HTTPS there, or this in development alone.
     pub fn dangerous_without_secure(mut self) -> Self {
         self.attributes.secure = false;
         self
@@ -143,8 +155,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
 
     /// Binds sessions to a context: an application, an environment, a tenant. Default: empty.
     ///
-    /// What was sealed under another context does not open, though the key be the same. To change it
-    /// ends all sessions, and while such a deploy runs, nodes clear each other's.
+    /// What was sealed under another context does not open, even under the same key. Changing the context ends
+    /// all sessions; during that deploy, old and new nodes clear each other's cookies.
     pub fn context(mut self, context: impl Into<Vec<u8>>) -> Self {
         self.context = context.into();
         self
@@ -206,6 +218,35 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
 
     /// Gives each session an id of 16 random bytes, which [`Codec::renew`] changes. Default: none, which
     /// saves 22 characters.
+    ///
+    /// # Example: a deny list
+    ///
+    /// A logout that also ends copies of the cookie. The list may forget an id when the absolute timeout is over;
+    /// here it is a set in memory, in production what your nodes share.
+    ///
+    /// ```
+    /// use std::collections::HashSet;
+    /// use sealed_session::{Codec, Key};
+    ///
+    /// # let mut denied = HashSet::new();
+    /// let codec = Codec::<String>::builder(Key::generate()?).session_ids().build()?;
+    /// # let login = codec.renew(&"jane".into(), &codec.request([""]))?;
+    /// # let cookie = login.values().next().unwrap().split(';').next().unwrap().to_owned();
+    ///
+    /// // At a logout: note the id, and remove the cookie.
+    /// let request = codec.request([&cookie]);
+    /// if let Ok(Some(opened)) = codec.decode(&request) {
+    ///     denied.extend(opened.id); // `SessionId::to_bytes` for a database
+    /// }
+    /// let response = codec.clear(&request);
+    ///
+    /// // At each request: a session whose id is on the list counts for nothing.
+    /// let request = codec.request([&cookie]); // a copy of the cookie, made before the logout
+    /// let session = codec.decode(&request)?.filter(|opened| !opened.id.is_some_and(|id| denied.contains(&id)));
+    /// assert!(session.is_none());
+    /// # assert_eq!(response.removed().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn session_ids(mut self) -> Self {
         self.session_ids = true;
         self

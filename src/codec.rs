@@ -78,7 +78,29 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     }
 
     /// Takes this codec's cookies out of names and values that were split already, such as those of
-    /// a `cookie::CookieJar`: `codec.request_from_pairs(jar.iter().map(|c| c.name_value()))`.
+    /// a `cookie::CookieJar`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use cookie::CookieJar;
+    /// use sealed_session::{Codec, Key};
+    ///
+    /// let codec = Codec::<u32>::new(Key::generate()?);
+    /// let mut jar = CookieJar::new();
+    ///
+    /// let set_cookies = {
+    ///     let request = codec.request_from_pairs(jar.iter().map(|cookie| cookie.name_value()));
+    ///     codec.encode(&7, &request)?
+    /// };
+    /// for cookie in set_cookies.cookies() {
+    ///     jar.add(cookie.into_owned()); // also those that remove one
+    /// }
+    ///
+    /// let request = codec.request_from_pairs(jar.iter().map(|cookie| cookie.name_value()));
+    /// assert_eq!(codec.decode(&request)?.expect("a session").session, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn request_from_pairs<'a>(
         &self,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -101,6 +123,27 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     }
 
     /// Does what [`decode`](Self::decode) does, at the time `now`.
+    ///
+    /// # Example: a test that does not wait
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use sealed_session::{Codec, DecodeError, Expiry, Key};
+    ///
+    /// let codec = Codec::<u32>::builder(Key::generate()?)
+    ///     .idle_timeout(Duration::from_secs(30 * 60))
+    ///     .build()?;
+    /// let login = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    /// let set_cookies = codec.renew_at(&7, &codec.request([""]), login)?;
+    /// let cookie = set_cookies.values().next().unwrap().split(';').next().unwrap();
+    ///
+    /// let after = |minutes: u64| {
+    ///     codec.decode_at(&codec.request([cookie]), login + Duration::from_secs(minutes * 60))
+    /// };
+    /// assert!(after(29)?.is_some());
+    /// assert!(matches!(after(31), Err(DecodeError::Expired(Expiry::Idle))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -137,14 +180,20 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// Call it at the end of each request that has a session. A `HashMap` or `HashSet` in the session
     /// has another order each time and so looks changed each time: prefer `BTreeMap` and `BTreeSet`.
     ///
-    /// A session that expired, was revoked or forged, or lacks chunks is replaced by a new one.
+    /// A session that is unchanged and due ([`Opened::reseal`]) is sealed again as it was, byte for byte, so that a
+    /// release which only reads drops nothing that another one wrote. If that cannot be done (no key is active,
+    /// or the limits were lowered), the result is empty, and it is logged and counted: the cookie is good still.
+    ///
+    /// A session that expired, was revoked or forged, or lacks chunks is replaced by a new one, unless it was opened
+    /// by this request before.
     ///
     /// Use [`renew`](Self::renew) at a login.
     ///
     /// # Errors
     ///
     /// [`EncodeError::WouldReplace`] if the request carries a session that this node cannot read but
-    /// another may, and the others; no cookie is to be set then.
+    /// another may, [`EncodeError::Ended`] if it ended while the request ran, and the others; no cookie is to be set
+    /// then.
     pub fn encode(&self, session: &T, request: &Request<'_>) -> Result<SetCookies, EncodeError> {
         self.encode_at(session, request, SystemTime::now())
     }
@@ -161,10 +210,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
         let keys = self.settings.ring.load();
-        let known = match self.settings.look_again(request, &keys, now) {
-            Err(error) if error.is_readable_elsewhere() => Err(EncodeError::WouldReplace(error)),
-            known => Ok(known.unwrap_or_default()),
-        };
+        let known = self.settings.known(request, &keys, now);
         known
             .and_then(|known| write::write(&self.settings, session, known, request, &keys, now))
             .inspect_err(observe::not_sealed)
@@ -202,9 +248,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     ///
     /// A copy of the cookie made before remains valid until it expires.
     pub fn clear(&self, request: &Request<'_>) -> SetCookies {
-        let further = request.present_from(1);
-        let cookies = std::iter::once(0).chain(further);
-        SetCookies::new(cookies.map(|index| self.settings.attributes.remove(index)).collect(), None)
+        let mut removals = vec![self.settings.attributes.remove(0)];
+        self.settings.remove_from(1, request, &mut removals);
+        SetCookies::new(removals, None)
     }
 
     /// Names the cookie.
@@ -221,21 +267,23 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
 
     /// Gives the bytes that a session may have after packing, under the limits of this codec.
     ///
-    /// It counts what a session has that was just begun. One that lives long has up to four bytes less.
+    /// A session that fits once fits for as long as it lives: room for its age is counted.
     #[must_use]
     pub fn capacity(&self) -> usize {
         let most = self.settings.layout.max_sealed_at_all();
-        most.saturating_sub(seal::OVERHEAD + self.settings.envelope_len())
+        let (envelope, growth) = self.settings.envelope_len();
+        most.saturating_sub(seal::OVERHEAD + envelope + growth)
     }
 
     /// Tells what a session of so many bytes after packing takes, or `None` if it is too large.
     #[must_use]
     pub fn cost(&self, packed_bytes: usize) -> Option<Cost> {
-        let message = self.settings.envelope_len().checked_add(packed_bytes)?;
+        let (envelope, growth) = self.settings.envelope_len();
+        let message = envelope.checked_add(packed_bytes)?;
         if message > MAX_TEXT {
             return None;
         }
-        let (cookies, padded) = self.settings.padded(message)?;
+        let (cookies, padded) = self.settings.padded(message, growth)?;
         Some(self.settings.layout.cost(text::encoded_len(padded + seal::OVERHEAD), cookies))
     }
 }
@@ -268,8 +316,8 @@ impl<T: DeserializeOwned> Settings<T> {
             found
         });
         if let (Ok(Some(found)), None) = (memory, &read) {
-            // A request that is kept for long does not keep its session alive.
-            self.lifetimes.check(&found.envelope, now)?;
+            // A request that is kept for long does not keep its session alive, nor its key.
+            self.check(found, keys, now)?;
         }
         match (memory, read) {
             (Err(error), _) => Err(error.clone()),
@@ -279,22 +327,26 @@ impl<T: DeserializeOwned> Settings<T> {
         }
     }
 
-    /// Gives what was remembered, and opens only if nothing was.
-    fn look_again<'r>(
+    /// Gives the session of the request that a write goes on from, if there is one.
+    fn known<'r>(
         &self,
         request: &'r Request<'_>,
         keys: &Keys,
         now: SystemTime,
-    ) -> Result<Option<&'r Remembered>, DecodeError> {
-        match request.memory.get() {
-            Some(memory) if request.binding == self.binding => {
-                let found = memory.as_ref().map_err(Clone::clone)?.as_ref();
-                if let Some(found) = found {
-                    self.lifetimes.check(&found.envelope, now)?;
-                }
-                Ok(found)
-            }
-            _ => Ok(self.look(request, keys, now)?.map(|(_, found)| found)),
+    ) -> Result<Option<&'r Remembered>, EncodeError> {
+        let memory = request.memory.get().filter(|_| request.binding == self.binding);
+        let (known, was_opened) = match memory {
+            Some(Ok(Some(found))) => (self.check(found, keys, now).map(|()| Some(found)), true),
+            Some(Ok(None)) => (Ok(None), false),
+            Some(Err(error)) => (Err(error.clone()), false),
+            None => (self.look(request, keys, now).map(|look| look.map(|(_, found)| found)), false),
+        };
+        match known {
+            Ok(known) => Ok(known),
+            Err(error) if error.is_readable_elsewhere() => Err(EncodeError::WouldReplace(error)),
+            // What was handed out may be in what is to be written, and must not live on by that.
+            Err(error) if was_opened => Err(EncodeError::Ended(error)),
+            Err(_) => Ok(None),
         }
     }
 
@@ -330,6 +382,31 @@ impl<T> fmt::Debug for Codec<T> {
 }
 
 /// A session that was opened, and what is known about it.
+///
+/// # Example: logging a user out everywhere
+///
+/// Keep one time for each user, beside the password, and set it to now when all sessions are to end:
+///
+/// ```
+/// use std::time::SystemTime;
+/// use sealed_session::{Codec, Key, Opened};
+///
+/// struct User { logged_out: SystemTime } // a row of your database
+///
+/// fn is_valid<T>(opened: &Opened<T>, user: &User) -> bool {
+///     opened.began > user.logged_out
+/// }
+/// # let codec = Codec::<u32>::new(Key::generate()?);
+/// # let set_cookies = codec.renew(&7, &codec.request([""]))?;
+/// # let cookie = set_cookies.values().next().unwrap().split(';').next().unwrap().to_owned();
+/// # let opened = codec.decode(&codec.request([&cookie]))?.unwrap();
+/// # assert!(is_valid(&opened, &User { logged_out: SystemTime::UNIX_EPOCH }));
+/// # assert!(!is_valid(&opened, &User { logged_out: SystemTime::now() }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Times are whole seconds, cut off: a login in the second of the logout counts as before it.
+/// [`Builder::session_ids`](crate::Builder::session_ids) shows how to end one session alone.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Opened<T> {
@@ -349,7 +426,7 @@ pub struct Opened<T> {
     pub format: Format,
     /// The key that sealed it.
     pub key: KeyId,
-    /// Why [`Codec::encode`] will seal it again though it be unchanged, if so.
+    /// Why [`Codec::encode`] will seal it again even if it is unchanged; `None` if it will not.
     pub reseal: Option<Reseal>,
 }
 

@@ -43,6 +43,16 @@ impl KeyRing {
     /// by it: `old,new`, then `new,old`, and once the sessions of the old key have ended, `new`.
     /// A key file does the same in one.
     ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use sealed_session::{Codec, KeyRing};
+    ///
+    /// // SEALED_SESSION_KEYS="SEALED-SESSION-KEY-1-… SEALED-SESSION-KEY-1-…"
+    /// let codec = Codec::<String>::new(KeyRing::from_env()?);
+    /// # Ok::<(), sealed_session::KeyListError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Each [`KeyListError`]; none holds any part of a key.

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::DecodeError;
 use crate::format::Format;
 use crate::pack::Method;
-use crate::varint::{read_varint, take, write_varint};
+use crate::varint::{read_varint, take, varint_len, write_varint};
 
 /// Names one session, from login to logout, by 16 random bytes.
 ///
@@ -76,6 +76,12 @@ impl Envelope {
         if let Some(SessionId(id)) = &self.id {
             out.extend_from_slice(id);
         }
+    }
+
+    /// Gives the bytes by which this grows until the session is as old as `longest`.
+    pub(crate) fn growth(&self, longest: Duration) -> usize {
+        let age = self.sealed.since(self.began);
+        varint_len(longest.as_secs()).saturating_sub(varint_len(age.as_secs()))
     }
 
     /// Reads an opened message, and tells where in it the packed session lies.

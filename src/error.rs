@@ -47,13 +47,15 @@ pub enum KeyError {
 #[non_exhaustive]
 pub enum RingError {
     /// No key may ever seal: each one only opens or is revoked.
-    #[error("the ring has no key that may seal")]
+    #[error("the ring has no key that may seal; one must be neither revoked nor open-only")]
     NoSealingKey,
     /// Two keys have one id; most likely one key stands there twice.
     #[error("the key {0} stands in the ring twice")]
     DuplicateId(KeyId),
     /// Two keys would become primary at the same time, so the choice would be left to chance.
-    #[error("the keys {0} and {1} become primary at the same time")]
+    #[error(
+        "the keys {0} and {1} become primary at the same time; let one of them activate later, or only open"
+    )]
     SameActivation(KeyId, KeyId),
     /// A key would retire before it is used.
     #[error("the key {0} retires before it activates")]
@@ -132,7 +134,9 @@ pub enum ConfigError {
         allowed: usize,
     },
     /// The limits leave no room for a session.
-    #[error("the limits leave no room for a session")]
+    #[error(
+        "the limits leave no room for a session; raise them, or shorten the name and the attributes"
+    )]
     LimitTooLow,
 }
 
@@ -149,8 +153,12 @@ pub enum EncodeError {
         "the request carries a session that this node cannot read and another may; only Codec::renew replaces it"
     )]
     WouldReplace(#[source] DecodeError),
+    /// The session of the request was opened, and before the response was written it expired or its key was
+    /// revoked. Nothing of it is sealed again: the user has to log in.
+    #[error("the session has ended since the request opened it")]
+    Ended(#[source] DecodeError),
     /// No key of the ring may seal at this time.
-    #[error("no key of the ring is active")]
+    #[error("no key of the ring is active: none is past its activation and before its retirement")]
     NoActiveKey,
     /// The session's own `Serialize` failed, or the format cannot hold it.
     #[error("the session cannot be serialized")]
@@ -223,8 +231,51 @@ pub struct FieldSize {
 
 /// Says why the request's session cookie gave no session.
 ///
-/// A client can bring about any of these by sending nonsense, so none is the server's fault by
-/// itself. Show clients one and the same refusal for all; the reason is for the log.
+/// A client can bring about some of these by sending nonsense, so one alone is no fault of the server. Show
+/// clients one and the same refusal for all; the reason is for the log.
+///
+/// | variant | [advice](Self::advice) | likely cause |
+/// |---|---|---|
+/// | [`Expired`](Self::Expired) | clear | none: the session reached a timeout |
+/// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was taken out too early |
+/// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
+/// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |
+/// | [`UnsupportedVersion`](Self::UnsupportedVersion) | keep | a node with a newer release of this crate |
+/// | [`UnsupportedFormat`](Self::UnsupportedFormat) | keep | a node with more features of this crate |
+/// | [`NewerSchema`](Self::NewerSchema) | keep | a node with a newer release of the application |
+/// | [`NoMigration`](Self::NoMigration) | keep | a [`migration`](crate::Builder::migration) is missing here |
+/// | [`Deserialize`](Self::Deserialize) | keep | a field was added without `#[serde(default)]` |
+/// | [`FromFuture`](Self::FromFuture) | keep | a clock is wrong, here or on the node that sealed it |
+/// | [`MissingChunk`](Self::MissingChunk), [`MixedChunks`](Self::MixedChunks) | keep | the browser dropped a cookie, or two responses crossed |
+/// | [`Malformed`](Self::Malformed) | clear | another program's cookie of this name, or a scanner |
+/// | [`Unauthentic`](Self::Unauthentic) | clear | damage, an attack, or another name or [`context`](crate::Builder::context) |
+/// | [`TooManyChunks`](Self::TooManyChunks) | clear | a scanner |
+/// | [`Message`](Self::Message) | keep | a fault of the program that sealed it |
+/// | [`OtherCodec`](Self::OtherCodec) | keep | this program: the [`Request`](crate::Request) is of another codec |
+///
+/// # Example
+///
+/// ```
+/// use sealed_session::{Advice, Codec, Opened, Request, SetCookies};
+///
+/// /// The session, if there is one, and what to send if the cookie is of no use to any node.
+/// fn open(codec: &Codec<String>, request: &Request<'_>) -> (Option<Opened<String>>, SetCookies) {
+///     match codec.decode(request) {
+///         Ok(opened) => (opened, SetCookies::default()),
+///         Err(error) => {
+///             eprintln!("{error}");
+///             match error.advice() {
+///                 Advice::Clear => (None, codec.clear(request)),
+///                 // Another node may read it, or it ends by itself: leave it alone.
+///                 _ => (None, SetCookies::default()),
+///             }
+///         }
+///     }
+/// }
+/// # let codec = Codec::<String>::new(sealed_session::Key::generate().unwrap());
+/// # let (session, set_cookies) = open(&codec, &codec.request(["__Host-session=nonsense"]));
+/// # assert!(session.is_none() && set_cookies.removed().count() == 1);
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -283,8 +334,10 @@ pub enum DecodeError {
         /// The schema of the session.
         found: u32,
     },
-    /// The session does not fit the type, most likely because a field was added without
-    /// `#[serde(default)]`. *Keep*: the other release reads it.
+    /// The session does not fit the type, most likely because a field was added, or is left out by
+    /// `skip_serializing_if`, without `#[serde(default)]`. *Keep*: the other release reads it.
+    ///
+    /// The source names the field or the types, and nothing of what the session holds.
     #[error("the session does not fit its type")]
     Deserialize(#[source] Source),
     /// The seal holds, but what is inside does not follow the format: a fault of the sealing side. *Keep.*

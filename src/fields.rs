@@ -106,6 +106,7 @@ enum Shape {
     #[default]
     Other,
     Str(usize),
+    Seq,
     /// Its parts have been recorded one by one.
     Parts,
 }
@@ -168,22 +169,31 @@ impl Tape {
 
 /// A value whose place is noted when it is serialized.
 pub(crate) struct Noted<'a, T: ?Sized> {
-    pub(crate) value: &'a T,
-    pub(crate) tape: &'a Tape,
+    value: &'a T,
+    tape: &'a Tape,
+    /// Whether a sequence is known to be a list. In what `#[serde(flatten)]` gives, a tuple is a sequence too.
+    lists: bool,
+}
+
+impl<'a, T: ?Sized> Noted<'a, T> {
+    pub(crate) fn new(value: &'a T, tape: &'a Tape) -> Self {
+        Self { value, tape, lists: true }
+    }
 }
 
 impl<T: Serialize + ?Sized> Serialize for Noted<'_, T> {
     #[inline]
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        let Self { value, tape } = self;
+        let Self { value, tape, lists } = self;
         let start = tape.written.get();
         tape.last.set(Shape::Other);
         let done = value.serialize(Recorder { inner, tape })?;
         let range = start..tape.written.get();
         let str_len = match tape.last.get() {
             Shape::Parts => return Ok(done),
+            Shape::Seq if !lists => return Ok(done),
             Shape::Str(len) => Some(len),
-            Shape::Other => None,
+            Shape::Seq | Shape::Other => None,
         };
         if range.len() >= MIN_FIELD {
             let mut fields = tape.fields.borrow_mut();
@@ -205,7 +215,14 @@ impl<'a, S> Recorder<'a, S> {
     fn parts<P, E>(self, start: impl FnOnce(S) -> Result<P, E>) -> Result<Parts<'a, P>, E> {
         let tape = self.tape;
         let inner = start(self.inner)?;
-        Ok(Parts { inner, tape, entry: (String::new(), 0), element: 0, counted: None })
+        Ok(Parts {
+            inner,
+            tape,
+            entry: (String::new(), 0),
+            element: 0,
+            flattened: false,
+            counted: None,
+        })
     }
 }
 
@@ -257,7 +274,6 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
         serialize_unit() -> Ok;
         serialize_unit_struct(name: &'static str) -> Ok;
         serialize_unit_variant(name: &'static str, index: u32, variant: &'static str) -> Ok;
-        serialize_seq(len: Option<usize>) -> SerializeSeq;
     }
 
     parts! {
@@ -270,6 +286,11 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
             -> SerializeStructVariant;
     }
 
+    fn serialize_seq(self, len: Option<usize>) -> Result<S::SerializeSeq, S::Error> {
+        self.tape.last.set(Shape::Seq);
+        self.inner.serialize_seq(len)
+    }
+
     #[inline]
     fn serialize_str(self, v: &str) -> Result<S::Ok, S::Error> {
         let done = self.inner.serialize_str(v)?;
@@ -279,7 +300,7 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
         let tape = self.tape;
-        self.inner.serialize_some(&Noted { value, tape }).inspect(|_| tape.last.set(Shape::Parts))
+        self.inner.serialize_some(&Noted::new(value, tape)).inspect(|_| tape.last.set(Shape::Parts))
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -289,7 +310,7 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
     ) -> Result<S::Ok, S::Error> {
         let tape = self.tape;
         self.inner
-            .serialize_newtype_struct(name, &Noted { value, tape })
+            .serialize_newtype_struct(name, &Noted::new(value, tape))
             .inspect(|_| tape.last.set(Shape::Parts))
     }
 
@@ -302,14 +323,16 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
     ) -> Result<S::Ok, S::Error> {
         let tape = self.tape;
         self.inner
-            .serialize_newtype_variant(name, index, variant, &Noted { value, tape })
+            .serialize_newtype_variant(name, index, variant, &Noted::new(value, tape))
             .inspect(|_| tape.last.set(Shape::Parts))
     }
 
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
         let tape = self.tape;
+        let flattened = len.is_none();
         let len = len.or_else(|| tape.known_len());
         let mut parts = self.parts(|inner| inner.serialize_map(len))?;
+        parts.flattened = flattened;
         if len.is_none() {
             let mut counts = tape.counts.borrow_mut();
             parts.counted = Some(counts.len());
@@ -335,6 +358,8 @@ pub(crate) struct Parts<'a, P> {
     entry: (String, usize),
     /// The number of the tuple element at hand.
     element: usize,
+    /// The length of this map was not told, as with `#[serde(flatten)]`.
+    flattened: bool,
     /// Where the entries of this map are counted, if its length was not told.
     counted: Option<usize>,
 }
@@ -363,7 +388,7 @@ macro_rules! named_fields {
                 tape.field(
                     || name.to_owned(),
                     tape.written.get(),
-                    || inner.serialize_field(name, &Noted { value, tape }),
+                    || inner.serialize_field(name, &Noted::new(value, tape)),
                 )
             }
 
@@ -392,7 +417,7 @@ macro_rules! elements {
                 tape.field(
                     || element.to_string(),
                     tape.written.get(),
-                    || inner.$method(&Noted { value, tape }),
+                    || inner.$method(&Noted::new(value, tape)),
                 )?;
                 *element += 1;
                 Ok(())
@@ -429,13 +454,18 @@ impl<P: ser::SerializeMap> ser::SerializeMap for Parts<'_, P> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-        let Self { inner, tape, entry: (name, from), counted, .. } = self;
+        let Self { inner, tape, entry: (name, from), counted, flattened, .. } = self;
+        let lists = !*flattened;
         if let Some(at) = *counted
             && let Some(count) = tape.counts.borrow_mut().get_mut(at)
         {
             *count += 1;
         }
-        tape.field(|| std::mem::take(name), *from, || inner.serialize_value(&Noted { value, tape }))
+        tape.field(
+            || std::mem::take(name),
+            *from,
+            || inner.serialize_value(&Noted { value, tape, lists }),
+        )
     }
 
     fn end(self) -> Result<P::Ok, P::Error> {

@@ -117,7 +117,7 @@ impl Format {
 
     fn serialize_once<T: Serialize>(self, session: &T, tape: &Tape) -> Result<Wiped, EncodeError> {
         let mut sink = Sink::new(tape);
-        let value = Noted { value: session, tape };
+        let value = Noted::new(session, tape);
         match self {
             Self::MessagePack => {
                 let mut to = rmp_serde::Serializer::new(sink).with_struct_map();
@@ -179,7 +179,7 @@ impl Format {
                 // A further value cannot even begin where no byte is left.
                 match <()>::deserialize(&mut from) {
                     Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(session),
-                    _ => Err(misfit(TrailingBytes)),
+                    _ => Err(misfit(TRAILING)),
                 }
             }
             #[cfg(feature = "json")]
@@ -207,19 +207,49 @@ fn count(bytes: &[u8], is_one: impl Fn(u8) -> bool) -> usize {
 
 #[cfg(any(feature = "postcard", feature = "bincode"))]
 fn whole<T>(session: T, rest: &[u8]) -> Result<T, DecodeError> {
-    if rest.is_empty() { Ok(session) } else { Err(misfit(TrailingBytes)) }
+    if rest.is_empty() { Ok(session) } else { Err(misfit(TRAILING)) }
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("bytes follow the session")]
-struct TrailingBytes;
+const TRAILING: &str = "bytes follow the session";
 
 fn refused(error: impl std::error::Error + Send + Sync + 'static) -> EncodeError {
     EncodeError::Serialize(Arc::new(error))
 }
 
-fn misfit(error: impl std::error::Error + Send + Sync + 'static) -> DecodeError {
-    DecodeError::Deserialize(Arc::new(error))
+/// Tells no more than [`told`] does: a deserializer quotes what it found.
+fn misfit(error: impl fmt::Display) -> DecodeError {
+    DecodeError::Deserialize(Arc::new(Misfit(told(&error.to_string()))))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misfit(String);
+
+/// Gives what of serde's own messages (`serde::de::Error`) is of the type and not of the session.
+fn told(message: &str) -> String {
+    let found = |start: &str| message.starts_with(start);
+    if found("missing field `") || found("duplicate field `") {
+        let quoted = message.splitn(3, '`').take(2).collect::<Vec<_>>();
+        return quoted.join("`") + "`";
+    }
+    for start in
+        ["invalid type", "invalid value", "invalid length", "unknown variant", "unknown field"]
+    {
+        if found(start) {
+            let expected = message.rsplit_once(", expected ").map_or("", |(_, expected)| expected);
+            let expected = expected.split(" at line ").next().unwrap_or_default();
+            return match expected {
+                "" => start.to_owned(),
+                _ => format!("{start}, expected {expected}"),
+            };
+        }
+    }
+    match message {
+        TRAILING => TRAILING.to_owned(),
+        // rmp-serde's word for one that is followed by what was found.
+        _ if found("wrong msgpack marker") => "invalid type".to_owned(),
+        _ => "it is not of the format, or its own `Deserialize` refuses it".to_owned(),
+    }
 }
 
 /// As serde_json has it: deep enough for any session, and far from the end of any stack.

@@ -281,6 +281,18 @@ impl KeyFile {
         out
     }
 
+    /// Names all keys.
+    #[cfg(feature = "watch")]
+    pub(crate) fn ids(&self) -> Vec<KeyId> {
+        self.records.iter().map(|record| record.id).collect()
+    }
+
+    /// Names those that are revoked.
+    #[cfg(feature = "watch")]
+    pub(crate) fn revoked(&self) -> impl Iterator<Item = KeyId> {
+        self.records.iter().filter(|r| matches!(r.role, Role::Revoked)).map(|r| r.id)
+    }
+
     /// Names the key that seals at the time `now`: of those that may, the newest.
     pub(crate) fn primary_at(&self, now: SystemTime) -> Option<KeyId> {
         let may = |record: &&Record| {
@@ -324,9 +336,13 @@ impl std::str::FromStr for KeyFile {
             let before = text.get(..at).unwrap_or(text);
             before.bytes().filter(|byte| *byte == b'\n').count() + 1
         };
-        let raw: RawFile = toml::from_str(text).map_err(|error| KeyFileError::Syntax {
-            line: error.span().map_or(1, |span| line(span.start)),
-            reason: redact(error.message()),
+        let raw: RawFile = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line(span.start));
+            let mut reason = redact(error.message());
+            if reason.starts_with("unknown field") {
+                reason.push_str("; if a newer release wrote it, upgrade this program first");
+            }
+            KeyFileError::Syntax { line, reason }
         })?;
         let mut file = Self::default();
         for raw in raw.keys {
@@ -516,13 +532,33 @@ pub enum KeyFileError {
     NoActiveKey,
     /// The key that should seal is past its retirement.
     #[error(
-        "the key {0} should seal, but it has retired; put a newer key into the file with \
-         `sealed-session ring add`, or take its line `retires` away"
+        "the key {0} should seal, but it has retired; run `sealed-session ring rotate`, which lets it seal \
+         until there is a newer key"
     )]
     PrimaryRetired(KeyId),
     /// The keys are no ring together.
     #[error("{0}; correct the key file")]
     Ring(RingError),
+    /// There is one already, and a key file is never overwritten.
+    #[error("there is a key file {} already, and it is never overwritten", .0.display())]
+    Exists(PathBuf),
+    /// The lock file, which keeps others from changing the key file meanwhile, cannot be had.
+    #[error(
+        "the lock file {} cannot be opened: {error}; give it the owner of the key file, with mode 0600",
+        .path.display()
+    )]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the operating system says.
+        error: Source,
+    },
+    /// Somebody else has held the lock for half a minute.
+    #[error(
+        "the lock file {} is held by another process, which may be changing the key file; when it has \
+         ended, try again", .0.display()
+    )]
+    Locked(PathBuf),
     /// Writing failed; the file is as it was.
     #[error("the key file {} cannot be written: {error}", .path.display())]
     Write {

@@ -1,9 +1,13 @@
 //! Where a key file lies: who guards it there, and how it is changed in place.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fs4::TryLockError;
 
 use crate::key_file::{KeyFile, KeyFileError, MAX_LEN};
 
@@ -107,27 +111,33 @@ impl KeyFile {
     ///
     /// # Errors
     ///
-    /// [`KeyFileError::Write`], also if there is a file already.
+    /// [`KeyFileError::Exists`] if there is one already, and [`KeyFileError::Write`].
     pub fn create(&self, path: impl AsRef<Path>) -> Result<(), KeyFileError> {
         let path = path.as_ref();
-        let failed = |error| KeyFileError::Write { path: path.to_owned(), error: Arc::new(error) };
-        let _lock = lock(path).map_err(failed)?;
-        if path.symlink_metadata().is_ok() {
-            return Err(failed(io::ErrorKind::AlreadyExists.into()));
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::AlreadyExists => KeyFileError::Exists(path.to_owned()),
+            _ => KeyFileError::Write { path: path.to_owned(), error: Arc::new(error) },
+        };
+        // Nobody has read it yet, so it need not appear at once.
+        let file = private().create_new(true).open(path).map_err(failed)?;
+        let written = fill(file, &self.expose_text()).and_then(|()| sync_folder(path));
+        if written.is_err() {
+            let _ = fs::remove_file(path);
         }
-        replace(path, &self.expose_text(), None).map_err(failed)
+        written.map_err(failed)
     }
 
     /// Changes a file in place: `change` gets what is in it, and what it leaves behind is written.
     ///
-    /// One process after the other does so: a lock on `path.lock` beside the file is waited for. The
-    /// file is replaced at once, by a rename, after all is on the disk, with mode 0600 and the owner
+    /// One process after the other does so: a lock on `path.lock` beside the file is waited for, up to half a
+    /// minute. That lock file gets the owner of the key file, and stays. The file is replaced at once, by a rename, after all is on the disk, with mode 0600 and the owner
     /// that it had. Readers see the old file or the new one; a crash leaves one of the two. Nothing is
     /// written if nothing changed, or if `change` fails.
     ///
     /// # Errors
     ///
-    /// What `change` gives, and each [`KeyFileError`].
+    /// What `change` gives, and each [`KeyFileError`]; [`KeyFileError::Lock`] and [`KeyFileError::Locked`] name
+    /// the lock file.
     pub fn edit<R, E: From<KeyFileError>>(
         path: impl AsRef<Path>,
         change: impl FnOnce(&mut Self) -> Result<R, E>,
@@ -139,9 +149,9 @@ impl KeyFile {
             path: path.to_owned(),
             error: Arc::new(error),
         })?;
-        let _lock = lock(&target).map_err(failed)?;
+        let _lock = lock(&target, PATIENCE)?;
         let opened = KeySource::file(&target).open()?;
-        let owner = owner(&opened).map_err(failed)?;
+        let owner = owner(&opened.metadata().map_err(failed)?);
         let mut file = Self::read(opened)?;
         let before = file.expose_text();
         let result = change(&mut file)?;
@@ -159,13 +169,38 @@ impl KeyFile {
 
 /// Waits for the lock that goes with a file; it is held until the result is dropped. The lock file stays,
 /// because one that is removed could be locked by two.
-fn lock(path: &Path) -> io::Result<File> {
-    let file = private().create(true).truncate(false).open(beside(path, ".lock"))?;
-    fs4::FileExt::lock(&file)?;
-    Ok(file)
+fn lock(path: &Path, patience: Duration) -> Result<File, KeyFileError> {
+    let lock = beside(path, ".lock");
+    let failed = |error| KeyFileError::Lock { path: lock.clone(), error: Arc::new(error) };
+    let file = open_lock(path, &lock).map_err(failed)?;
+    let since = Instant::now();
+    loop {
+        match fs4::FileExt::try_lock(&file) {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Err(TryLockError::WouldBlock) if since.elapsed() >= patience => {
+                return Err(KeyFileError::Locked(lock));
+            }
+            // No system call waits for a lock and gives up.
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+        }
+    }
 }
 
-/// Puts a file in the place of another one, or of none, at once.
+/// Opens a lock file. One that is new gets the owner of the key file, so that root leaves none behind that the
+/// service cannot open; one that is there may be a link to anything, and is not given to anybody.
+fn open_lock(path: &Path, lock: &Path) -> io::Result<File> {
+    match private().create_new(true).open(lock) {
+        Ok(file) => {
+            set_owner(&file, owner(&fs::metadata(path)?))?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => private().open(lock),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a file in the place of another one, at once.
 fn replace(path: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
     // The lock is held, so one that is there was left behind by a crash.
     let new = beside(path, ".new");
@@ -184,8 +219,12 @@ fn replace(path: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Result<()>
 }
 
 fn write(path: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
-    let mut file = private().create_new(true).open(path)?;
+    let file = private().create_new(true).open(path)?;
     set_owner(&file, owner)?;
+    fill(file, text)
+}
+
+fn fill(mut file: File, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -212,17 +251,16 @@ fn mode(file: &File) -> io::Result<u32> {
 }
 
 #[cfg(unix)]
-fn owner(file: &File) -> io::Result<Option<(u32, u32)>> {
+fn owner(metadata: &Metadata) -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt;
-    let metadata = file.metadata()?;
-    Ok(Some((metadata.uid(), metadata.gid())))
+    Some((metadata.uid(), metadata.gid()))
 }
 
 /// Gives a new file the owner of the one that it replaces, so that root can rotate the keys of a service.
 #[cfg(unix)]
 fn set_owner(file: &File, owner: Option<(u32, u32)>) -> io::Result<()> {
     match owner {
-        Some((user, group)) if self::owner(file)? != owner => {
+        Some((user, group)) if self::owner(&file.metadata()?) != owner => {
             std::os::unix::fs::fchown(file, Some(user), Some(group))
         }
         _ => Ok(()),
@@ -249,8 +287,8 @@ fn mode(_: &File) -> io::Result<u32> {
 }
 
 #[cfg(not(unix))]
-fn owner(_: &File) -> io::Result<Option<(u32, u32)>> {
-    Ok(None)
+fn owner(_: &Metadata) -> Option<(u32, u32)> {
+    None
 }
 
 #[cfg(not(unix))]
@@ -261,4 +299,33 @@ fn set_owner(_: &File, _: Option<(u32, u32)>) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// How long a lock is waited for: many times what a change takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_somebody_holds_is_given_up_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.toml");
+        fs::write(&path, "").unwrap();
+        let held = lock(&path, Duration::ZERO).unwrap();
+        let error = lock(&path, Duration::ZERO).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the lock file {}.lock is held by another process, which may be changing the key file; \
+                 when it has ended, try again",
+                path.display()
+            )
+        );
+        drop(held);
+        lock(&path, Duration::ZERO).unwrap();
+    }
 }

@@ -2,23 +2,26 @@
 //!
 //! A web application behind a load balancer loses its users' logins when a session lives in one node's
 //! memory. This crate puts the session into the cookie instead, so that every node can serve every
-//! user and there is nothing to run, to copy or to lose. It takes a session of any serde type, packs it,
-//! seals it with AES-GCM, and holds the result against what browsers keep and proxies pass; then all of
-//! it backwards. It is synchronous, needs no runtime, and knows no web framework: strings in, strings
-//! out.
+//! user and there is nothing to run, to copy or to lose. It takes a session of any serde type, packs it
+//! and seals it with AES-GCM; it refuses what browsers would drop or proxies would not pass; and it opens
+//! what browsers send back. It is synchronous, needs no runtime, and knows no web framework: strings in,
+//! strings out.
 //!
 //! # Example
 //!
 //! ```
-//! use sealed_session::{Codec, Key};
+//! use sealed_session::{Codec, KeyRing};
 //! use serde::{Deserialize, Serialize};
 //!
 //! #[derive(Serialize, Deserialize)]
 //! struct Session { user: u64, cart: Vec<String> }
 //!
-//! // Once, at start; every node gets the same key, as text.
-//! let key: Key = Key::generate()?.expose_text().parse()?;
-//! let codec = Codec::<Session>::new(key);
+//! // Once, at start. Every node has the same keys, here in the variable SEALED_SESSION_KEYS.
+//! # let _ = || -> Result<KeyRing, Box<dyn std::error::Error>> {
+//! let ring = KeyRing::from_env()?;
+//! # Ok(ring) };
+//! # let ring = sealed_session::Key::generate()?;
+//! let codec = Codec::<Session>::new(ring);
 //!
 //! // In each request: its `Cookie` headers, whatever holds them.
 //! let request = codec.request(["theme=dark; lang=en"]);
@@ -75,8 +78,11 @@
 //! activation some time ahead ([`RingKey::activates`]); all nodes switch to it by themselves, and sessions
 //! in use move to it. [`RingKey::revoked`] ends what a leaked key sealed.
 //!
-//! How keys come to the nodes, and all that operators do with them, is in `docs::operating` (feature
-//! `watch`) and in [`docs/OPERATING.md`](https://github.com/sealed-session/sealed-session/blob/main/docs/OPERATING.md).
+//! [`Key::generate`] makes a key and [`Key::expose_text`] its text, as does `sealed-session keygen` of the tool. Nodes get keys
+//! from an environment variable ([`KeyRing::from_env`]), or from a key file that a daily job rotates and that nodes
+//! load while they run (`Watcher`, feature `watch`). All that operators do with them is in `docs::operating`
+//! (feature `watch`) and in
+//! [`docs/OPERATING.md`](https://github.com/sealed-session/sealed-session/blob/main/docs/OPERATING.md).
 //!
 //! # Security
 //!
@@ -206,20 +212,42 @@ pub use settings::Reseal;
 #[cfg(feature = "watch")]
 pub use watch::{Watch, WatchEvent, Watcher};
 
-/// Holds pages to read, and no code.
+/// Pages to read, and no code.
+///
+/// How all this is tested is in
+/// [`docs/TESTING.md`](https://github.com/sealed-session/sealed-session/blob/main/docs/TESTING.md), and how fast it is in
+/// [`benches/README.md`](https://github.com/sealed-session/sealed-session/blob/main/benches/README.md).
 pub mod docs {
+    /// What the bytes of a cookie are: the specification, for whoever writes a reader.
+    ///
     #[doc = include_str!("../docs/FORMAT.md")]
     pub mod format {}
 
+    /// What attackers can try, what stops them, and what no sealed cookie can do.
+    ///
     #[doc = include_str!("../docs/SECURITY.md")]
     pub mod security {}
 
+    /// How to use the codec from each web framework, with and without a middleware.
+    ///
     #[doc = include_str!("../docs/FRAMEWORKS.md")]
     pub mod frameworks {}
 
+    /// How to make, rotate and revoke keys, and what to do when something goes wrong.
+    ///
     #[cfg(feature = "watch")]
     #[doc = include_str!("../docs/OPERATING.md")]
     pub mod operating {}
+
+    /// How large the cookies of a session get, in each format and with each compression.
+    ///
+    #[doc = include_str!("../docs/SIZES.md")]
+    pub mod sizes {}
+
+    /// Which crates come with this one, what for, and who keeps them.
+    ///
+    #[doc = include_str!("../docs/DEPENDENCIES.md")]
+    pub mod dependencies {}
 }
 
 /// Compiles the examples of the README.

@@ -26,6 +26,40 @@ use crate::text;
 /// The numbers leave room for the application's other headers and cookies: an unmodified nginx takes
 /// a response head of 4095 bytes and a `Cookie` line of 8182. Apache, HAProxy, Varnish, Caddy and Node
 /// pass the second profile with their defaults; Tomcat and lighttpd do too, where other headers are few.
+///
+/// # Example: splitting, and what is too large even so
+///
+/// ```
+/// use sealed_session::{Codec, EncodeError, Key, Limits};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Session { user: u64, notes: String }
+///
+/// let codec = Codec::<Session>::builder(Key::generate()?)
+///     .limits(Limits::NGINX_PROXY_BUFFER_8K) // up to two cookies
+///     .build()?;
+/// # let request = codec.request([""]);
+/// # let mut state = 1_u64;
+/// # let mut noise = |len| (0..len).map(|_| {
+/// #     (state ^= state << 13, state ^= state >> 7, state ^= state << 17);
+/// #     char::from(b' ' + (state % 95) as u8)
+/// # }).collect::<String>();
+/// let mut session = Session { user: 7, notes: noise(8000) }; // text that does not compress
+/// let response = match codec.encode(&session, &request) {
+///     Err(EncodeError::TooLarge(error)) => {
+///         // For the log, as `error` says it: "the session needs … bytes of cookies in each request, 6144 are
+///         // allowed; heaviest fields before compression: notes 8009, user 6". No cookie is set.
+///         assert!(error.needed > error.allowed);
+///         assert_eq!(error.heaviest[0].name, "notes");
+///         session.notes.truncate(4000); // what your application can do without
+///         codec.encode(&session, &request)?
+///     }
+///     sealed => sealed?,
+/// };
+/// assert!(response.set().eq(["__Host-session", "__Host-session.1"]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Limits {
@@ -187,11 +221,12 @@ impl Layout {
         let most = self.limits.cookies;
         let Cost { response_bytes, request_bytes, .. } = self.cost(chars, most);
         let shares = (0..most).map(|index| self.share(index)).sum::<usize>();
-        let all = usize::from(most) * self.limits.cookie_bytes;
+        // The last cookie would have to take the rest.
+        let last = self.limits.cookie_bytes + chars.saturating_sub(shares);
         [
             (Limit::Response, response_bytes, self.limits.response_bytes),
             (Limit::Request, request_bytes, self.limits.request_bytes),
-            (Limit::Cookie, all + chars - shares.min(chars), all),
+            (Limit::Cookie, last, self.limits.cookie_bytes),
         ]
         .into_iter()
         .max_by_key(|(_, needed, allowed)| needed.saturating_sub(*allowed))

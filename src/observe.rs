@@ -1,25 +1,57 @@
 //! What operators see: events of `tracing` and counters of `metrics`, each behind its feature.
 //!
-//! | counter | labels | counts |
-//! |---|---|---|
-//! | `sealed_session_opened_total` | `key` | requests whose session was opened |
-//! | `sealed_session_refused_total` | `reason`, `key` | requests whose session cookie gave no session |
-//! | `sealed_session_sealed_total` | `key`, `packing` | sessions sealed for a response |
-//! | `sealed_session_split_total` | | of those, the ones in more than one cookie |
-//! | `sealed_session_body_bytes_total` | | their bytes as serialized |
-//! | `sealed_session_cookie_bytes_total` | | their characters in cookies |
-//! | `sealed_session_not_sealed_total` | `reason` | sessions that could not be sealed |
-//! | `sealed_session_reloads_total` | `result` | `reloaded`: the key ring changed; `failed`: each look at a broken key file |
+//! The counters stand in `COUNTERS`, below.
 //!
 //! A label is never what a client sent: `key` is an id that stands in the ring, `unknown`, or `none` where no
 //! key comes into it. Neither secrets nor sessions nor anything of a cookie are told. Without the two
 //! features, all of this compiles to nothing.
 
-#![cfg_attr(not(any(feature = "tracing", feature = "metrics")), expect(unused_variables))]
+// Some of what is told is for one of the two alone.
+#![cfg_attr(not(all(feature = "tracing", feature = "metrics")), allow(unused_variables))]
 
 use crate::error::{DecodeError, EncodeError};
+#[cfg(feature = "watch")]
+use crate::key::KeyId;
 use crate::request::Remembered;
 use crate::ring::Entry;
+
+/// Gives a counter, after all of them were described to the recorder.
+#[cfg(feature = "metrics")]
+macro_rules! count {
+    ($($counter:tt)*) => {{
+        describe();
+        metrics::counter!($($counter)*)
+    }};
+}
+
+/// Describes the counters, once: when the first one counts, since a recorder has been installed by then.
+#[cfg(feature = "metrics")]
+fn describe() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        for (name, what) in COUNTERS {
+            metrics::describe_counter!(name, what);
+        }
+    });
+}
+
+#[cfg(feature = "metrics")]
+const COUNTERS: [(&str, &str); 8] = [
+    ("sealed_session_opened_total", "requests whose session was opened, by key"),
+    (
+        "sealed_session_refused_total",
+        "requests whose session cookie gave no session, by reason and key",
+    ),
+    ("sealed_session_sealed_total", "sessions sealed for a response, by key and packing"),
+    ("sealed_session_split_total", "of the sealed sessions, those in more than one cookie"),
+    ("sealed_session_body_bytes_total", "bytes of the sealed sessions as serialized"),
+    ("sealed_session_cookie_bytes_total", "characters of the sealed sessions in cookies"),
+    ("sealed_session_not_sealed_total", "sessions that could not be sealed, by reason"),
+    (
+        "sealed_session_reloads_total",
+        "changes of the key ring (reloaded) and looks at a broken key file (failed)",
+    ),
+];
 
 /// Tells of a look at the session of a request.
 #[inline]
@@ -31,7 +63,7 @@ pub(crate) fn opened(found: &Result<Option<Remembered>, DecodeError>) {
             #[cfg(feature = "tracing")]
             tracing::trace!(target: TARGET, %key, "opened a session");
             #[cfg(feature = "metrics")]
-            metrics::counter!("sealed_session_opened_total", "key" => key.to_string()).increment(1);
+            count!("sealed_session_opened_total", "key" => key.to_string()).increment(1);
         }
         Err(error) => refused(error),
     }
@@ -57,8 +89,7 @@ fn refused(error: &DecodeError) {
         _ => tracing::info!(target: TARGET, reason, %key, "refused a session"),
     }
     #[cfg(feature = "metrics")]
-    metrics::counter!("sealed_session_refused_total", "reason" => reason, "key" => key)
-        .increment(1);
+    count!("sealed_session_refused_total", "reason" => reason, "key" => key).increment(1);
 }
 
 /// Looks at a session that is about to be sealed, and gives what tells of it once it is. `message` is the
@@ -89,13 +120,12 @@ pub(crate) fn sealing<'k>(
         {
             let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
             let key = key.id.to_string();
-            metrics::counter!("sealed_session_sealed_total", "key" => key, "packing" => packing)
-                .increment(1);
+            count!("sealed_session_sealed_total", "key" => key, "packing" => packing).increment(1);
             if cookies > 1 {
-                metrics::counter!("sealed_session_split_total").increment(1);
+                count!("sealed_session_split_total").increment(1);
             }
-            metrics::counter!("sealed_session_body_bytes_total").increment(wide(body));
-            metrics::counter!("sealed_session_cookie_bytes_total").increment(wide(chars));
+            count!("sealed_session_body_bytes_total").increment(wide(body));
+            count!("sealed_session_cookie_bytes_total").increment(wide(chars));
         }
     }
 }
@@ -108,13 +138,14 @@ pub(crate) fn not_sealed(error: &EncodeError) {
         let reason = match error {
             EncodeError::TooLarge(_) => "too_large",
             EncodeError::WouldReplace(_) => "would_replace",
+            EncodeError::Ended(_) => "ended",
             EncodeError::NoActiveKey => "no_active_key",
             EncodeError::Serialize(_) => "serialize",
             EncodeError::Random(_) => "random",
         };
         #[cfg(feature = "tracing")]
         match error {
-            EncodeError::WouldReplace(_) => {
+            EncodeError::WouldReplace(_) | EncodeError::Ended(_) => {
                 tracing::info!(target: TARGET, reason, "did not seal a session");
             }
             EncodeError::TooLarge(too_large) => {
@@ -124,17 +155,35 @@ pub(crate) fn not_sealed(error: &EncodeError) {
             _ => tracing::error!(target: TARGET, reason, "did not seal a session"),
         }
         #[cfg(feature = "metrics")]
-        metrics::counter!("sealed_session_not_sealed_total", "reason" => reason).increment(1);
+        count!("sealed_session_not_sealed_total", "reason" => reason).increment(1);
     }
 }
 
 /// Tells of a key ring that follows its file.
 #[cfg(feature = "watch")]
-pub(crate) fn reloaded(keys: usize) {
-    #[cfg(feature = "tracing")]
-    tracing::info!(target: TARGET, keys, "reloaded the key ring");
+pub(crate) fn reloaded(
+    primary: Option<KeyId>,
+    keys: usize,
+    added: &[KeyId],
+    removed: &[KeyId],
+    revoked: &[KeyId],
+) {
     #[cfg(feature = "metrics")]
-    metrics::counter!("sealed_session_reloads_total", "result" => "reloaded").increment(1);
+    count!("sealed_session_reloads_total", "result" => "reloaded").increment(1);
+    #[cfg(feature = "tracing")]
+    {
+        use crate::watch::{List, unannounced};
+        let late = unannounced(primary, added);
+        let primary = primary.map(tracing::field::display);
+        let (added, removed, revoked) = (List(added), List(removed), List(revoked));
+        tracing::info!(target: TARGET, primary, keys, %added, %removed, %revoked, "reloaded the key ring");
+        if late {
+            tracing::warn!(
+                target: TARGET, primary,
+                "the key that seals was not announced to this node; if others do not have it, they refuse its sessions"
+            );
+        }
+    }
 }
 
 /// Tells of a key ring that cannot follow its file: counted at each look, logged once.
@@ -145,7 +194,7 @@ pub(crate) fn not_reloaded(error: &crate::key_file::KeyFileError, known: bool) {
         tracing::error!(target: TARGET, %error, "the key file is broken, the key ring stays");
     }
     #[cfg(feature = "metrics")]
-    metrics::counter!("sealed_session_reloads_total", "result" => "failed").increment(1);
+    count!("sealed_session_reloads_total", "result" => "failed").increment(1);
 }
 
 #[cfg(any(feature = "tracing", feature = "metrics"))]

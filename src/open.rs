@@ -56,18 +56,14 @@ fn open_one(
     lifetimes: &Lifetimes,
     now: SystemTime,
 ) -> Result<Remembered, DecodeError> {
-    let mut buffer = Wiped::new(chunk::sealed(base, request)?);
-    let key = seal::open(&mut buffer, keys, request.binding, now)?.id;
-    let (envelope, range) = Envelope::parse(buffer.get(seal::PREFIX..).unwrap_or_default())?;
+    let mut opened = Wiped::new(chunk::sealed(base, request)?);
+    let key = seal::open(&mut opened, keys, request.binding, now)?.id;
+    let (envelope, range) = Envelope::parse(opened.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;
-    let end = seal::PREFIX + range.end;
-    let packed = buffer.get(seal::PREFIX + range.start..end).unwrap_or_default();
-    let body = match pack::plain(packed) {
-        Some(plain) => end - plain.len()..end,
-        None => {
-            buffer = pack::unpack(packed, envelope.method)?;
-            0..buffer.len()
-        }
-    };
-    Ok(Remembered::new(envelope, key, buffer, body))
+    let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
+    let mut found = Remembered { envelope, key, opened, packed, unpacked: None };
+    if pack::plain(found.packed()).is_none() {
+        found.unpacked = Some(pack::unpack(found.packed(), envelope.method)?);
+    }
+    Ok(found)
 }

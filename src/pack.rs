@@ -20,7 +20,8 @@
 //! equals a part of the secret makes the whole shorter (CRIME, BREACH). So no two fields share a
 //! compression context. What is decided for the message as a whole, whether to compress and by what,
 //! depends on the sum of their sizes and not on what they have in common. Most of what there is to
-//! gain lies inside one field anyway: the lines of a cart, the claims of a token. A list is one field.
+//! gain lies inside one field anyway: the lines of a cart, the claims of a token. A list is one field. In what
+//! `#[serde(flatten)]` gives, nobody can tell a tuple from a list, so lists directly in it are not compressed.
 //!
 //! # Tokens
 //!
@@ -48,7 +49,8 @@ use crate::wiped::Wiped;
 /// the size is watched (CRIME). What the size tells is the sum of what each takes alone.
 ///
 /// **A list is one field, with all structs in it**: its elements are compressed together. Do not put a secret
-/// and what users write into one list, or turn compression off.
+/// and what users write into one list, or turn compression off. (A list that is a field of a struct with
+/// `#[serde(flatten)]` is not compressed, since serde makes tuples into lists there.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compression {

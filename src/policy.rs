@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::KeyError;
 use crate::key::{Key, KeyId};
 use crate::key_file::{KeyFile, KeyFileError, Record, Rfc3339Utc, Role, whole};
+use crate::ring::KeyRing;
 
 /// Says when keys are made, promoted and retired, and makes the changes to a key file that keep to it.
 ///
@@ -90,45 +91,99 @@ impl Policy {
     /// predecessors retire, and takes those out that retired long ago.
     ///
     /// Applied twice, it changes nothing the second time; so any number of hosts may run it on one
-    /// file, at any time. A rotation that is overdue still announces its key first.
+    /// file, at any time. A rotation that is overdue still announces its key first, and a key that was
+    /// told to retire goes on sealing until then.
+    ///
+    /// One run with a wrong clock does no lasting harm: a key that it put far ahead is not waited for, and
+    /// no key is taken out before another one, made later, seals.
     ///
     /// # Errors
     ///
-    /// [`PolicyError::Key`] if no key can be generated, [`PolicyError::NoSealingKey`] if there is none
-    /// to follow.
+    /// As [`Policy::check`]; [`PolicyError::Key`] if no key can be generated, [`PolicyError::NoSealingKey`]
+    /// if there is none to follow.
     pub fn rotate_at(
         &self,
         file: &mut KeyFile,
         now: SystemTime,
     ) -> Result<Vec<Change>, PolicyError> {
+        self.check()?;
         let now = whole(now);
         let mut changes = Vec::new();
-        let newest = file.newest().ok_or(PolicyError::NoSealingKey)?;
-        let seals_until = after(newest.seals_from().unwrap_or(now), self.every);
-        let seals_until = newest.retires.map_or(seals_until, |at| at.min(seals_until));
-        if seals_until <= after(now, self.announce) {
-            let activates = seals_until.max(after(now, self.announce));
-            let record = seals(Key::generate()?, now, activates);
-            changes.push(Change::Added { id: record.id, activates });
+        let (mut last, retires) = self.last(file, now).ok_or(PolicyError::NoSealingKey)?;
+        let seals_until = after(last, self.every);
+        let seals_until = retires.map_or(seals_until, |at| at.min(seals_until));
+        if retires.is_some() || seals_until <= after(now, self.announce) {
+            last = seals_until.max(after(now, self.announce));
+            file.clear_activation(last);
+            let record = seals(Key::generate()?, now, last);
+            changes.push(Change::Added { id: record.id, activates: last });
             file.records.push(record);
         }
         for i in 0..file.records.len() {
             if let Some(record) = file.records.get(i)
-                && record.retires.is_none()
                 && let Some(successor) = file.successor(record.seals_from())
+                && successor <= last
+                && let at = after(successor, self.keep)
+                // What seals until then cannot end at another time, whatever was said before.
+                && (record.retires.is_none() || successor > now && record.retires != Some(at))
                 && let Some(record) = file.records.get_mut(i)
             {
-                let at = after(successor, self.keep);
                 record.retires = Some(at);
                 changes.push(Change::Retires { id: record.id, at });
             }
         }
-        // What a browser kept of a key is gone by then, so nobody asks for it any more.
-        let over = |record: &Record| record.retires.is_some_and(|at| after(at, self.keep) <= now);
+        // What a browser kept of a key is gone by then, so nobody asks for it any more. The primary tells what
+        // time it is: it was made at another run than this one, and has been announced since.
+        let primary = file.primary_at(now);
+        let made = file.records.iter().find(|r| Some(r.id) == primary).map(|record| record.created);
+        let over = |record: &Record| {
+            record.retires.is_some_and(|at| made.is_some_and(|made| after(at, self.keep) <= made))
+        };
         changes.extend(file.records.iter().filter(|r| over(r)).map(|r| Change::Removed(r.id)));
         file.records.retain(|record| !over(record));
         file.sort();
         Ok(changes)
+    }
+
+    /// Checks that the times of this policy fit each other. [`rotate`](Self::rotate) does so by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError::KeepTooShort`] if a key would end before all nodes know the next one;
+    /// [`PolicyError::EveryTooShort`] if more keys would be in use at once than a ring takes.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        if self.keep < self.announce {
+            return Err(PolicyError::KeepTooShort { least: self.announce });
+        }
+        // A key is in the file while it is announced, seals, is kept, is asked for by old cookies, and
+        // until a key seals that was made after that.
+        let other = self.announce.saturating_add(self.keep).saturating_mul(2);
+        let most = u32::try_from(KeyRing::MAX_KEYS).unwrap_or(u32::MAX).saturating_sub(SPARE);
+        let least = other / most.max(1);
+        if self.every < least {
+            return Err(PolicyError::EveryTooShort { least });
+        }
+        Ok(())
+    }
+
+    /// Gives the time from which the key seals that is the last one by this policy, and when that retires.
+    ///
+    /// That is the primary, or a key that follows it at about the right time. A key that is to come much later
+    /// is not the next: a clock was wrong, or somebody has plans.
+    fn last(&self, file: &KeyFile, now: SystemTime) -> Option<(SystemTime, Option<SystemTime>)> {
+        let times = || file.records.iter().filter_map(|r| Some((r.seals_from()?, r.retires)));
+        let active = times().filter(|(from, _)| *from <= now).max_by_key(|(from, _)| *from);
+        let mut last = active.or_else(|| times().min_by_key(|(from, _)| *from))?;
+        let announced = after(now, self.announce);
+        loop {
+            let due = after(last.0, self.every).max(announced);
+            let late = after(due, self.announce.max(HOUR));
+            let next = times().filter(|(from, _)| *from > last.0).min_by_key(|(from, _)| *from);
+            match next {
+                Some(next) if next.0 <= late => last = next,
+                _ => return Some(last),
+            }
+        }
     }
 
     /// Adds a key that seals from `activates` on, or else as soon as it has been announced.
@@ -196,7 +251,8 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`PolicyError::NoSuccessor`] for the newest key that seals.
+    /// [`PolicyError::NoSuccessor`] for the key that seals, and [`PolicyError::Pending`] for one that is to
+    /// seal, if no other takes over from it.
     pub fn retire_at(
         &self,
         file: &mut KeyFile,
@@ -211,7 +267,9 @@ impl Policy {
             Role::OpensOnly(_) => now,
             Role::Seals(_) => {
                 let from = record.seals_from();
-                file.successor(from).ok_or(PolicyError::NoSuccessor(id))?
+                let pending = from.is_some_and(|from| from > now);
+                let refused = if pending { PolicyError::Pending } else { PolicyError::NoSuccessor };
+                file.successor(from).ok_or(refused(id))?
             }
         };
         let at = after(last_sealing, self.keep).max(now);
@@ -226,7 +284,8 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`PolicyError::NoSuccessor`] if there is none.
+    /// [`PolicyError::NoSuccessor`] if there is none, and [`PolicyError::OnlyPending`] if there is only one
+    /// whose time has not come.
     pub fn revoke_at(
         &self,
         file: &mut KeyFile,
@@ -239,7 +298,12 @@ impl Policy {
         let sealed_by_it = file.primary_at(now).is_none_or(|primary| primary == id);
         file.record(id)?;
         if sealed_by_it && !file.records.iter().any(|r| others(r) && may_seal(r)) {
-            return Err(PolicyError::NoSuccessor(id));
+            let pending = file.records.iter().filter(|r| others(r) && r.seals_from().is_some());
+            let next = pending.min_by_key(|record| record.seals_from());
+            return Err(match next {
+                Some(next) => PolicyError::OnlyPending { id, pending: next.id },
+                None => PolicyError::NoSuccessor(id),
+            });
         }
         let record = file.record(id)?;
         record.role = Role::Revoked;
@@ -262,21 +326,29 @@ impl Policy {
     #[must_use]
     pub fn concerns_at(&self, file: &KeyFile, now: SystemTime) -> Vec<Concern> {
         let mut concerns = Vec::new();
-        if let Some(newest) = file.newest().and_then(Record::seals_from)
-            && let Ok(late) = now.duration_since(after(newest, self.every))
+        if let Some((last, _)) = self.last(file, now)
+            && let Ok(late) = now.duration_since(after(last, self.every))
             && !late.is_zero()
         {
             concerns.push(Concern::Overdue(late));
         }
         for record in &file.records {
             let id = record.id;
-            if let (Some(at), Some(until)) = (record.retires, self.retirable(file, id))
+            let from = record.seals_from();
+            let successor = file.successor(from);
+            if let Some(at) = record.retires.filter(|_| from.is_some())
+                && successor.is_none_or(|successor| successor > at.max(now))
+            {
+                concerns.push(Concern::Gap { id, from: at });
+            } else if let (Some(at), Some(until)) = (record.retires, self.retirable(file, id))
                 && at < until
                 && at > now
             {
                 concerns.push(Concern::RetiresEarly { id, until });
             }
-            if let Some(at) = record.seals_from()
+            if !matches!(record.role, Role::Revoked) && record.created > after(now, HOUR) {
+                concerns.push(Concern::FromFuture { id, created: record.created });
+            } else if let Some(at) = from
                 && at > now
                 && at < after(record.created, self.announce)
             {
@@ -427,6 +499,20 @@ impl fmt::Display for Change {
 pub enum Concern {
     /// The next key should have taken over this long ago.
     Overdue(Duration),
+    /// From some time on no key seals, because the one that should has retired.
+    Gap {
+        /// Its id.
+        id: KeyId,
+        /// From when no key seals.
+        from: SystemTime,
+    },
+    /// A key was made later than now: the clock of some host is wrong, or was.
+    FromFuture {
+        /// Its id.
+        id: KeyId,
+        /// When it is said to have been made.
+        created: SystemTime,
+    },
     /// A key retires while sessions that it sealed may live.
     RetiresEarly {
         /// Its id.
@@ -447,9 +533,21 @@ impl fmt::Display for Concern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Overdue(late) => {
-                let days = late.as_secs() / DAY.as_secs();
-                write!(f, "a new key is overdue by {days} days; run `sealed-session ring rotate`")
+                let late = Roughly(*late);
+                write!(f, "a new key is overdue by {late}; run `sealed-session ring rotate`")
             }
+            Self::Gap { id, from } => write!(
+                f,
+                "no key seals from {} on, when {id} retires; run `sealed-session ring rotate`, or take the \
+                 line `retires` of {id} away",
+                Rfc3339Utc(*from)
+            ),
+            Self::FromFuture { id, created } => write!(
+                f,
+                "{id} was made at {}, which is to come; correct the clocks, and if it was made by a wrong \
+                 one, take it out with `sealed-session ring revoke {id}`",
+                Rfc3339Utc(*created)
+            ),
             Self::RetiresEarly { id, until } => write!(
                 f,
                 "{id} retires while sessions sealed by it may live; set its `retires` to {}",
@@ -481,6 +579,38 @@ pub enum PolicyError {
     /// Without this key, none would seal.
     #[error("no other key may seal in the place of {0}; add one first")]
     NoSuccessor(KeyId),
+    /// Without this key, none would seal until the time of another comes.
+    #[error(
+        "no other key may seal yet in the place of {id}; let {pending}, which is pending, seal by \
+         `sealed-session ring promote {pending}` first"
+    )]
+    OnlyPending {
+        /// The key.
+        id: KeyId,
+        /// The one that is next.
+        pending: KeyId,
+    },
+    /// The key has not sealed yet, so that nothing has to end.
+    #[error("{0} has not sealed yet; take it out with `sealed-session ring revoke {0}`")]
+    Pending(KeyId),
+    /// Keys would end before all nodes know the next one.
+    #[error(
+        "a key must be kept for longer than it is announced, and for the absolute timeout of sessions; set \
+         `keep` to at least {} and that timeout", Roughly(*.least)
+    )]
+    KeepTooShort {
+        /// The time of announcing.
+        least: Duration,
+    },
+    /// More keys would be in use at once than a ring takes.
+    #[error(
+        "with such short times more than {max} keys would be in the file; set `every` to at least {}, or \
+         `announce` and `keep` to less", Roughly(*.least), max = KeyRing::MAX_KEYS
+    )]
+    EveryTooShort {
+        /// The least that `every` may be.
+        least: Duration,
+    },
     /// The file has no key that may seal.
     #[error("the file has no key that may seal; add one first")]
     NoSealingKey,
@@ -512,6 +642,24 @@ impl From<KeyError> for PolicyError {
         Self::Key(error)
     }
 }
+
+/// Shows a duration, rounded up to a unit of which there are two or more.
+struct Roughly(Duration);
+
+impl fmt::Display for Roughly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0);
+        let units = [("days", DAY.as_secs()), ("hours", HOUR.as_secs()), ("minutes", 60)];
+        match units.into_iter().find(|(_, unit)| seconds >= 2 * unit) {
+            Some((name, unit)) => write!(f, "{} {name}", seconds.div_ceil(unit)),
+            None => write!(f, "{seconds} seconds"),
+        }
+    }
+}
+
+/// Keys that a ring has room for beside those of a rotation: the one that seals, the next one, and those
+/// that people add.
+const SPARE: u32 = 6;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);

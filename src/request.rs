@@ -10,6 +10,7 @@ use memchr::{memchr, memmem};
 use crate::envelope::Envelope;
 use crate::error::DecodeError;
 use crate::key::KeyId;
+use crate::pack;
 use crate::seal::Binding;
 use crate::wiped::Wiped;
 
@@ -127,18 +128,25 @@ impl<'a> Request<'a> {
 pub(crate) struct Remembered {
     pub(crate) envelope: Envelope,
     pub(crate) key: KeyId,
-    buffer: Wiped,
-    body: Range<usize>,
+    /// What was opened, and where the packed session lies in it.
+    pub(crate) opened: Wiped,
+    pub(crate) packed: Range<usize>,
+    /// The session as it was serialized, unless it lies there plainly.
+    pub(crate) unpacked: Option<Wiped>,
 }
 
 impl Remembered {
-    pub(crate) fn new(envelope: Envelope, key: KeyId, buffer: Wiped, body: Range<usize>) -> Self {
-        Self { envelope, key, buffer, body }
+    /// Gives the session as it was sealed.
+    pub(crate) fn packed(&self) -> &[u8] {
+        self.opened.get(self.packed.clone()).unwrap_or_default()
     }
 
     /// Gives the session as it was serialized.
     pub(crate) fn body(&self) -> &[u8] {
-        self.buffer.get(self.body.clone()).unwrap_or_default()
+        match &self.unpacked {
+            Some(body) => body,
+            None => pack::plain(self.packed()).unwrap_or_default(),
+        }
     }
 }
 

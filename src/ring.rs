@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
-use crate::error::RingError;
+use crate::error::{DecodeError, RingError};
 use crate::key::{Key, KeyId};
 use crate::xaes::Cipher;
 
@@ -35,6 +35,9 @@ use crate::xaes::Cipher;
 /// assert_eq!(ring.primary_at(tomorrow), Some(new_id));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// [`KeyRing::from_env`] reads keys from an environment variable. `KeyFile` and `Watcher` (feature `watch`) read them from
+/// a file, times included, and replace them while requests run.
 ///
 /// Take the old key out no sooner than the absolute timeout after the new one became primary; sessions
 /// that are used meanwhile are sealed again by the new key.
@@ -202,6 +205,17 @@ impl Keys {
         self.entries.iter().find(|entry| entry.id == id)
     }
 
+    /// Finds the key of this id, if it opens at the time `now`, and its cipher.
+    pub(crate) fn opening(
+        &self,
+        id: KeyId,
+        now: SystemTime,
+    ) -> Result<(&Entry, &Cipher), DecodeError> {
+        let key = self.find(id).ok_or(DecodeError::UnknownKey(id))?;
+        let cipher = key.cipher().ok_or(DecodeError::RevokedKey(id))?;
+        if key.retired(now) { Err(DecodeError::RetiredKey(id)) } else { Ok((key, cipher)) }
+    }
+
     pub(crate) fn primary_at(&self, now: SystemTime) -> Option<&Entry> {
         self.entries
             .iter()
@@ -224,7 +238,12 @@ impl Entry {
         self.cipher.as_deref()
     }
 
-    pub(crate) fn retired(&self, now: SystemTime) -> bool {
+    /// Says whether this key sealed before the other one began to. A key that only opens is not known to have.
+    pub(crate) fn precedes(&self, other: &Self) -> bool {
+        self.seals_from.is_some() && self.seals_from < other.seals_from
+    }
+
+    fn retired(&self, now: SystemTime) -> bool {
         self.retires.is_some_and(|at| at <= now)
     }
 }

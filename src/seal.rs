@@ -87,11 +87,7 @@ pub(crate) fn open<'k>(
     if buffer.len() < OVERHEAD {
         return Err(DecodeError::Malformed);
     }
-    let key = keys.find(id).ok_or(DecodeError::UnknownKey(id))?;
-    let cipher = key.cipher().ok_or(DecodeError::RevokedKey(id))?;
-    if key.retired(now) {
-        return Err(DecodeError::RetiredKey(id));
-    }
+    let (key, cipher) = keys.opening(id, now)?;
     let (header, rest) = buffer.split_first_chunk_mut::<HEADER>().ok_or(DecodeError::Malformed)?;
     let (nonce, rest) = rest.split_first_chunk_mut::<NONCE>().ok_or(DecodeError::Malformed)?;
     let (message, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(DecodeError::Malformed)?;

@@ -45,22 +45,39 @@ impl<T> Settings<T> {
         now: SystemTime,
     ) -> Option<Reseal> {
         let Remembered { envelope, key, .. } = found;
-        if keys.primary_at(now).is_some_and(|primary| primary.id != *key) {
-            Some(Reseal::Key)
-        } else if !self.lifetimes.touch_due(envelope, now) {
-            None
-        } else if envelope.schema != self.schema {
-            Some(Reseal::Schema)
-        } else if envelope.format != self.format {
-            Some(Reseal::Format)
-        } else {
-            Some(Reseal::Touch)
+        let touch = self.lifetimes.touch_due(envelope, now);
+        if touch && envelope.schema != self.schema {
+            return Some(Reseal::Schema);
+        }
+        if touch && envelope.format != self.format {
+            return Some(Reseal::Format);
+        }
+        let primary = keys.primary_at(now).filter(|primary| primary.id != *key);
+        let sealing = keys.opening(*key, now).ok().map(|(sealing, _)| sealing);
+        match (primary, sealing) {
+            (Some(primary), Some(sealing)) if touch || sealing.precedes(primary) => {
+                Some(Reseal::Key)
+            }
+            _ => touch.then_some(Reseal::Touch),
         }
     }
 
+    /// Judges once more what was opened before: its time may have passed, and its key been revoked.
+    pub(crate) fn check(
+        &self,
+        found: &Remembered,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<(), DecodeError> {
+        if let Err(error @ DecodeError::RevokedKey(_)) = keys.opening(found.key, now) {
+            return Err(error);
+        }
+        self.lifetimes.check(&found.envelope, now)
+    }
+
     /// Gives the length of what a message has beside a plain body and with the marker, for a session
-    /// that begins today.
-    pub(crate) fn envelope_len(&self) -> usize {
+    /// that begins today, and by how much it grows.
+    pub(crate) fn envelope_len(&self) -> (usize, usize) {
         let mut out = Vec::with_capacity(ENVELOPE);
         let today = Seconds(1 << 31);
         let envelope = Envelope {
@@ -72,13 +89,17 @@ impl<T> Settings<T> {
             id: self.session_ids.then_some(SessionId([0; SessionId::LEN])),
         };
         envelope.write(&mut out);
-        out.len() + 2
+        (out.len() + 2, envelope.growth(self.lifetimes.absolute))
     }
 
     /// Gives the number of cookies for a message of this length, marker included, and its padded length.
-    pub(crate) fn padded(&self, message: usize) -> Option<(u8, usize)> {
-        let chars = text::encoded_len(message + seal::OVERHEAD);
-        let cookies = self.layout.cookies_for(chars)?;
+    ///
+    /// There is room for `growth` more bytes, so that a session which fits once fits until it ends.
+    pub(crate) fn padded(&self, message: usize, growth: usize) -> Option<(u8, usize)> {
+        let cookies_for = |len| self.layout.cookies_for(text::encoded_len(len + seal::OVERHEAD));
+        let cookies = cookies_for(message + growth)?;
+        // It has to fill the cookies that it announces.
+        let least = if cookies_for(message) == Some(cookies) { message } else { message + growth };
         let wanted = match self.padding {
             // What is seen is the length of the sealed value.
             Padding::Padme => padme(message + seal::OVERHEAD) - seal::OVERHEAD,
@@ -86,7 +107,7 @@ impl<T> Settings<T> {
         };
         // Padding never costs a cookie, nor makes a session too large.
         let most = self.layout.max_sealed(cookies) - seal::OVERHEAD;
-        Some((cookies, wanted.min(most)))
+        Some((cookies, wanted.max(least).min(most)))
     }
 }
 
@@ -94,7 +115,10 @@ impl<T> Settings<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reseal {
-    /// The key that sealed it is not the primary.
+    /// A newer key than the one that sealed it is the primary now. Where the ring does not tell which of the two
+    /// is newer, and where the primary is the older one (a promotion was taken back, or clocks differ by
+    /// seconds), not before it was idle for the touch threshold: else two nodes could each undo what the other
+    /// did, at every request.
     Key,
     /// It was idle for the touch threshold, and was migrated from an older schema. Not before that:
     /// while a deploy runs, older nodes can go on reading what is only read.

@@ -27,6 +27,8 @@ impl Lifetimes {
     ) -> Result<Self, ConfigError> {
         let idle = idle.unwrap_or(DEFAULT_IDLE.min(absolute));
         let touch = touch.unwrap_or(idle / 10);
+        let [absolute, idle, touch, skew] =
+            [absolute, idle, touch, skew].map(|duration| Duration::from_secs(duration.as_secs()));
         for (what, duration) in [("the absolute timeout", absolute), ("the idle timeout", idle)] {
             if duration < Duration::from_secs(1) || duration > LONGEST {
                 return Err(ConfigError::Duration { what });

@@ -8,6 +8,12 @@ pub(crate) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(value.to_le_bytes()[0]);
 }
 
+/// Gives the number of bytes that [`write_varint`] writes.
+pub(crate) fn varint_len(value: u64) -> usize {
+    let bits = u64::BITS - value.leading_zeros();
+    usize::try_from(bits.div_ceil(7).max(1)).unwrap_or(usize::MAX)
+}
+
 pub(crate) fn read_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
@@ -40,6 +46,7 @@ mod tests {
         for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
             let mut bytes = Vec::new();
             write_varint(value, &mut bytes);
+            assert_eq!(bytes.len(), varint_len(value));
             assert_eq!(read_varint(&mut bytes.as_slice()), Some(value));
             for cut in 0..bytes.len() {
                 assert_eq!(read_varint(&mut &bytes[..cut]), None);

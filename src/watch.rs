@@ -8,7 +8,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,7 +23,9 @@ use crate::ring::KeyRing;
 /// Keeps a ring as a key file says, in all codecs that have it, while requests run.
 ///
 /// A file that is broken, or in which no key may seal, never replaces a good ring: it is reported, and
-/// the ring stays as it is.
+/// the ring stays as it is. A file that lacks a key of the ring may be one that is being written, and good
+/// only as far as it goes: it is taken when the next look, a second later, finds the same. All else is taken
+/// at once, a revocation too, since a revoked key stands in the file.
 ///
 /// The work is done by a thread of its own, so this needs no async runtime and suits any.
 ///
@@ -34,7 +36,7 @@ use crate::ring::KeyRing;
 ///
 /// let watcher = Watcher::new(KeySource::file("/etc/shop/keys.toml"))?;
 /// let codec = Codec::<String>::new(watcher.ring());
-/// let _watch = watcher.spawn(|event| eprintln!("{event}"))?; // until it is dropped
+/// let _watch = watcher.spawn(|event| eprintln!("{event}"))?; // until it is dropped: `let _ =` drops at once
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -52,6 +54,8 @@ pub struct Watcher {
     every: Duration,
     /// The hash of the file that is in the ring.
     loaded: [u8; 32],
+    /// The hash of a file that lacks keys of the ring, if the last look found one.
+    doubted: Option<[u8; 32]>,
     /// What was reported last, if the file is broken.
     failure: Option<String>,
 }
@@ -60,12 +64,19 @@ pub struct Watcher {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum WatchEvent {
-    /// The file changed, and the ring with it.
+    /// The file changed, and the ring with it. If `primary` is among `added`, this node has not had it as
+    /// long as the others: it was not announced here.
     Reloaded {
         /// The key that seals.
         primary: Option<KeyId>,
         /// The number of keys.
         keys: usize,
+        /// Those that the ring did not have before.
+        added: Vec<KeyId>,
+        /// Those that it does not have any more.
+        removed: Vec<KeyId>,
+        /// Those whose sessions are refused from now on.
+        revoked: Vec<KeyId>,
     },
     /// The file is broken or gone. The ring stays as it is. Told once, until something else happens.
     Failed(KeyFileError),
@@ -76,11 +87,21 @@ pub enum WatchEvent {
 impl std::fmt::Display for WatchEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Reloaded { primary: Some(primary), keys } => {
-                write!(f, "the key ring was reloaded: {keys} keys, and {primary} seals")
-            }
-            Self::Reloaded { primary: None, keys } => {
-                write!(f, "the key ring was reloaded: {keys} keys")
+            Self::Reloaded { primary, keys, added, removed, revoked } => {
+                let plural = if *keys == 1 { "" } else { "s" };
+                write!(f, "the key ring was reloaded: {keys} key{plural}")?;
+                if let Some(primary) = primary {
+                    write!(f, ", {primary} seals")?;
+                }
+                for (ids, what) in [(added, "added"), (removed, "removed"), (revoked, "revoked")] {
+                    if !ids.is_empty() {
+                        write!(f, ", {what} {}", List(ids))?;
+                    }
+                }
+                if unannounced(*primary, added) {
+                    f.write_str("; the key that seals was not announced to this node")?;
+                }
+                Ok(())
             }
             Self::Failed(error) => write!(f, "the key ring stays as it is: {error}"),
             Self::Recovered => f.write_str("the key file is as the key ring again"),
@@ -106,7 +127,7 @@ impl Watcher {
     pub fn new_at(source: KeySource, now: SystemTime) -> Result<Self, KeyFileError> {
         let (file, loaded) = read(&source)?;
         let ring = file.ring_at(now)?;
-        Ok(Self { source, ring, every: EVERY, loaded, failure: None })
+        Ok(Self { source, ring, every: EVERY, loaded, doubted: None, failure: None })
     }
 
     /// Sets how often the file is read. Default: every 10 seconds. At least a second.
@@ -131,14 +152,9 @@ impl Watcher {
     pub fn poll_at(&mut self, now: SystemTime) -> Option<WatchEvent> {
         match self.reload(now) {
             Ok(reloaded) => {
-                let failed = self.failure.take().is_some();
-                if reloaded {
-                    let (primary, keys) = (self.ring.primary_at(now), self.ring.ids().len());
-                    observe::reloaded(keys);
-                    Some(WatchEvent::Reloaded { primary, keys })
-                } else {
-                    failed.then_some(WatchEvent::Recovered)
-                }
+                // A file that is in doubt is neither broken nor known to be good.
+                let failed = self.doubted.is_none() && self.failure.take().is_some();
+                reloaded.or_else(|| failed.then_some(WatchEvent::Recovered))
             }
             Err(error) => {
                 let told = error.to_string();
@@ -150,20 +166,37 @@ impl Watcher {
         }
     }
 
-    fn reload(&mut self, now: SystemTime) -> Result<bool, KeyFileError> {
+    fn reload(&mut self, now: SystemTime) -> Result<Option<WatchEvent>, KeyFileError> {
+        let doubted = self.doubted.take();
         let (file, hash) = read(&self.source)?;
         file.check_at(now)?;
         if hash == self.loaded {
-            return Ok(false);
+            return Ok(None);
         }
+        let before = self.ring.load();
+        let (had, has) = (self.ring.ids(), file.ids());
+        let removed: Vec<_> = had.iter().filter(|id| !has.contains(id)).copied().collect();
+        if !removed.is_empty() && doubted != Some(hash) {
+            self.doubted = Some(hash);
+            return Ok(None);
+        }
+        let added: Vec<_> = has.iter().filter(|id| !had.contains(id)).copied().collect();
+        let opened = |id: &KeyId| before.find(*id).is_none_or(|entry| entry.cipher().is_some());
+        let revoked: Vec<_> = file.revoked().filter(opened).collect();
         self.ring.replace(file.ring_keys()).map_err(KeyFileError::Ring)?;
         self.loaded = hash;
-        Ok(true)
+        let primary = self.ring.primary_at(now);
+        observe::reloaded(primary, has.len(), &added, &removed, &revoked);
+        Ok(Some(WatchEvent::Reloaded { primary, keys: has.len(), added, removed, revoked }))
     }
 
-    /// Starts the thread that keeps the ring as the file says, until the result is dropped.
+    /// Starts the thread that keeps the ring as the file says, until the result is dropped. Keep it in a
+    /// variable with a name: `let _ = watcher.spawn(…)` drops it at once, and ends the watch.
     ///
-    /// `report` is called by that thread with each event: log it. If it panics, the watch goes on.
+    /// `report` is called by that thread with each event: log it. If it panics, or what writes the
+    /// events of `tracing` does, the watch goes on.
+    ///
+    /// A thread does not survive a fork. A server that forks its workers calls this in each of them.
     ///
     /// # Errors
     ///
@@ -176,24 +209,44 @@ impl Watcher {
         let stop = Arc::new(AtomicBool::new(false));
         let (hears, stopped) = (Arc::clone(&bell), Arc::clone(&stop));
         let mut schedule = Schedule { every: self.every, last: Instant::now() };
+        let looked = Arc::new(Mutex::new(schedule.last));
+        let tell = Arc::clone(&looked);
         let work = move || {
             while !stopped.load(Ordering::Acquire) {
                 let now = Instant::now();
-                if let Some(wait) = schedule.wait(now, hears.rung()) {
+                let soon = hears.rung() || self.doubted.is_some();
+                if let Some(wait) = schedule.wait(now, soon) {
                     thread::park_timeout(wait);
                     continue;
                 }
                 hears.hush();
                 schedule.last = now;
-                if let Some(event) = self.poll() {
-                    // A report that panics must not end the watch in silence.
-                    let _ = panic::catch_unwind(AssertUnwindSafe(|| report(event)));
-                }
+                // Others' code that panics, in `report` or where events are written, must not end the watch.
+                let _ = panic::catch_unwind(AssertUnwindSafe(|| self.poll().map(&mut report)));
+                *tell.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             }
         };
         let thread = thread::Builder::new().name("sealed-session-watch".to_owned()).spawn(work)?;
         bell.attach(thread.thread().clone());
-        Ok(Watch { bell, stop, thread: Some(thread) })
+        Ok(Watch { bell, stop, looked, thread: Some(thread) })
+    }
+}
+
+/// Tells whether a reload brought a key that seals at once.
+pub(crate) fn unannounced(primary: Option<KeyId>, added: &[KeyId]) -> bool {
+    primary.is_some_and(|primary| added.contains(&primary))
+}
+
+/// Shows ids with commas between them.
+pub(crate) struct List<'a>(pub(crate) &'a [KeyId]);
+
+impl std::fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, id) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}{id}")?;
+        }
+        Ok(())
     }
 }
 
@@ -211,6 +264,7 @@ fn read(source: &KeySource) -> Result<(KeyFile, [u8; 32]), KeyFileError> {
 pub struct Watch {
     bell: Arc<Bell>,
     stop: Arc<AtomicBool>,
+    looked: Arc<Mutex<Instant>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -219,6 +273,22 @@ impl Watch {
     /// say; it takes no lock.
     pub fn nudge(&self) {
         self.bell.ring();
+    }
+
+    /// Tells when the thread last finished a look at the file, or else when it started.
+    ///
+    /// If that is much longer ago than [`Watcher::every`], the file hangs in a network, `report` does not
+    /// return, or the process was forked and this one has no such thread: something for a health check.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// fn healthy(watch: &sealed_session::Watch) -> bool {
+    ///     watch.last_look().elapsed() < Duration::from_secs(60)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn last_look(&self) -> Instant {
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

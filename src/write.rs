@@ -11,14 +11,14 @@ use crate::envelope::{self, Envelope, SessionId};
 use crate::error::{DecodeError, EncodeError, Limit, TooLarge};
 use crate::fields::{Field, Tape};
 use crate::format::Format;
-use crate::limits::{LINE, MAX_BODY};
+use crate::limits::MAX_BODY;
 use crate::observe;
 use crate::pack::{self, Compression, Method};
 use crate::request::{Remembered, Request};
 use crate::ring::Keys;
 use crate::seal::{self, OVERHEAD, PREFIX};
 use crate::set_cookies::SetCookies;
-use crate::settings::{ENVELOPE, Settings};
+use crate::settings::{ENVELOPE, Reseal, Settings};
 use crate::text;
 use crate::wiped::Wiped;
 
@@ -33,44 +33,106 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
 ) -> Result<SetCookies, EncodeError> {
     let mut tape = Tape::default();
     let body = codec.format.serialize(session, &mut tape)?;
-    if known.is_some_and(|known| {
-        codec.reseal(known, keys, now).is_none() && is_unchanged(codec, known, &body)
-    }) {
-        return Ok(SetCookies::default());
+    let write = Write { codec, session, request, keys, now };
+    match known {
+        Some(known) if is_unchanged(codec, known, &body) => {
+            let written = match codec.reseal(known, keys, now) {
+                None => return Ok(SetCookies::default()),
+                Some(Reseal::Schema) => write.anew(Some(known), &body, tape),
+                Some(Reseal::Format) if is_all(known, session) => {
+                    write.anew(Some(known), &body, tape)
+                }
+                Some(_) => write.again(known),
+            };
+            // The client's cookie goes on to be valid, and nothing that it lacks was to be written.
+            Ok(written.inspect_err(observe::not_sealed).unwrap_or_default())
+        }
+        known => write.anew(known, &body, tape),
     }
-    let key = keys.primary_at(now).ok_or(EncodeError::NoActiveKey)?;
-    if body.len() > MAX_BODY {
-        return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
+}
+
+/// What one write goes by.
+struct Write<'w, T> {
+    codec: &'w Settings<T>,
+    session: &'w T,
+    request: &'w Request<'w>,
+    keys: &'w Keys,
+    now: SystemTime,
+}
+
+impl<T: Serialize + DeserializeOwned> Write<'_, T> {
+    /// Seals the session as this release serializes it.
+    fn anew(
+        &self,
+        known: Option<&Remembered>,
+        body: &Wiped,
+        tape: Tape,
+    ) -> Result<SetCookies, EncodeError> {
+        let Self { codec, session, now, .. } = *self;
+        if body.len() > MAX_BODY {
+            return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
+        }
+        codec.format.check_readable::<T>(body)?;
+        let mut envelope = Envelope {
+            format: codec.format,
+            method: Method::Lz4,
+            began: now.into(),
+            sealed: now.into(),
+            schema: codec.schema,
+            id: known.and_then(|known| known.envelope.id),
+        };
+        if let Some(known) = known {
+            envelope.began = known.envelope.began;
+            // A clock that was set back must not make the session younger than it is.
+            envelope.sealed = envelope.sealed.max(known.envelope.began);
+        }
+        // An id that other nodes gave stays, though this one gives none.
+        if codec.session_ids && envelope.id.is_none() {
+            let mut id = [0; SessionId::LEN];
+            (codec.random)(&mut id).map_err(|e| EncodeError::Random(std::sync::Arc::new(e)))?;
+            envelope.id = Some(SessionId(id));
+        }
+        let fields = tape.into_fields();
+        let message = smallest(codec, envelope, body, &fields)
+            .map_err(|refusal| too_large(session, refusal))?;
+        self.seal(envelope, message, body.len())
     }
-    codec.format.check_readable::<T>(&body)?;
-    let mut envelope = Envelope {
-        format: codec.format,
-        method: Method::Lz4,
-        began: now.into(),
-        sealed: now.into(),
-        schema: codec.schema,
-        id: known.and_then(|known| known.envelope.id),
-    };
-    if let Some(known) = known {
-        envelope.began = known.envelope.began;
-        // A clock that was set back must not make the session younger than it is.
-        envelope.sealed = envelope.sealed.max(known.envelope.began);
+
+    /// Seals the very session that the client has: nothing is lost that another release put into it.
+    fn again(&self, known: &Remembered) -> Result<SetCookies, EncodeError> {
+        let Self { codec, session, request, now, .. } = *self;
+        let mut envelope = known.envelope;
+        envelope.sealed = envelope.began.max(now.into());
+        let packed = known.packed();
+        let message = message(codec, envelope, packed.len(), |out| out.extend_from_slice(packed))
+            .map_err(|refusal| too_large(session, refusal))?;
+        // What a longer session left behind goes first, if there is no room for both.
+        let chars = text::encoded_len(message.0.len() - PREFIX + OVERHEAD);
+        let used = codec.layout.cost(chars, message.1).response_bytes;
+        let mut removals = Vec::new();
+        codec.remove_from(message.1, request, &mut removals);
+        if removals.iter().map(SetCookie::cost).sum::<usize>()
+            > codec.layout.response_bytes_left(used)
+        {
+            return Ok(SetCookies::new(removals, None));
+        }
+        self.seal(envelope, message, known.body().len())
     }
-    // An id that other nodes gave stays, though this one gives none.
-    if codec.session_ids && envelope.id.is_none() {
-        let mut id = [0; SessionId::LEN];
-        (codec.random)(&mut id).map_err(|e| EncodeError::Random(std::sync::Arc::new(e)))?;
-        envelope.id = Some(SessionId(id));
+
+    fn seal(
+        &self,
+        envelope: Envelope,
+        (mut buffer, cookies): (Wiped, u8),
+        body: usize,
+    ) -> Result<SetCookies, EncodeError> {
+        let Self { codec, request, keys, now, .. } = *self;
+        let key = keys.primary_at(now).ok_or(EncodeError::NoActiveKey)?;
+        let tell = observe::sealing(key, body, buffer.get(PREFIX..).unwrap_or_default(), cookies);
+        seal::seal(&mut buffer, cookies, key, codec.binding, codec.random)?;
+        tell();
+        let max_age = codec.lifetimes.remaining(&envelope).as_secs();
+        Ok(SetCookies::new(print(codec, &buffer, cookies, max_age, request), envelope.id))
     }
-    let fields = tape.into_fields();
-    let (mut buffer, cookies) =
-        smallest(codec, envelope, &body, &fields).map_err(|refusal| too_large(session, refusal))?;
-    let message = buffer.get(PREFIX..).unwrap_or_default();
-    let tell = observe::sealing(key, body.len(), message, cookies);
-    seal::seal(&mut buffer, cookies, key, codec.binding, codec.random)?;
-    tell();
-    let max_age = codec.lifetimes.remaining(&envelope).as_secs();
-    Ok(SetCookies::new(print(codec, &buffer, cookies, max_age, request), envelope.id))
 }
 
 /// Says whether the session is the one that the client has.
@@ -92,14 +154,25 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
             .is_ok_and(|again| again.as_slice() == body)
 }
 
+/// Says whether the client's session has nothing that this release does not know.
+fn is_all<T: Serialize>(known: &Remembered, session: &T) -> bool {
+    let again = known.envelope.format.serialize(session, &mut Tape::default());
+    again.is_ok_and(|again| again.as_slice() == known.body())
+}
+
 /// Builds the message, ready to be sealed, in the way that the setting of compression asks for.
 fn smallest<T>(
     codec: &Settings<T>,
     envelope: Envelope,
     body: &[u8],
     fields: &[Field],
-) -> Result<(Wiped, u8), (Limit, usize, usize)> {
-    let build = |method| message(codec, envelope, body, fields, method);
+) -> Result<(Wiped, u8), Refusal> {
+    let build = |method: Option<Method>| {
+        let method_or_any = method.unwrap_or(Method::Lz4);
+        message(codec, Envelope { method: method_or_any, ..envelope }, body.len(), |out| {
+            pack::pack(body, fields, codec.format, method, out);
+        })
+    };
     match codec.compression {
         Compression::Off => build(None),
         Compression::Smallest => build(Some(Method::Deflate)),
@@ -122,31 +195,31 @@ fn smallest<T>(
     }
 }
 
+/// Builds a message around the packed session that `append` writes.
 fn message<T>(
     codec: &Settings<T>,
-    mut envelope: Envelope,
-    body: &[u8],
-    fields: &[Field],
-    method: Option<Method>,
-) -> Result<(Wiped, u8), (Limit, usize, usize)> {
+    envelope: Envelope,
+    packed: usize,
+    append: impl FnOnce(&mut Vec<u8>),
+) -> Result<(Wiped, u8), Refusal> {
     let mut out =
-        Wiped::new(Vec::with_capacity(PREFIX + ENVELOPE + body.len() + body.len() / 8 + OVERHEAD));
+        Wiped::new(Vec::with_capacity(PREFIX + ENVELOPE + packed + packed / 8 + OVERHEAD));
     out.resize(PREFIX, 0);
-    envelope.method = method.unwrap_or(Method::Lz4);
     envelope.write(&mut out);
-    pack::pack(body, fields, codec.format, method, &mut out);
+    append(&mut out);
     let len = out.len() - PREFIX + 1;
-    let Some((cookies, padded)) = codec.padded(len) else {
-        return Err(codec.layout.refusal(text::encoded_len(len + OVERHEAD)));
+    let growth = envelope.growth(codec.lifetimes.absolute);
+    let Some((cookies, padded)) = codec.padded(len, growth) else {
+        return Err(codec.layout.refusal(text::encoded_len(len + growth + OVERHEAD)));
     };
     envelope::pad(&mut out, PREFIX + padded);
     Ok((out, cookies))
 }
 
-fn too_large<T: Serialize>(
-    session: &T,
-    (limit, needed, allowed): (Limit, usize, usize),
-) -> EncodeError {
+/// The limit that is broken, what is needed, and what is allowed.
+type Refusal = (Limit, usize, usize);
+
+fn too_large<T: Serialize>(session: &T, (limit, needed, allowed): Refusal) -> EncodeError {
     // Named fields, whatever the format of the codec.
     let mut tape = Tape::weighing();
     let heaviest = match Format::MessagePack.serialize(session, &mut tape) {
@@ -180,15 +253,23 @@ fn print<T>(
             })
         }));
     }
-    let used = lines.iter().map(|set| set.line.len() + LINE).sum();
-    let mut left = layout.response_bytes_left(used);
-    for removal in request.present_from(cookies).map(|index| attributes.remove(index)) {
-        let cost = removal.line.len() + LINE;
-        if cost > left {
-            break;
-        }
-        left -= cost;
-        lines.push(removal);
-    }
+    codec.remove_from(cookies, request, &mut lines);
     lines
+}
+
+impl<T> Settings<T> {
+    /// Appends the removal of the cookies that the request has from this index on, as far as the limit of the
+    /// response allows.
+    pub(crate) fn remove_from(&self, index: u8, request: &Request<'_>, lines: &mut Vec<SetCookie>) {
+        let used = lines.iter().map(SetCookie::cost).sum();
+        let mut left = self.layout.response_bytes_left(used);
+        for removal in request.present_from(index).map(|index| self.attributes.remove(index)) {
+            let cost = removal.cost();
+            if cost > left {
+                break;
+            }
+            left -= cost;
+            lines.push(removal);
+        }
+    }
 }

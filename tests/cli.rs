@@ -3,10 +3,10 @@
 #![cfg(all(feature = "cli", unix))]
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use sealed_session::{Codec, Key, Limits};
 use serde_json::Value;
@@ -41,25 +41,33 @@ impl Desk {
 
     /// Runs the tool on the key file of this desk.
     fn run(&self, args: &str, input: &str) -> Run {
-        let keys = self.keys();
-        let keys = keys.to_str().expect("text");
-        let args: Vec<_> = args.split_whitespace().map(|arg| arg.replace("KEYS", keys)).collect();
-        let mut child = Command::new(TOOL)
-            .args(args)
-            .env_remove("SEALED_SESSION_KEYS")
-            .env_remove("SEALED_SESSION_KEY_FILE")
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the tool");
+        let mut child = self.start(args);
         // Which reads nothing if it refuses its arguments.
         let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
         let done = child.wait_with_output().expect("the tool");
         let text = |bytes| String::from_utf8(bytes).expect("text");
         let code = done.status.code().expect("an exit code");
         Run { code, out: text(done.stdout), err: text(done.stderr) }
+    }
+
+    fn start(&self, args: &str) -> Child {
+        self.command(args).spawn().expect("the tool")
+    }
+
+    fn command(&self, args: &str) -> Command {
+        let keys = self.keys();
+        let keys = keys.to_str().expect("text");
+        let args: Vec<_> = args.split_whitespace().map(|arg| arg.replace("KEYS", keys)).collect();
+        let mut command = Command::new(TOOL);
+        command
+            .args(args)
+            .env_remove("SEALED_SESSION_KEYS")
+            .env_remove("SEALED_SESSION_KEY_FILE")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
     }
 
     fn json(&self, args: &str) -> Value {
@@ -146,6 +154,112 @@ fn a_ring_lives_from_init_to_revoke() {
     states.sort();
     assert_eq!(states, ["primary", "revoked", "revoked"]);
     assert_eq!(desk.text().matches("SEALED-SESSION-KEY-1-").count(), 1);
+}
+
+#[test]
+fn a_refusal_says_what_to_do_and_that_works() {
+    let desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    let again = desk.run("ring init --keys KEYS", "");
+    let path = desk.keys().display().to_string();
+    let told = format!("error: there is a key file {path} already, and it is never overwritten\n");
+    assert_eq!((again.code, again.err), (3, told));
+    assert_eq!(desk.run("ring check --keys KEYS", "").out, "✓ 1 key, and all is well\n");
+    let [(first, _)] = desk.states().try_into().unwrap();
+    let refused = |args: &str, told: &str| {
+        let run = desk.run(&format!("ring {args} --keys KEYS"), "");
+        assert_eq!((run.code, run.err), (4, format!("error: {told}\n")), "{args}");
+    };
+    let alone = format!("no other key may seal in the place of {first}; add one first");
+    refused(&format!("retire {first}"), &alone);
+    refused(&format!("retire {first} --force"), &alone);
+    let replace =
+        "; or give --replace, so that a new key seals at once, before other nodes know it";
+    refused(&format!("revoke {first}"), &format!("{alone}{replace}"));
+
+    desk.run("ring add --keys KEYS", "");
+    let [_, (second, _)] = desk.states().try_into().unwrap();
+    let pending = format!(
+        "{second} has not sealed yet; take it out with `sealed-session ring revoke {second}`"
+    );
+    refused(&format!("retire {second}"), &pending);
+    refused(&format!("retire {second} --force"), &pending);
+    refused(
+        &format!("revoke {first}"),
+        &format!(
+            "no other key may seal yet in the place of {first}; let {second}, which is pending, seal by \
+             `sealed-session ring promote {second}` first{replace}"
+        ),
+    );
+    for args in [format!("promote {second} --force"), format!("revoke {first}")] {
+        assert_eq!(desk.run(&format!("ring {args} --keys KEYS"), "").code, 0, "{args}");
+    }
+
+    let before = desk.text();
+    let run = desk.run("ring rotate --every 6h --keys KEYS", "");
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("set `every` to at least 10 hours"), "{}", run.err);
+    let run = desk.run("ring check --keep 1d --keys KEYS", "");
+    assert_eq!(run.code, 2, "{}", run.out);
+    assert_eq!(desk.text(), before);
+}
+
+#[test]
+fn whoever_stops_reading_does_not_change_the_answer() {
+    let desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    fs::write(desk.keys(), desk.text().replace("activates = 2", "activates = 1")).unwrap();
+    for (args, code) in [
+        ("ring check --keys KEYS", 1),
+        ("ring check --keys KEYS --json", 1),
+        ("ring list --keys KEYS", 0),
+        ("keygen", 0),
+        ("completions bash", 0),
+    ] {
+        let (_, closed) = std::io::pipe().unwrap();
+        let status = desk.command(args).stdout(closed).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{args}");
+    }
+}
+
+#[test]
+fn machines_get_json_for_wrong_usage_too() {
+    let desk = Desk::new();
+    let key = Key::generate().unwrap().expose_text();
+    for (args, told) in [
+        ("ring rotate --keys KEYS --every 30 --json", "invalid value '30' for '--every"),
+        ("ring --json", "requires a subcommand"),
+        ("--json ring retire --keys KEYS", "required arguments were not provided"),
+        ("ring rotate --keys - --json", "the standard input cannot be changed"),
+        (&format!("inspect --json {}", *key), "treat it as leaked"),
+    ] {
+        let run = desk.run(args, "");
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{args}");
+        let error: Value = serde_json::from_str(&run.err).expect(&run.err);
+        assert_eq!(error["error"]["kind"], "usage");
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(message.contains(told) && !message.contains("Usage:"), "{message}");
+    }
+    assert_eq!(desk.run("ring --help --json", "").code, 0);
+}
+
+#[test]
+fn a_lock_that_is_waited_for_is_told() {
+    let desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    desk.run("ring rotate --keys KEYS", "");
+    let lock = fs::File::open(desk.keys().with_extension("toml.lock")).unwrap();
+    fs4::FileExt::lock(&lock).unwrap();
+    let mut child = desk.start("ring rotate --keys KEYS");
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    assert!(line.starts_with("waiting for the lock file of "), "{line}");
+    drop(lock);
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"nothing is due\n");
+    line.clear();
+    told.read_to_string(&mut line).unwrap();
+    assert_eq!(line, "", "nothing more");
 }
 
 #[test]
@@ -268,6 +382,11 @@ fn no_secret_is_taken_from_the_command_line_or_printed() {
     let kept = Desk::new();
     assert_eq!(kept.run("ring init --keys KEYS --stdin", secret).code, 0);
     assert_eq!(kept.states(), [(key.id().to_string(), "primary".to_owned())]);
+    for two in [format!("{secret},{secret}"), format!("{secret}\n{secret}\n"), String::new()] {
+        let run = desk.run("ring add --keys KEYS --stdin", &two);
+        let told = "error: give one key on the standard input, no more and no less\n";
+        assert_eq!((run.code, run.err.as_str()), (1, told));
+    }
     let cut = &secret[..60];
     let mut told = vec![run, desk.run("ring add --keys KEYS --stdin", cut)];
     assert_eq!(told[1].code, 1);

@@ -121,11 +121,13 @@ fn each_fault_is_told_with_what_to_do_about_it() {
         (
             replaced("comment", "note"),
             "line 7 of the key file: unknown field `note`, expected one of `id`, `key`, `created`, \
-             `activates`, `retires`, `state`, `comment`",
+             `activates`, `retires`, `state`, `comment`; if a newer release wrote it, upgrade this program \
+             first",
         ),
         (
             format!("owner = 1\n{good}"),
-            "line 1 of the key file: unknown field `owner`, expected `key`",
+            "line 1 of the key file: unknown field `owner`, expected `key`; if a newer release wrote it, \
+             upgrade this program first",
         ),
         (
             replaced("comment = \"the first\"", "state = \"primary\""),
@@ -154,7 +156,8 @@ fn each_fault_is_told_with_what_to_do_about_it() {
         ),
         (
             replaced("2026-11-10T00:00:00Z", "2026-11-01T00:00:00Z"),
-            "the keys 8a346e56 and 3b275260 become primary at the same time; correct the key file",
+            "the keys 8a346e56 and 3b275260 become primary at the same time; let one of them activate later, or only open; \
+             correct the key file",
         ),
         (
             replaced("2026-11-19T02:00:00+02:00", "2026-10-19T00:00:00Z"),
@@ -182,8 +185,8 @@ fn whether_a_key_may_seal_is_asked_when_the_ring_is_made() {
     let error = file.ring_at(day(18)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the key 8a346e56 should seal, but it has retired; put a newer key into the file with \
-         `sealed-session ring add`, or take its line `retires` away"
+        "the key 8a346e56 should seal, but it has retired; run `sealed-session ring rotate`, which lets it \
+         seal until there is a newer key"
     );
 }
 
@@ -356,15 +359,22 @@ fn a_rotation_announces_keeps_and_removes() {
     };
     assert_eq!((activates, id, at), (day(30), first, day(39)));
     assert_eq!(rotate(28), [], "a second host finds nothing to do");
-    assert_eq!(rotate(47), []);
-    assert_eq!(rotate(48), [Change::Removed(first)]);
+    // It is taken out when a key seals that was made long after its end.
+    assert_eq!(rotate(57), []);
+    let changes = rotate(58);
+    let [Change::Added { id: third, .. }, Change::Retires { id, at }] = *changes else {
+        panic!("{changes:?}")
+    };
+    assert_eq!((id, at), (second, day(69)));
+    assert_eq!(rotate(59), []);
+    assert_eq!(rotate(60), [Change::Removed(first)]);
 
     // Nobody ran it for a year: the next key is announced all the same.
     let changes = rotate(400);
     let [Change::Added { activates, .. }, Change::Retires { id, at }] = *changes else {
         panic!("{changes:?}")
     };
-    assert_eq!((activates, id, at), (day(402), second, day(411)));
+    assert_eq!((activates, id, at), (day(402), third, day(411)));
 }
 
 #[test]
@@ -394,12 +404,31 @@ fn a_change_that_would_lose_sessions_is_refused_unless_forced() {
     assert!(matches!(refused, Err(PolicyError::NoSuccessor(id)) if id == first));
     let refused = policy.revoke_at(&mut file, first, day(4));
     assert!(matches!(refused, Err(PolicyError::NoSuccessor(id)) if id == first));
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        format!("no other key may seal in the place of {first}; add one first")
+    );
     assert_eq!(file.keys_at(day(4)).len(), 1, "nothing changed");
 
     let key = Key::generate().unwrap();
     let second = key.id();
     let added = policy.add_at(&mut file, key, None, day(4)).unwrap();
     assert_eq!(added, [Change::Added { id: second, activates: day(6) }]);
+    let refused = policy.revoke_at(&mut file, first, day(5)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "no other key may seal yet in the place of {first}; let {second}, which is pending, seal by \
+             `sealed-session ring promote {second}` first"
+        )
+    );
+    let refused = force.retire_at(&mut file, second, day(5)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "{second} has not sealed yet; take it out with `sealed-session ring revoke {second}`"
+        )
+    );
     let refused = policy.promote_at(&mut file, second, day(5));
     assert!(matches!(refused, Err(PolicyError::NotAnnounced { until, .. }) if until == day(6)));
     assert_eq!(states(&file, day(5)), [KeyState::Primary, KeyState::Pending]);
@@ -467,8 +496,150 @@ fn rotation_replaces_a_key_that_was_told_to_retire_and_never_empties_the_file() 
         .unwrap();
     let changes = policy.rotate_at(&mut file, day(30)).unwrap();
     assert!(matches!(changes[0], Change::Added { activates, .. } if activates == day(32)));
-    assert_eq!(file.keys_at(day(30)).len(), 1, "the others are gone");
     assert_eq!(policy.rotate_at(&mut file, day(30)).unwrap(), []);
+    file.ring_at(day(30)).expect("until the new key seals, the old one does so again");
+    policy.rotate_at(&mut file, day(32)).unwrap();
+    assert_eq!(file.keys_at(day(32)).len(), 2, "the one that only opened is gone");
+}
+
+#[test]
+fn rotation_closes_a_gap_in_which_no_key_would_seal() {
+    let policy = Policy::default();
+    let mut file: KeyFile = text()
+        .replace("retires = 2026-11-19T02:00:00+02:00\n", "")
+        .replace("10T00:00:00Z", "10T00:00:00Z\nretires = 2026-11-15T01:00:00Z")
+        .parse()
+        .unwrap();
+    let [_, only] = *ids(&file) else { panic!("two keys") };
+    let hour = |n: u32| day(14) + n * Duration::from_secs(3600);
+    assert_eq!(policy.concerns_at(&file, day(14)), [Concern::Gap { id: only, from: hour(1) }]);
+    assert!(file.ring_at(day(14)).is_ok() && file.ring_at(hour(1)).is_err());
+
+    let changes = policy.rotate_at(&mut file, day(14)).unwrap();
+    assert!(changes.contains(&Change::Retires { id: only, at: day(25) }), "{changes:?}");
+    assert_eq!(policy.concerns_at(&file, day(14)), []);
+    assert_eq!(policy.rotate_at(&mut file, day(14)).unwrap(), []);
+    for n in 0..24 * 20 {
+        file.ring_at(hour(n)).expect("some key seals");
+    }
+
+    // Also one that is long ahead, so that the concern ends when it is told.
+    let mut file: KeyFile = text()
+        .replace("10T00:00:00Z", "10T00:00:00Z\nretires = 2026-11-28T00:00:00Z")
+        .parse()
+        .unwrap();
+    assert_eq!(policy.concerns_at(&file, day(14)), [Concern::Gap { id: only, from: day(27) }]);
+    policy.rotate_at(&mut file, day(14)).unwrap();
+    assert_eq!(policy.concerns_at(&file, day(14)), []);
+
+    // A successor that comes too late leaves a gap too, and one that comes in time none.
+    let mut file = one_key(day(0));
+    let [first] = *ids(&file) else { panic!("one key") };
+    policy.add_at(&mut file, Key::generate().unwrap(), Some(day(10)), day(0)).unwrap();
+    let set_end = |file: &KeyFile, at: &str| -> KeyFile {
+        let text =
+            file.expose_text().replacen("\n\n[[key]]", &format!("\nretires = {at}\n\n[[key]]"), 2);
+        text.replacen(&format!("\nretires = {at}\n\n[[key]]"), "\n\n[[key]]", 1).parse().unwrap()
+    };
+    let late = set_end(&file, "2026-11-08T00:00:00Z");
+    assert_eq!(policy.concerns_at(&late, day(3)), [Concern::Gap { id: first, from: day(7) }]);
+    let good = set_end(&file, "2026-11-20T00:00:00Z");
+    assert_eq!(policy.concerns_at(&good, day(3)), []);
+}
+
+/// Runs the rotation each day, as cron does, and looks at the file with each run.
+fn rotate_daily(policy: &Policy, file: &mut KeyFile, days: std::ops::Range<u32>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for n in days {
+        changes.extend(policy.rotate_at(file, day(n)).expect("a key"));
+        file.ring_at(day(n)).expect("a key seals");
+    }
+    changes
+}
+
+#[test]
+fn one_run_with_a_wrong_clock_does_no_lasting_harm() {
+    let policy = Policy::default();
+    for ahead in [100, 365, 20 * 365] {
+        let mut file = one_key(day(0));
+        rotate_daily(&policy, &mut file, 0..34);
+        let [old, second] = *ids(&file) else { panic!("two keys") };
+
+        let changes = policy.rotate_at(&mut file, day(34 + ahead)).unwrap();
+        assert_eq!(changes.len(), 2, "one was added, one given its end: {changes:?}");
+        let ids = ids(&file);
+        assert_eq!(ids[..2], [old, second], "a key whose sessions may live stays");
+        let wrong = ids[2];
+        let from_future = Concern::FromFuture { id: wrong, created: day(34 + ahead) };
+        assert_eq!(policy.concerns_at(&file, day(35)), [from_future]);
+
+        // The clock is right again, and all goes on as if nothing had been.
+        let changes = rotate_daily(&policy, &mut file, 35..95);
+        let added = changes.iter().filter(|change| matches!(change, Change::Added { .. })).count();
+        assert_eq!(added, 2, "each 30 days: {changes:?}");
+        assert!(changes.contains(&Change::Retires { id: second, at: day(69) }), "{changes:?}");
+        assert_eq!(policy.concerns_at(&file, day(95)), [from_future]);
+        assert!(file.keys_at(day(95)).len() <= 4);
+
+        // The way out that the message names, and the one of waiting.
+        let mut cleared: KeyFile = file.expose_text().parse().unwrap();
+        policy.revoke_at(&mut cleared, wrong, day(95)).unwrap();
+        assert_eq!(policy.concerns_at(&cleared, day(95)), []);
+        let end = 34 + ahead.min(400) + 40;
+        rotate_daily(&policy, &mut cleared, 95..end.max(96));
+        rotate_daily(&policy, &mut file, 95..end.max(96));
+        assert!(file.keys_at(day(end)).len() <= 4);
+    }
+}
+
+#[test]
+fn a_key_that_is_to_come_in_years_silences_no_overdue_rotation() {
+    let policy = Policy::default();
+    let mut file = one_key(day(0));
+    policy.add_at(&mut file, Key::generate().unwrap(), Some(day(700)), day(1)).unwrap();
+    assert_eq!(policy.concerns_at(&file, day(30)), []);
+    assert_eq!(policy.concerns_at(&file, day(33)), [Concern::Overdue(3 * DAY)]);
+    let changes = policy.rotate_at(&mut file, day(33)).unwrap();
+    assert!(matches!(changes[0], Change::Added { activates, .. } if activates == day(35)));
+    assert_eq!(policy.concerns_at(&file, day(33)), []);
+    rotate_daily(&policy, &mut file, 33..800);
+    assert!(file.keys_at(day(800)).len() <= 4);
+}
+
+#[test]
+fn a_policy_that_would_need_too_many_keys_is_refused_and_the_least_works_for_ever() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let refused = Policy::default().every(6 * HOUR).rotate_at(&mut one_key(day(0)), day(0));
+    let Err(PolicyError::EveryTooShort { least }) = refused else { panic!("{refused:?}") };
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "with such short times more than 64 keys would be in the file; set `every` to at least 10 hours, \
+         or `announce` and `keep` to less"
+    );
+    let refused = Policy::default().keep(DAY).check().unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "a key must be kept for longer than it is announced, and for the absolute timeout of sessions; \
+         set `keep` to at least 2 days and that timeout"
+    );
+    for (every, announce, keep) in
+        [(least, 2 * DAY, 9 * DAY), (HOUR, DAY, 5 * DAY / 24), (HOUR, 15 * HOUR, 14 * HOUR)]
+    {
+        let policy = Policy::default().every(every).announce(announce).keep(keep.max(announce));
+        let policy = if policy.check().is_ok() { policy } else { policy.every(every + HOUR) };
+        policy.check().unwrap();
+        let (mut file, mut most) = (one_key(day(0)), 0);
+        for n in 0..24 * 45 {
+            let now = day(0) + n * HOUR;
+            for _ in 0..2 {
+                policy.rotate_at(&mut file, now).unwrap();
+            }
+            assert_eq!(policy.concerns_at(&file, now), []);
+            most = most.max(file.keys_at(now).len());
+        }
+        assert!((30..=KeyRing::MAX_KEYS - 2).contains(&most), "{most} keys");
+        file.ring_at(day(45)).unwrap();
+    }
 }
 
 #[test]
@@ -515,7 +686,10 @@ fn a_file_is_changed_at_once_and_stays_private() {
     one_key(day(0)).create(&path).unwrap();
     assert_eq!(mode(&path), 0o600);
     let again = one_key(day(0)).create(&path).unwrap_err();
-    assert!(matches!(again, KeyFileError::Write { .. }), "a ring is never overwritten: {again}");
+    assert_eq!(
+        again.to_string(),
+        format!("there is a key file {} already, and it is never overwritten", path.display())
+    );
 
     // Left behind by a crash in the middle of writing.
     fs::write(folder.path().join("keys.toml.new"), "half").unwrap();
@@ -569,8 +743,25 @@ fn a_file_that_root_changes_stays_that_of_the_service() {
         return;
     }
     KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap();
-    let after = fs::metadata(&path).unwrap();
-    assert_eq!((after.uid(), after.gid(), mode(&path)), (12_345, 23_456, 0o600));
+    let lock = folder.path().join("keys.toml.lock");
+    for path in [&path, &lock] {
+        let after = fs::metadata(path).unwrap();
+        assert_eq!((after.uid(), after.gid(), mode(path)), (12_345, 23_456, 0o600));
+    }
+
+    // A link that somebody laid there in the night gives nothing away.
+    let other = folder.path().join("other");
+    fs::write(&other, "").unwrap();
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&other, &lock).unwrap();
+    KeyFile::edit(&path, |file| policy.rotate_at(file, day(58))).unwrap();
+    assert_ne!(fs::metadata(&other).unwrap().uid(), 12_345);
+
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    let refused = KeyFile::edit(&path, |file| policy.rotate_at(file, day(58))).unwrap_err();
+    let told = format!("the lock file {} cannot be opened: ", lock.display());
+    assert!(refused.to_string().starts_with(&told), "{refused}");
 }
 
 #[test]

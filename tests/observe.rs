@@ -19,6 +19,9 @@ fn day(n: u32) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_793_491_200) + n * DAY
 }
 
+/// The counters that were described, to whichever of the recorders was the first.
+static DESCRIBED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -64,7 +67,11 @@ impl Recorder for Counters {
         unreachable!("there are only counters");
     }
 
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_counter(&self, name: KeyName, _: Option<Unit>, what: SharedString) {
+        assert!(!what.is_empty());
+        DESCRIBED.lock().expect("no panic").push(name.as_str().to_owned());
+    }
+
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 }
@@ -83,6 +90,13 @@ fn observed(run: impl FnOnce()) -> (BTreeMap<String, u64>, String) {
     tracing::subscriber::with_default(subscriber, || metrics::with_local_recorder(&counters, run));
     let log = String::from_utf8(log.0.lock().expect("one thread").clone()).expect("text");
     let counters = counters.0.lock().expect("one thread").clone();
+    let described = DESCRIBED.lock().expect("no panic");
+    for counter in counters.keys() {
+        let name = counter.split(' ').next().expect("a name");
+        let times = described.iter().filter(|known| *known == name).count();
+        assert_eq!(times, 1, "{name} is described once");
+    }
+    drop(described);
     (counters, log)
 }
 
@@ -201,11 +215,26 @@ fn a_broken_key_file_is_logged_once_and_counted_each_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.toml");
     let policy = Policy::default();
-    KeyFile::new_at(Key::generate().unwrap(), day(0)).create(&path).unwrap();
+    let key = Key::generate().unwrap();
+    let first = key.id();
+    KeyFile::new_at(key, day(0)).create(&path).unwrap();
+    let ids = || -> Vec<_> {
+        let file = KeySource::mount(&path).load().unwrap();
+        file.keys_at(day(0)).iter().map(|key| key.id).collect()
+    };
+    let mut keys = Vec::new();
     let (counters, log) = observed(|| {
         let mut watcher = Watcher::new_at(KeySource::mount(&path), day(1)).unwrap();
         KeyFile::edit(&path, |file| policy.rotate_at(file, day(28))).unwrap();
         let _ = watcher.poll_at(day(28));
+        let replace = |file: &mut KeyFile| {
+            let at_once = policy.dangerous_at_once();
+            at_once.add_at(file, Key::generate().unwrap(), Some(day(28)), day(28))?;
+            policy.revoke_at(file, first, day(28))
+        };
+        KeyFile::edit(&path, replace).unwrap();
+        let _ = watcher.poll_at(day(28));
+        keys = ids();
         std::fs::write(&path, "[[key]]\n").unwrap();
         for _ in 0..3 {
             let _ = watcher.poll_at(day(28));
@@ -213,15 +242,55 @@ fn a_broken_key_file_is_logged_once_and_counted_each_time() {
     });
     let expected = [
         ("sealed_session_reloads_total result=failed".to_owned(), 3),
-        ("sealed_session_reloads_total result=reloaded".to_owned(), 1),
+        ("sealed_session_reloads_total result=reloaded".to_owned(), 2),
     ];
     assert_eq!(counters, BTreeMap::from(expected));
+    keys.retain(|id| *id != first);
+    let [new, second] = *keys else { panic!("{keys:?}") };
     assert_eq!(
         log,
-        " INFO sealed_session: reloaded the key ring keys=2\n\
-         ERROR sealed_session: the key file is broken, the key ring stays error=line 1 of the key file: \
-         missing field `id`\n"
+        format!(
+            " INFO sealed_session: reloaded the key ring primary={first} keys=2 added={second} removed= revoked=\n \
+              INFO sealed_session: reloaded the key ring primary={new} keys=3 added={new} removed= revoked={first}\n \
+              WARN sealed_session: the key that seals was not announced to this node; if others do not have \
+             it, they refuse its sessions primary={new}\n\
+             ERROR sealed_session: the key file is broken, the key ring stays error=line 1 of the key file: \
+             missing field `id`\n"
+        )
     );
+}
+
+/// The thread logs through what the application has, for all threads; and that may panic.
+#[cfg(feature = "watch")]
+#[test]
+fn the_watch_survives_a_log_that_panics() {
+    use sealed_session::{KeyFile, KeySource, Watcher};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    KeyFile::new_at(Key::generate().unwrap(), day(0)).create(&path).unwrap();
+    let (tell, logged) = std::sync::mpsc::channel();
+    let writer = move || {
+        if std::thread::current().name() == Some("sealed-session-watch") {
+            tell.send(()).unwrap();
+            panic!("on purpose");
+        }
+        io::sink()
+    };
+    let tell_all = tracing_subscriber::fmt().with_writer(writer).finish();
+    tracing::subscriber::set_global_default(tell_all).unwrap();
+
+    let watcher = Watcher::new(KeySource::file(&path)).unwrap().every(Duration::ZERO);
+    let ring = watcher.ring();
+    let _watch = watcher.spawn(|_| ()).unwrap();
+    for keys in 2..4 {
+        let add = |file: &mut KeyFile| {
+            let policy = sealed_session::Policy::default();
+            policy.add_at(file, Key::generate().unwrap(), None, day(2 * keys))
+        };
+        KeyFile::edit(&path, add).unwrap();
+        logged.recv_timeout(Duration::from_secs(60)).expect("a look, and a panic");
+        assert_eq!(ring.ids().len(), usize::try_from(keys).unwrap());
+    }
 }
 
 /// All that can be printed in a life of sessions and keys: events, counters, errors, `Debug` of all types, a panic.

@@ -50,6 +50,14 @@ fn seal(codec: &Codec<String>, now: SystemTime) -> String {
     set.values().next().and_then(|set| set.split(';').next()).expect("a cookie").to_owned()
 }
 
+/// Looks twice, as is needed where a key is missing: the first look only doubts.
+fn poll_twice(watcher: &mut Watcher, now: SystemTime) -> Option<WatchEvent> {
+    let keys = watcher.ring().ids();
+    assert!(watcher.poll_at(now).is_none(), "a key is missing, so nothing is done yet");
+    assert_eq!(watcher.ring().ids(), keys);
+    watcher.poll_at(now)
+}
+
 fn is_reloaded(event: Option<WatchEvent>, keys: usize) -> bool {
     matches!(event, Some(WatchEvent::Reloaded { keys: found, .. }) if found == keys)
 }
@@ -76,11 +84,99 @@ fn every_way_to_change_a_file_is_seen() {
     );
 
     write(&old, &path);
-    assert!(is_reloaded(watcher.poll_at(day(1)), 1), "a write in place");
+    assert!(is_reloaded(poll_twice(&mut watcher, day(1)), 1), "a write in place");
     assert_eq!(codec.ring().ids().len(), 1);
 
     fs::write(&path, format!("# note\n{}", *old.expose_text())).unwrap();
     assert!(watcher.poll_at(day(1)).is_none(), "a comment changes no key");
+}
+
+/// A writer that writes in place and is slow, or dies: each beginning of the file may be what a look finds.
+#[test]
+fn a_file_that_is_being_written_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let (_, good) = two_files();
+    let text = good.expose_text();
+    let mut shorter = 0;
+    for len in 0..text.len() {
+        write(&good, &path);
+        let mut watcher = Watcher::new_at(KeySource::file(&path), day(3)).unwrap();
+        let primary = watcher.ring().primary_at(day(3));
+        fs::write(&path, &text[..len]).unwrap();
+        shorter += u32::from(watcher.poll_at(day(3)).is_none());
+        assert_eq!(watcher.ring().primary_at(day(3)), primary, "{len} bytes");
+        assert_eq!(watcher.ring().ids().len(), 2, "{len} bytes");
+        fs::write(&path, text.as_bytes()).unwrap();
+        let event = watcher.poll_at(day(3));
+        assert!(matches!(event, None | Some(WatchEvent::Recovered)), "{event:?}");
+    }
+    assert!(shorter > 2, "some beginnings are good files: {shorter}");
+}
+
+#[test]
+fn a_file_that_lacks_a_key_is_taken_when_it_is_found_twice_in_a_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let (old, new) = two_files();
+    let other = one_key(day(0));
+    put(&new, &path);
+    let mut watcher = Watcher::new_at(KeySource::file(&path), day(1)).unwrap();
+    let broken = || fs::write(&path, "[[key]]").unwrap();
+    for _ in 0..3 {
+        put(&old, &path);
+        assert!(watcher.poll_at(day(1)).is_none());
+        put(&other, &path);
+        assert!(watcher.poll_at(day(1)).is_none(), "another file than before");
+        broken();
+        assert!(matches!(watcher.poll_at(day(1)), Some(WatchEvent::Failed(_))));
+        put(&other, &path);
+        assert!(watcher.poll_at(day(1)).is_none(), "not twice in a row, and not good yet");
+        put(&new, &path);
+        assert!(matches!(watcher.poll_at(day(1)), Some(WatchEvent::Recovered)));
+    }
+    assert_eq!(watcher.ring().ids().len(), 2);
+    put(&other, &path);
+    let event = poll_twice(&mut watcher, day(1)).unwrap();
+    let ids = |file: &KeyFile| -> Vec<_> { file.keys_at(day(1)).iter().map(|k| k.id).collect() };
+    let WatchEvent::Reloaded { primary, keys: 1, added, removed, revoked } = &event else {
+        panic!("{event:?}")
+    };
+    assert_eq!((primary.as_slice(), added), (&ids(&other)[..], &ids(&other)));
+    assert_eq!((removed, revoked.len()), (&ids(&new), 0));
+    let [one, two, three] = [ids(&other)[0], ids(&new)[0], ids(&new)[1]];
+    assert_eq!(
+        event.to_string(),
+        format!(
+            "the key ring was reloaded: 1 key, {one} seals, added {one}, removed {two},{three}; the key that \
+             seals was not announced to this node"
+        )
+    );
+}
+
+#[test]
+fn a_revocation_is_taken_at_once_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let (_, new) = two_files();
+    put(&new, &path);
+    let mut watcher = Watcher::new_at(KeySource::file(&path), day(3)).unwrap();
+    let [first, second] = *watcher.ring().ids() else { panic!("two keys") };
+    let cookie = seal(&Codec::new(watcher.ring()), day(3));
+    let revoked = |file: &mut KeyFile| Policy::default().revoke_at(file, second, day(3));
+    KeyFile::edit(&path, revoked).unwrap();
+    let event = watcher.poll_at(day(3)).expect("at once");
+    assert_eq!(
+        event.to_string(),
+        format!("the key ring was reloaded: 2 keys, {first} seals, revoked {second}")
+    );
+    let codec = Codec::<String>::new(watcher.ring());
+    let refused = codec.decode_at(&codec.request([&cookie]), day(3)).unwrap_err();
+    assert!(matches!(refused, DecodeError::RevokedKey(id) if id == second), "{refused}");
+    let comment = |file: &mut KeyFile| file.comment(second, "leaked");
+    KeyFile::edit(&path, comment).unwrap();
+    let event = watcher.poll_at(day(3)).expect("a comment");
+    assert!(!event.to_string().contains("revoked"), "told once: {event}");
 }
 
 /// A Secret lies in `..2026_…`, to which `..data` points, to which the file points. The kubelet makes
@@ -229,10 +325,12 @@ fn the_thread_looks_by_itself_and_survives_a_report_that_panics() {
         tell.send(event).unwrap();
         panic!("on purpose");
     });
-    let _watch = watch.unwrap();
+    let watch = watch.unwrap();
+    let started = watch.last_look();
     put(&new, &path);
     assert!(is_reloaded(Some(next(&events)), 2));
     put(&old, &path);
     assert!(is_reloaded(Some(next(&events)), 1));
     assert_eq!(ring.ids().len(), 1);
+    assert!(watch.last_look() > started, "at least the look before this one has ended");
 }

@@ -1,7 +1,9 @@
 //! The front: a round-robin load balancer, and buttons to rotate the key and to stop and start nodes.
 
-use std::net::Ipv4Addr;
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -16,7 +18,7 @@ use tokio::sync::Mutex;
 use crate::Result;
 use crate::browser;
 use crate::node::Node;
-use crate::page::FLEET;
+use crate::page::{self, FLEET, ROUTE};
 
 const NAMES: [&str; 2] = ["A", "B"];
 
@@ -25,6 +27,15 @@ struct Fleet {
     turn: usize,
     /// The texts of the keys, the primary first.
     keys: Vec<String>,
+    /// The last requests, the newest last.
+    recent: VecDeque<Routed>,
+}
+
+/// A request, and the node that got it.
+struct Routed {
+    method: Method,
+    path: String,
+    node: &'static str,
 }
 
 pub(crate) async fn serve(port: u16) -> Result<()> {
@@ -33,7 +44,7 @@ pub(crate) async fn serve(port: u16) -> Result<()> {
         Some(Node::start(NAMES[0], ring_keys(&keys)?).await?),
         Some(Node::start(NAMES[1], ring_keys(&keys)?).await?),
     ];
-    let fleet = Arc::new(Mutex::new(Fleet { nodes, turn: 0, keys }));
+    let fleet = Arc::new(Mutex::new(Fleet { nodes, turn: 1, keys, recent: VecDeque::new() }));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("open http://localhost:{}/ — stop with Ctrl-C", listener.local_addr()?.port());
     loop {
@@ -62,11 +73,14 @@ async fn answer(
             .header(header::LOCATION, "/")
             .body(Full::default())?);
     }
-    let Some(node) = fleet.next() else {
-        let page = format!("<!doctype html><title>No node</title><main>{}</main>", fleet.panel());
-        let response = Response::builder().status(StatusCode::BAD_GATEWAY);
-        return Ok(response.header(header::CONTENT_TYPE, "text/html").body(page.into())?);
+    let Some((name, node)) = fleet.next() else {
+        let page = page::fill(NO_NODE, "<p>Nobody answered it but the load balancer.</p>");
+        return Ok(Response::builder()
+            .status(StatusCode::SERVICE_UNAVAILABLE)
+            .header(header::CONTENT_TYPE, "text/html; charset=utf-8")
+            .body(page.replace(FLEET, &fleet.panel()).into())?);
     };
+    let route = fleet.route(&request, name);
     let panel = fleet.panel();
     drop(fleet);
 
@@ -81,34 +95,65 @@ async fn answer(
         return Ok(Response::from_parts(head, Full::new(body)));
     }
     head.headers.remove(header::CONTENT_LENGTH);
-    let page = String::from_utf8_lossy(&body).replace(FLEET, &panel);
+    let page = String::from_utf8_lossy(&body).replace(ROUTE, &route).replace(FLEET, &panel);
     Ok(Response::from_parts(head, Full::new(Bytes::from(page))))
 }
 
 impl Fleet {
     /// Picks the next node that is up.
-    fn next(&mut self) -> Option<std::net::SocketAddr> {
+    fn next(&mut self) -> Option<(&'static str, SocketAddr)> {
         for _ in 0..self.nodes.len() {
             self.turn = (self.turn + 1) % self.nodes.len();
             if let Some(node) = &self.nodes[self.turn] {
-                return Some(node.address);
+                return Some((node.name, node.address));
             }
         }
         None
+    }
+
+    /// Notes who gets a request, and tells who got the form that led to it: a form and the page after it
+    /// are two requests.
+    fn route(&mut self, request: &Request<Incoming>, node: &'static str) -> String {
+        let form = self
+            .recent
+            .back()
+            .filter(|last| request.method() == Method::GET && last.method == Method::POST);
+        let mut route = form.map_or(String::new(), |form| {
+            let path = page::escape(&form.path);
+            format!(
+                "<dt>Form sent to</dt><dd><code>{0}</code> on node <b class='node {1}'>{1}</b></dd>",
+                path, form.node
+            )
+        });
+        let cookies = request.headers().get_all(header::COOKIE);
+        let ours = |value: &[u8]| String::from_utf8_lossy(value).contains("__Host-session=");
+        let kept = cookies.iter().any(|value| ours(value.as_bytes()));
+        if form.is_some_and(|form| form.path == "/login") && !kept {
+            route += NOT_KEPT;
+        }
+        let path = request.uri().path().chars().take(40).collect();
+        self.recent.push_back(Routed { method: request.method().clone(), path, node });
+        if self.recent.len() > 6 {
+            self.recent.pop_front();
+        }
+        route
     }
 
     async fn act(&mut self, path: &str) -> Result<()> {
         match path {
             "/fleet/rotate" => {
                 // Announce on all nodes, then promote on all nodes; the old key goes on opening.
-                let mut keys = self.keys.clone();
-                keys.push(Key::generate()?.expose_text().to_string());
-                self.roll_out(&keys)?;
-                let newest = keys.pop().ok_or("a key was pushed")?;
-                keys.insert(0, newest);
-                keys.truncate(KeyRing::MAX_KEYS / 2);
-                self.roll_out(&keys)?;
-                self.keys = keys;
+                let new = Key::generate()?.expose_text();
+                for node in self.nodes.iter().flatten() {
+                    let mut keys = ring_keys(&self.keys)?;
+                    keys.push(RingKey::open_only(new.parse()?));
+                    node.replace_keys(keys)?;
+                }
+                self.keys.insert(0, new.to_string());
+                self.keys.truncate(KeyRing::MAX_KEYS / 2);
+                for node in self.nodes.iter().flatten() {
+                    node.replace_keys(ring_keys(&self.keys)?)?;
+                }
             }
             "/fleet/0" | "/fleet/1" => {
                 let i = usize::from(path.ends_with('1'));
@@ -124,42 +169,54 @@ impl Fleet {
         Ok(())
     }
 
-    fn roll_out(&self, keys: &[String]) -> Result<()> {
-        for node in self.nodes.iter().flatten() {
-            node.replace_keys(ring_keys(keys)?)?;
-        }
-        Ok(())
-    }
-
     fn panel(&self) -> String {
-        let buttons: String = NAMES
+        let nodes: String = NAMES
             .iter()
             .zip(&self.nodes)
             .enumerate()
             .map(|(i, (name, node))| {
-                let (class, action) = if node.is_some() { ("", "Stop") } else { ("off", "Start") };
+                let (class, state, action) = match node {
+                    Some(_) => (*name, "runs", "Stop"),
+                    None => ("off", "is stopped", "Start"),
+                };
                 format!(
-                    "<form method=post action=/fleet/{i} class=row><span class='{class}'>Node {name}</span>
-                    <button>{action}</button></form>"
+                    "<form method=post action=/fleet/{i} class=row><span><b class='node {class}'>{name}</b>
+                    {state}</span><button>{action} node {name}</button></form>"
                 )
             })
             .collect();
+        let recent: String = self
+            .recent
+            .iter()
+            .map(|Routed { method, path, node }| {
+                let (method, path) = (page::escape(method.as_str()), page::escape(path));
+                format!("<li><code>{method} {path}</code> <b class='node {node}'>{node}</b></li>")
+            })
+            .collect();
         format!(
-            "<section class=wide><h2>The fleet</h2><div class=fleet>{buttons}
+            "<section class=wide><h2>The fleet</h2><div class=fleet>{nodes}
             <form method=post action=/fleet/rotate class=row><span>Keys in the ring: {}</span>
-            <button>Rotate the key</button></form></div><p class=hint>Rotate, stop and start as you like: you
-            stay logged in, until you stop both nodes.</p></section>",
+            <button>Rotate key</button></form></div>
+            <p class=hint>Rotate, stop and start as you like: you stay logged in. Nothing of you is on the nodes,
+            so even both may stop.</p>
+            <h3>The last requests and who answered them</h3><ol class=recent>{recent}</ol></section>",
             self.keys.len()
         )
     }
 }
 
-/// The first seals, the others only open.
+const NO_NODE: &str = "<h2>No node is running</h2>
+    <p>Your session is still in your cookie; start a node.</p>";
+
+const NOT_KEPT: &str = "<dt>Login</dt><dd class=notice>Your browser did not keep the cookie. Some, such as Safari, take
+    no <code>Secure</code> cookie from <code>http://localhost</code>: try Firefox or Chromium.</dd>";
+
+/// The newest, which is the first, seals; the others have sealed before it and only open now.
 fn ring_keys(keys: &[String]) -> Result<Vec<RingKey>> {
+    let activations = (1..).map(|i| SystemTime::UNIX_EPOCH + Duration::from_secs(i));
     let mut all = Vec::new();
-    for (i, text) in keys.iter().enumerate() {
-        let key = text.parse()?;
-        all.push(if i == 0 { RingKey::new(key) } else { RingKey::open_only(key) });
+    for (text, at) in keys.iter().rev().zip(activations) {
+        all.push(RingKey::new(text.parse()?).activates(at));
     }
     Ok(all)
 }

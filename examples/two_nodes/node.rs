@@ -101,7 +101,7 @@ impl App {
             Ok(opened) => Visit { opened, refused: None },
             Err(refused) => {
                 // The reason is for the log. What the user sees is a page without a session.
-                eprintln!("node {}: {refused}", self.name);
+                eprintln!("(log) node {}: {refused}", self.name);
                 Visit { opened: None, refused: Some(refused) }
             }
         }
@@ -115,13 +115,13 @@ async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
         // Unchanged; but it may be due to be sealed again, by a newer key or for the idle time.
         (Some(opened), _) => match app.codec.encode(&opened.session, &request) {
             Ok(set_cookies) => set_cookies,
-            Err(error) => return failure(&app, &error),
+            Err(error) => return failure(&app, &headers, &error),
         },
         (None, Some(refused)) if refused.advice() == Advice::Clear => app.codec.clear(&request),
         // No session; or one that another node may read, which is left alone.
         (None, _) => SetCookies::default(),
     };
-    let page = page::page(&headers, &view(&app, &headers, &visit));
+    let page = page::page(StatusCode::OK, &headers, &view(&app, &headers, &visit));
     with_cookies(page, &set_cookies)
 }
 
@@ -137,7 +137,7 @@ async fn login(
 ) -> Response {
     let session = Session { user: user.chars().take(40).collect(), cart: Vec::new() };
     // A login begins anew, whatever came before: nothing that was planted lives on.
-    finish(&app, app.codec.renew(&session, &app.request(&headers)))
+    finish(&app, &headers, app.codec.renew(&session, &app.request(&headers)))
 }
 
 #[derive(Deserialize)]
@@ -175,27 +175,38 @@ fn change(app: &App, headers: &HeaderMap, change: impl FnOnce(&mut Session)) -> 
     match app.visit(&request).opened {
         Some(mut opened) => {
             change(&mut opened.session);
-            finish(app, app.codec.encode(&opened.session, &request))
+            finish(app, headers, app.codec.encode(&opened.session, &request))
         }
-        None => (StatusCode::UNAUTHORIZED, "log in first\n").into_response(),
+        None => again(StatusCode::UNAUTHORIZED, app, headers, "Log in first."),
     }
 }
 
-fn finish(app: &App, sealed: std::result::Result<SetCookies, EncodeError>) -> Response {
+fn finish(
+    app: &App,
+    headers: &HeaderMap,
+    sealed: std::result::Result<SetCookies, EncodeError>,
+) -> Response {
     match sealed {
         Ok(set_cookies) => with_cookies(back_to_the_page(), &set_cookies),
-        Err(error) => failure(app, &error),
+        Err(error) => failure(app, headers, &error),
     }
 }
 
 /// The old cookie stays; the reason, with the heaviest fields if it was the size, is for the log.
-fn failure(app: &App, error: &EncodeError) -> Response {
-    eprintln!("node {}: {error}", app.name);
-    let status = match error {
-        EncodeError::TooLarge(_) => StatusCode::INSUFFICIENT_STORAGE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
+fn failure(app: &App, headers: &HeaderMap, error: &EncodeError) -> Response {
+    eprintln!("(log) node {}: {error}", app.name);
+    let notice = match error {
+        EncodeError::TooLarge(_) => "Your cart no longer fits the cookie; it was left as it was.",
+        _ => "Your session could not be sealed; it was left as it was.",
     };
-    (status, "the session could not be kept\n").into_response()
+    again(StatusCode::INTERNAL_SERVER_ERROR, app, headers, notice)
+}
+
+/// The page once more, from what the request brought, with a notice and without a cookie.
+fn again(status: StatusCode, app: &App, headers: &HeaderMap, notice: &str) -> Response {
+    let visit = app.visit(&app.request(headers));
+    let view = View { notice: Some(notice), ..view(app, headers, &visit) };
+    page::page(status, headers, &view)
 }
 
 fn back_to_the_page() -> Response {
@@ -228,10 +239,11 @@ fn view<'a>(app: &'a App, headers: &HeaderMap, visit: &'a Visit) -> View<'a> {
         opened: visit.opened.as_ref(),
         refused: visit.refused.as_ref().map(ToString::to_string),
         reseal: visit.opened.as_ref().and_then(|opened| opened.reseal).map(|reason| match reason {
-            Reseal::Key => "its key is not the primary here",
+            Reseal::Key => "a newer key is primary",
             Reseal::Schema => "it had an older schema",
             Reseal::Format => "it had another format",
             _ => "it was due",
         }),
+        notice: None,
     }
 }

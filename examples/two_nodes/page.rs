@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use sealed_session::Opened;
 
@@ -19,17 +19,20 @@ pub(crate) struct View<'a> {
     pub(crate) opened: Option<&'a Opened<Session>>,
     pub(crate) refused: Option<String>,
     pub(crate) reseal: Option<&'a str>,
+    /// What went wrong, in words for the user.
+    pub(crate) notice: Option<&'a str>,
 }
 
-/// Where the load balancer puts its own panel.
+/// Where the load balancer puts its own panel, and what it knows of the request.
 pub(crate) const FLEET: &str = "<!-- fleet -->";
+pub(crate) const ROUTE: &str = "<!-- route -->";
 
-pub(crate) fn page(headers: &HeaderMap, view: &View<'_>) -> Response {
+pub(crate) fn page(status: StatusCode, headers: &HeaderMap, view: &View<'_>) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accepts.is_some_and(|accepts| accepts.contains("text/html")) {
-        Html(html(view)).into_response()
+        (status, Html(html(view))).into_response()
     } else {
-        text(view).into_response()
+        (status, text(view)).into_response()
     }
 }
 
@@ -39,7 +42,11 @@ fn text(view: &View<'_>) -> String {
     if let Some(opened) = view.opened {
         let _ = writeln!(text, "cart: {}\nkey: {}", opened.session.cart.len(), opened.key);
     }
-    for (name, value) in [("sealed again", view.reseal), ("refused", view.refused.as_deref())] {
+    for (name, value) in [
+        ("sealed again", view.reseal),
+        ("refused", view.refused.as_deref()),
+        ("notice", view.notice),
+    ] {
         if let Some(value) = value {
             let _ = writeln!(text, "{name}: {value}");
         }
@@ -50,26 +57,35 @@ fn text(view: &View<'_>) -> String {
 fn html(view: &View<'_>) -> String {
     let main = match view.opened {
         Some(opened) => shop(&opened.session),
-        None => login(view.refused.as_deref()),
+        None => login(),
     };
-    include_str!("page.html")
-        .replace("{{node}}", view.node)
-        .replace("{{main}}", &main)
-        .replace("{{session}}", &session(view))
+    // One and the same text for every reason why a cookie was refused: which it was is for the log.
+    let notice = match (view.notice, &view.refused) {
+        (Some(text), _) => {
+            format!("<p class=notice>{} <a href=/>Back to the shop</a></p>", escape(text))
+        }
+        (None, Some(_)) => "<p class=notice>You are not logged in.</p>".to_owned(),
+        (None, None) => String::new(),
+    };
+    fill(&format!("{notice}{main}"), &session(view))
 }
 
-fn login(refused: Option<&str>) -> String {
-    let notice = refused.map_or(String::new(), |_| {
-        // One and the same text for every reason: which it was is for the log.
-        "<p class=notice>You are not logged in.</p>".to_owned()
-    });
-    format!(
-        "{notice}<h2>Log in</h2>
+/// Puts the two cards into the page. What they hold is not searched again, so that a user who is called like a
+/// place to fill stays a name.
+pub(crate) fn fill(main: &str, session: &str) -> String {
+    let page = include_str!("page.html");
+    let (head, rest) = page.split_once("{{main}}").unwrap_or((page, ""));
+    let (middle, tail) = rest.split_once("{{session}}").unwrap_or((rest, ""));
+    [head, main, middle, session, tail].concat()
+}
+
+fn login() -> String {
+    "<h2>Log in</h2>
         <form method=post action=/login class=row>
         <input name=user aria-label='Your name' placeholder='Your name' required maxlength=40 value=Jane>
         <button class=primary>Log in</button></form>
         <p class=hint>The server keeps nothing of you: the session goes into your cookie, sealed.</p>"
-    )
+        .to_owned()
 }
 
 fn shop(session: &Session) -> String {
@@ -106,7 +122,7 @@ fn shop(session: &Session) -> String {
 fn session(view: &View<'_>) -> String {
     let mut rows = Vec::new();
     let total = view.cookies.iter().sum::<usize>();
-    rows.push(("Answered by", format!("node <b class=node>{}</b>", view.node)));
+    rows.push(("Page from", format!("node <b class='node {0}'>{0}</b>", view.node)));
     let cookies = match view.cookies.len() {
         0 => "none".to_owned(),
         1 => format!("1 cookie, {total} bytes"),
@@ -128,9 +144,9 @@ fn session(view: &View<'_>) -> String {
         rows.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{value}</dd>")).collect();
     let percent = |bytes: usize| (bytes * 100).div_ceil(MOST).min(100);
     format!(
-        "<dl>{rows}</dl><div class=bar role=img aria-label='{total} of {MOST} bytes'>
+        "<dl>{ROUTE}{rows}</dl><div class=bar role=img aria-label='{total} of {MOST} bytes'>
         <i style='width:{}%'></i><u style='left:{}%'></u></div>
-        <p class=hint>{total} of {MOST} bytes. The mark is where a second cookie begins.</p>",
+        <p class=hint>{total} of {MOST} bytes. Beyond the mark, the session takes a second cookie.</p>",
         percent(total),
         percent(ONE_COOKIE),
     )
@@ -147,16 +163,17 @@ fn within(time: SystemTime) -> String {
     format!("in {}", duration(time.duration_since(SystemTime::now()).unwrap_or_default().as_secs()))
 }
 
+/// Rounds to what a person would say.
 fn duration(seconds: u64) -> String {
     match seconds {
         ..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3600),
+        60..3570 => format!("{} min", (seconds + 30) / 60),
+        _ => format!("{} h", (seconds + 1800) / 3600),
     }
 }
 
 /// Users write their names and articles: nothing of that becomes HTML.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
         match c {
@@ -176,3 +193,29 @@ const MOST: usize = 6144;
 
 /// What the first cookie takes, without its attributes.
 const ONE_COOKIE: usize = 3942;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_who_is_called_like_a_place_to_fill_stays_a_name() {
+        for name in ["{{session}}", "{{main}}", FLEET, ROUTE, "<b>"] {
+            let session = Session { user: name.to_owned(), cart: Vec::new() };
+            let page = fill(&shop(&session), "THE STATUS");
+            assert!(page.contains(&format!("<h2>Hello, {}</h2>", escape(name))));
+            assert_eq!(page.matches("THE STATUS").count(), 1);
+            assert_eq!(page.matches(FLEET).count(), 1);
+        }
+        assert!(!fill("", "").contains("{{"));
+    }
+
+    #[test]
+    fn times_are_rounded() {
+        let said = [0, 59, 60, 89, 90, 3569, 3570, 5399, 5400, 86_399].map(duration);
+        assert_eq!(
+            said.each_ref().map(String::as_str),
+            ["0 s", "59 s", "1 min", "1 min", "2 min", "59 min", "1 h", "1 h", "2 h", "24 h"]
+        );
+    }
+}

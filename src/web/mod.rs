@@ -50,7 +50,7 @@
 //! | [`renew`](Session::renew), [`clear`](Session::clear) | the new cookies, or their removal |
 //! | the cookie does not open | what [`DecodeError::advice`](crate::DecodeError::advice) says: a removal or nothing |
 //! | the cookie does not open *here*, another node may read it, and the handler wants to write | [`ChangeError::WouldReplace`] for the handler, which as a response is 503 with `Retry-After`; no cookie |
-//! | the new session cannot be sealed: it is too large, say | status 500 without a body in place of the response, the reason in the log, no cookie |
+//! | the changed session cannot be sealed: it is too large, say, or its time ran out meanwhile | status 500 without a body in place of the response, the reason in the log, no cookie |
 //! | an unchanged session was due, and cannot be sealed | the response as it is, the reason in the log, no cookie |
 //! | a [`Session`] was dropped by a panic, in the handler or in a task beside it | no cookie; 500 in place of a response that tells of no failure, if there was a change |
 //! | there is no response: the service of tower failed, or the client hung up | a warning in the log, if there was a change |

@@ -1,6 +1,8 @@
 //! One session over several cookies: every way in which a browser, a proxy or an attacker can tear it.
 
-use sealed_session::{Advice, Codec, Compression, DecodeError, Limits};
+use std::time::Duration;
+
+use sealed_session::{Advice, Codec, Compression, DecodeError, KeyRing, Limits, RingKey};
 
 use super::browser::Browser;
 use super::{at, key, noise, ring};
@@ -278,13 +280,47 @@ fn leftovers_are_removed_as_far_as_the_response_has_room() {
     };
     let (all, bytes) = removed(1000);
     assert_eq!(all, 3);
-    for count in 0..=3 {
+    for count in 1..=3 {
         let room = bytes[..=count].iter().sum::<usize>();
         assert_eq!(removed(room).0, count, "with room to the byte");
-        if count > 0 {
-            assert_eq!(removed(room - 1).0, count - 1, "with a byte less");
-        }
+        assert_eq!(removed(room - 1).0, count - 1, "with a byte less");
     }
+}
+
+#[test]
+fn leftovers_beside_a_session_without_room_go_before_its_touch() {
+    const TOUCH: u64 = 8640;
+    let codec = Codec::<String>::builder(key(1)).build().unwrap();
+    let largest = (0..4000)
+        .rev()
+        .find(|len| codec.encode_at(&noise(*len), &codec.request([""]), at(0)).is_ok());
+    let session = noise(largest.unwrap());
+    let mut browser = Browser::default();
+    for i in 1..=3 {
+        browser.cookies.insert(format!("{NAME}.{i}"), "left".repeat(900));
+    }
+    let turn = |browser: &mut Browser, second| {
+        let header = browser.header();
+        let set = codec.encode_at(&session, &codec.request([&header]), at(second)).unwrap();
+        browser.take(&set);
+        (set.set().count(), set.removed().count())
+    };
+    assert_eq!(turn(&mut browser, 0), (1, 0), "no room");
+    assert_eq!(turn(&mut browser, 1), (0, 0));
+    assert_eq!(turn(&mut browser, TOUCH), (0, 3));
+    assert_eq!(turn(&mut browser, TOUCH), (1, 0));
+    assert_eq!(browser.names(), [NAME]);
+}
+
+#[test]
+fn a_logout_keeps_to_the_limit_of_the_response() {
+    let path = format!("/{}", "p".repeat(300));
+    let codec = Codec::<u8>::builder(key(1)).name("__Secure-session").path(path).build().unwrap();
+    let header = (1..=8).map(|i| format!("__Secure-session.{i}=x; ")).collect::<String>();
+    let cleared = codec.clear(&codec.request([&header]));
+    let lines = cleared.values().map(|value| "Set-Cookie: ".len() + value.len() + 2).sum::<usize>();
+    assert!((2500..=3000).contains(&lines), "{lines}");
+    assert_eq!(cleared.removed().next(), Some("__Secure-session"));
 }
 
 #[test]
@@ -303,4 +339,97 @@ fn leftovers_never_stand_in_the_way_of_a_session_at_the_limit() {
     assert!(lines <= 3000, "{lines}");
     let set = codec.encode_at(&noise(10), &codec.request([&header]), at(0)).unwrap();
     assert_eq!(set.removed().count(), 8, "with room, all go");
+}
+
+#[test]
+fn a_browser_that_keeps_all_it_ever_saw_gets_an_old_session_or_none_and_never_a_mixture() {
+    const HOUR: u64 = 3600;
+    let ring = KeyRing::new([RingKey::new(key(1)), RingKey::new(key(2)).activates(at(40 * HOUR))]);
+    let codec = Codec::<String>::builder(ring.unwrap())
+        .limits(Limits::NGINX_PROXY_BUFFER_16K.cookie_bytes(400))
+        .absolute_timeout(Duration::from_secs(150 * HOUR))
+        .touch_after(Duration::from_secs(HOUR))
+        .idle_timeout(Duration::from_secs(120 * HOUR))
+        .build()
+        .unwrap();
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut below = move |limit: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as usize % limit
+    };
+    // A life of logins, changes, touches and logouts over some days, of which every response is kept.
+    let mut browser = Browser::default();
+    let mut session = String::new();
+    let mut kept: Vec<(Browser, String, u64)> = Vec::new();
+    for hour in 0..100 {
+        let now = at(hour * HOUR);
+        let header = browser.header();
+        let request = codec.request([&header]);
+        let deed = below(10);
+        let set = match deed {
+            0 => codec.clear(&request),
+            1 => {
+                session = noise(1 + below(900));
+                codec.renew_at(&session, &request, now).unwrap()
+            }
+            2..6 => {
+                session = noise(1 + below(900));
+                codec.encode_at(&session, &request, now).unwrap()
+            }
+            _ if browser.cookies.is_empty() => continue,
+            _ => codec.encode_at(&session, &request, now).unwrap(),
+        };
+        browser.take(&set);
+        if set.set().count() > 0 {
+            kept.push((browser.clone(), session.clone(), hour));
+        }
+    }
+    assert!(kept.len() > 50, "{}", kept.len());
+    let (mut opened, mut refused) = (0, 0);
+    for _ in 0..20_000 {
+        let now = at((100 + below(20) as u64) * HOUR);
+        // Each cookie of another time, in most cases of the same.
+        let one = below(kept.len());
+        let mut pairs = Vec::new();
+        for name in [NAME, "__Host-session.1", "__Host-session.2", "__Host-session.3"] {
+            for _ in 0..1 + below(2) {
+                let from = if below(4) == 0 { below(kept.len()) } else { one };
+                if let Some(value) = kept[from].0.cookies.get(name) {
+                    pairs.push(format!("{name}={value}"));
+                }
+            }
+        }
+        if below(2) == 0 {
+            pairs.reverse();
+        }
+        let header = pairs.join("; ");
+        let request = codec.request([&header]);
+        match codec.decode_at(&request, now) {
+            Ok(None) => assert!(!header.contains("session="), "{header}"),
+            Ok(Some(found)) => {
+                opened += 1;
+                let told = |(jar, session, hour): &(Browser, String, u64)| {
+                    *session == found.session
+                        && at(hour * HOUR) == found.sealed
+                        && jar.cookies.iter().all(|(n, v)| header.contains(&format!("{n}={v}")))
+                };
+                assert!(kept.iter().any(told), "no response held this session");
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(
+                    matches!(
+                        error,
+                        DecodeError::MissingChunk
+                            | DecodeError::MixedChunks
+                            | DecodeError::Expired(_)
+                    ),
+                    "{error:?}"
+                );
+            }
+        }
+    }
+    assert!(opened > 500 && refused > 5000, "{opened} opened, {refused} refused");
 }

@@ -133,6 +133,21 @@ fn a_newer_schema_is_kept_and_an_older_one_is_migrated() {
     keeps(&v1, &session, &browser, |error| {
         matches!(error, DecodeError::NewerSchema { found: 2, known: 1 })
     });
+
+    // A newer key is no reason to migrate what is only read.
+    let keys = || [RingKey::new(key(1)), RingKey::new(key(2)).activates(at(0))];
+    migrating.ring().replace(keys()).unwrap();
+    v1.ring().replace(keys()).unwrap();
+    let request = migrating.request([&header]);
+    let opened = migrating.decode_at(&request, at(2)).unwrap().unwrap();
+    assert_eq!((opened.schema, opened.reseal), (1, Some(Reseal::Key)));
+    let mut read = Browser::default();
+    read.take(&migrating.encode_at(&opened.session, &request, at(2)).unwrap());
+    let opened = v1.decode_at(&v1.request([&read.header()]), at(2)).unwrap().unwrap();
+    assert_eq!((&opened.session, opened.key), (&session, key(2).id()));
+    for ring in [migrating.ring(), v1.ring()] {
+        ring.replace([RingKey::new(key(1))]).unwrap();
+    }
     let header = browser.header();
     let opened = migrating.decode_at(&migrating.request([&header]), at(TOUCH)).unwrap().unwrap();
     assert_eq!((opened.schema, opened.reseal, opened.began), (2, None, at(0)));
@@ -190,8 +205,35 @@ fn a_switch_of_format_logs_nobody_out() {
             assert_eq!(opened.reseal, Some(due));
             let again = to_node.encode_at(&opened.session, &request, at(TOUCH)).unwrap();
             assert_eq!(again.set().count(), 1);
+            let mut browser = Browser::default();
+            browser.take(&again);
+            let request = to_node.request([browser.header()].iter()).into_owned();
+            let opened = to_node.decode_at(&request, at(TOUCH)).unwrap().unwrap();
+            assert_eq!((&opened.session, opened.format), (&session, to));
         }
     }
+}
+
+#[cfg(feature = "json")]
+#[test]
+fn a_switch_of_format_waits_where_it_would_drop_a_field() {
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Short {
+        user: u64,
+    }
+    let long = Codec::<BTreeMap<String, u64>>::new(ring());
+    let short = Codec::<Short>::builder(ring()).format(Format::Json).build().unwrap();
+    let session = BTreeMap::from([("user".to_owned(), 7), ("added".to_owned(), 8)]);
+    let mut browser = Browser::default();
+    browser.take(&long.encode_at(&session, &long.request([""]), at(0)).unwrap());
+    let header = browser.header();
+    let request = short.request([&header]);
+    let opened = short.decode_at(&request, at(TOUCH)).unwrap().unwrap();
+    assert_eq!(opened.reseal, Some(Reseal::Format));
+    browser.take(&short.encode_at(&opened.session, &request, at(TOUCH)).unwrap());
+    let header = browser.header();
+    let opened = long.decode_at(&long.request([&header]), at(TOUCH)).unwrap().unwrap();
+    assert_eq!((opened.session, opened.format), (session, Format::MessagePack));
 }
 
 #[test]
@@ -238,7 +280,7 @@ fn a_release_that_only_reads_does_not_drop_the_fields_of_another() {
     struct Short {
         user: u64,
     }
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     struct Long {
         user: u64,
         #[serde(default)]
@@ -252,6 +294,22 @@ fn a_release_that_only_reads_does_not_drop_the_fields_of_another() {
     let request = short.request([&header]);
     let mut opened = short.decode_at(&request, at(1)).unwrap().unwrap();
     assert!(short.encode_at(&opened.session, &request, at(1)).unwrap().is_empty(), "only read");
+
+    // Nor when it is due to be sealed again: because it was idle, or by another key.
+    let rotated = KeyRing::new([RingKey::new(key(1)), RingKey::new(key(2)).activates(at(0))]);
+    let rotated = Codec::<Short>::new(rotated.unwrap());
+    for (node, second, due) in [(&short, TOUCH, Reseal::Touch), (&rotated, 1, Reseal::Key)] {
+        let request = node.request([&header]);
+        let opened = node.decode_at(&request, at(second)).unwrap().unwrap();
+        assert_eq!(opened.reseal, Some(due));
+        let mut again = Browser::default();
+        again.take(&node.encode_at(&opened.session, &request, at(second)).unwrap());
+        let newer = Codec::<Long>::new(node.ring().clone());
+        let request = newer.request([again.header()].iter()).into_owned();
+        let opened = newer.decode_at(&request, at(second)).unwrap().unwrap();
+        assert_eq!((opened.session, opened.sealed), (session.clone(), at(second)));
+        assert_eq!(opened.began, at(0));
+    }
     opened.session.user = 8;
     assert!(!short.encode_at(&opened.session, &request, at(1)).unwrap().is_empty(), "changed");
 

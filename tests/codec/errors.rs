@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealed_session::{
-    Advice, ConfigError, DecodeError, EncodeError, Expiry, Format, KeyError, RingError, Source,
+    Advice, Codec, ConfigError, DecodeError, EncodeError, Expiry, Format, KeyError, RingError,
+    Source,
 };
 
-use super::key;
+use super::{at, key, ring};
 
 fn source() -> Source {
     Arc::new(std::io::Error::other("inner"))
@@ -120,11 +121,14 @@ fn every_other_error_has_its_message() {
         (Box::new(KeyError::Weak), "all bytes of the key are equal; keys must be random"),
         (Box::new(KeyError::Id), "a key id is 8 hexadecimal digits"),
         (Box::new(KeyError::Random(source())), "the operating system's random source failed"),
-        (Box::new(RingError::NoSealingKey), "the ring has no key that may seal"),
+        (
+            Box::new(RingError::NoSealingKey),
+            "the ring has no key that may seal; one must be neither revoked nor open-only",
+        ),
         (Box::new(RingError::DuplicateId(a)), "the key 329fc509 stands in the ring twice"),
         (
             Box::new(RingError::SameActivation(a, b)),
-            "the keys 329fc509 and c6edacb8 become primary at the same time",
+            "the keys 329fc509 and c6edacb8 become primary at the same time; let one of them activate later, or only open",
         ),
         (Box::new(RingError::RetiresFirst(a)), "the key 329fc509 retires before it activates"),
         (
@@ -135,7 +139,14 @@ fn every_other_error_has_its_message() {
             Box::new(EncodeError::WouldReplace(DecodeError::Message)),
             "the request carries a session that this node cannot read and another may; only Codec::renew replaces it",
         ),
-        (Box::new(EncodeError::NoActiveKey), "no key of the ring is active"),
+        (
+            Box::new(EncodeError::Ended(DecodeError::RevokedKey(a))),
+            "the session has ended since the request opened it",
+        ),
+        (
+            Box::new(EncodeError::NoActiveKey),
+            "no key of the ring is active: none is past its activation and before its retirement",
+        ),
         (Box::new(EncodeError::Serialize(source())), "the session cannot be serialized"),
         (Box::new(EncodeError::Random(source())), "the operating system's random source failed"),
         (
@@ -187,9 +198,88 @@ fn every_other_error_has_its_message() {
             Box::new(ConfigError::LimitTooHigh { what: "cookies", allowed: 4 }),
             "cookies must be at most 4",
         ),
-        (Box::new(ConfigError::LimitTooLow), "the limits leave no room for a session"),
+        (
+            Box::new(ConfigError::LimitTooLow),
+            "the limits leave no room for a session; raise them, or shorten the name and the attributes",
+        ),
     ];
     for (error, message) in errors {
         assert_eq!(error.to_string(), message);
+    }
+}
+
+#[test]
+fn an_error_of_reading_names_fields_and_types_and_shows_nothing_of_the_session() {
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    struct Number {
+        csrf: u64,
+    }
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    struct Kind {
+        kind: Choice,
+    }
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    enum Choice {
+        One,
+        Two,
+    }
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    struct Missing {
+        csrf: String,
+        added: u8,
+    }
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Strict {
+        csrf: String,
+    }
+    /// Whose own message quotes what it read.
+    #[derive(Debug)]
+    struct Own;
+    impl serde::Serialize for Own {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            to.serialize_unit()
+        }
+    }
+    impl<'de> serde::Deserialize<'de> for Own {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            let all = std::collections::BTreeMap::<String, String>::deserialize(from)?;
+            Err(serde::de::Error::custom(format!("invalid csrf: {all:?}")))
+        }
+    }
+    fn source<T>(format: Format) -> String
+    where
+        T: serde::Serialize + serde::de::DeserializeOwned + std::fmt::Debug + 'static,
+    {
+        let writer = Codec::<std::collections::BTreeMap<String, String>>::builder(ring())
+            .format(format)
+            .build()
+            .unwrap();
+        let session = [("csrf", "s3cret, expected s3cret"), ("kind", "s3cret` at line 1")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let set = writer.encode_at(&session, &writer.request([""]), at(0)).unwrap();
+        let header = set.values().next().unwrap().split(';').next().unwrap();
+        let reader = Codec::<T>::builder(ring()).format(format).build().unwrap();
+        let error = reader.decode_at(&reader.request([header]), at(0)).map(|_| ()).unwrap_err();
+        let source = Error::source(&error).unwrap();
+        let all = format!("{error} {error:?} {source} {source:?}");
+        assert!(!all.contains("s3cret"), "{all}");
+        source.to_string()
+    }
+    let formats = [
+        Format::MessagePack,
+        #[cfg(feature = "json")]
+        Format::Json,
+    ];
+    for format in formats {
+        assert!(source::<Number>(format).starts_with("invalid type"));
+        assert_eq!(source::<Kind>(format), "unknown variant, expected `One` or `Two`");
+        assert_eq!(source::<Missing>(format), "missing field `added`");
+        assert_eq!(source::<Strict>(format), "unknown field, expected `csrf`");
+        assert_eq!(
+            source::<Own>(format),
+            "it is not of the format, or its own `Deserialize` refuses it"
+        );
     }
 }

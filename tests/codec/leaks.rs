@@ -38,6 +38,13 @@ struct Flattened {
     inner: Flat,
 }
 
+/// Whose tuples serde makes into sequences.
+#[derive(Clone, Serialize, Deserialize)]
+struct FlattenedTree {
+    #[serde(flatten)]
+    inner: Tree,
+}
+
 /// Holds that a guess tells nothing: beside the secret that it guesses it weighs what it weighs beside
 /// another one of the same shape.
 fn tells_nothing<T: Serialize + DeserializeOwned + 'static>(make: impl Fn(&str, &str) -> T) {
@@ -63,6 +70,8 @@ fn no_guess_in_one_field_tells_of_another() {
     tells_nothing(move |s, g| Tree::Newtype(Some(Box::new(flat(s, g)))));
     tells_nothing(move |s, g| Flattened { inner: flat(s, g) });
     tells_nothing(|s, g| Tree::Tuple(7, s.to_owned(), g.to_owned()));
+    tells_nothing(|s, g| FlattenedTree { inner: Tree::Tuple(7, s.to_owned(), g.to_owned()) });
+    tells_nothing(move |s, g| FlattenedTree { inner: Tree::Newtype(Some(Box::new(flat(s, g)))) });
     tells_nothing(|s, g| (s.to_owned(), g.to_owned()));
     tells_nothing(|s, g| [g.to_owned(), s.to_owned()]);
     tells_nothing(|s, g| {

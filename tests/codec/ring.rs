@@ -64,9 +64,9 @@ fn each_state_of_a_key_has_its_outcome() {
     };
     let other = || RingKey::new(key(2)).activates(at(1));
     assert!(matches!(read(vec![RingKey::new(key(1))]), Ok(None)));
-    assert!(matches!(read(vec![RingKey::open_only(key(1)), other()]), Ok(Some(Reseal::Key))));
+    assert!(matches!(read(vec![RingKey::open_only(key(1)), other()]), Ok(None)));
     let pending = RingKey::new(key(1)).activates(at(90));
-    assert!(matches!(read(vec![pending, other()]), Ok(Some(Reseal::Key))), "pending keys open");
+    assert!(matches!(read(vec![pending, other()]), Ok(None)), "pending keys open");
     let retiring = RingKey::new(key(1)).retires(at(51));
     assert!(matches!(read(vec![retiring, other()]), Ok(Some(Reseal::Key))));
     let retired = read(vec![RingKey::new(key(1)).retires(at(50)), other()]).unwrap_err();
@@ -78,6 +78,39 @@ fn each_state_of_a_key_has_its_outcome() {
     let unknown = read(vec![other()]).unwrap_err();
     assert!(matches!(unknown, DecodeError::UnknownKey(found) if found == id(1)));
     assert_eq!(unknown.advice(), Advice::Keep);
+}
+
+/// The default threshold: a tenth of a day.
+const TOUCH: u64 = 8640;
+
+#[test]
+fn two_nodes_that_differ_on_the_primary_do_not_undo_each_others_work() {
+    let clocks = || [RingKey::new(key(1)), RingKey::new(key(2)).activates(at(100))];
+    let lists = |a, b| [RingKey::new(key(a)), RingKey::open_only(key(b))];
+    // Clocks that are 30 seconds apart at a promotion; and two lists of keys during a deploy.
+    for (nodes, behind) in [([clocks(), clocks()], 30), ([lists(1, 2), lists(2, 1)], 0)] {
+        let nodes = nodes.map(|keys| Codec::<u8>::new(KeyRing::new(keys).unwrap()));
+        let mut browser = Browser::default();
+        browser.take(&nodes[0].encode_at(&1, &nodes[0].request([""]), at(90)).unwrap());
+        let mut written = 0;
+        for turn in 0..20 {
+            let node = &nodes[turn % 2];
+            let now = at(110 - if turn % 2 == 0 { 0 } else { behind });
+            let header = browser.header();
+            let request = node.request([&header]);
+            let opened = node.decode_at(&request, now).unwrap().unwrap();
+            let set = node.encode_at(&opened.session, &request, now).unwrap();
+            written += set.set().count();
+            browser.take(&set);
+        }
+        assert!(written <= 1, "{written}");
+        // In the end all of it is under the key of the node that touches it.
+        let header = browser.header();
+        let request = nodes[1].request([&header]);
+        let opened = nodes[1].decode_at(&request, at(TOUCH + 110)).unwrap().unwrap();
+        let due = if opened.key == id(2) { Reseal::Touch } else { Reseal::Key };
+        assert_eq!(opened.reseal, Some(due));
+    }
 }
 
 #[test]
@@ -100,6 +133,15 @@ fn no_key_seals_before_its_time() {
     let request = codec.request([&header]);
     assert!(codec.encode_at(&1, &request, at(20)).unwrap().is_empty());
     assert!(matches!(codec.encode_at(&2, &request, at(20)), Err(EncodeError::NoActiveKey)));
+    // Nor does a touch that is due stand in the way of reading.
+    let request = codec.request([&header]);
+    codec
+        .ring()
+        .replace([RingKey::open_only(key(1)), RingKey::new(key(2)).activates(at(TOUCH * 2))])
+        .unwrap();
+    let opened = codec.decode_at(&request, at(TOUCH + 19)).unwrap().unwrap();
+    assert_eq!(opened.reseal, Some(Reseal::Touch));
+    assert!(codec.encode_at(&1, &request, at(TOUCH + 19)).unwrap().is_empty());
     codec.ring().replace([RingKey::new(key(1)).activates(at(10)).retires(at(20))]).unwrap();
     assert_eq!(codec.ring().primary_at(at(9)), None);
     assert_eq!(codec.ring().primary(), None, "it retired long ago");
@@ -140,6 +182,14 @@ fn a_ring_replaced_in_the_midst_of_a_request_does_not_hurt_it() {
     assert_eq!(codec.decode_at(&request, at(0)).unwrap().unwrap().session, 1);
     codec.ring().replace([RingKey::new(key(2))]).unwrap();
     assert_eq!(codec.encode_at(&2, &request, at(0)).unwrap().set().count(), 1);
+    // But for a key that was revoked: what it sealed may be forged, and must not get a better seal.
+    codec.ring().replace([RingKey::revoked(id(1)), RingKey::new(key(2))]).unwrap();
+    let error = codec.decode_at(&request, at(0)).map(|_| ()).unwrap_err();
+    assert!(matches!(error, DecodeError::RevokedKey(found) if found == id(1)), "{error:?}");
+    for session in [1, 2] {
+        let error = codec.encode_at(&session, &request, at(0)).unwrap_err();
+        assert!(matches!(error, EncodeError::Ended(DecodeError::RevokedKey(_))), "{error:?}");
+    }
     let shown = format!("{codec:?}");
     assert!(shown.contains("__Host-session") && shown.contains(&id(2).to_string()), "{shown}");
 }

@@ -1,10 +1,12 @@
 //! Limits hold for what is really sent, and capacity is known beforehand.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sealed_session::{Codec, Compression, EncodeError, Limit, Limits, Padding, SetCookies};
 use serde::{Deserialize, Serialize};
 
+use super::browser::Browser;
 use super::{at, noise, ring};
 
 const LIMITS: [(&str, Limits, usize); 4] = [
@@ -137,10 +139,56 @@ fn what_does_not_fit_the_cookies_says_by_how_much() {
     };
     let capacity = codec.capacity();
     let (limit, least, allowed) = needed(capacity + 1);
-    assert_eq!((limit, allowed), (Limit::Cookie, 1000), "two cookies of 500 bytes");
-    assert!((1001..=1004).contains(&least), "{least}");
+    assert_eq!(
+        (limit, allowed),
+        (Limit::Cookie, 500),
+        "for the second one, which would get the rest"
+    );
+    assert!((501..=504).contains(&least), "{least}");
     // Three bytes are four characters.
-    assert_eq!(needed(capacity + 1 + 300), (Limit::Cookie, least + 400, 1000));
+    assert_eq!(needed(capacity + 1 + 300), (Limit::Cookie, least + 400, 500));
+}
+
+#[test]
+fn what_fitted_once_can_be_touched_until_it_ends() {
+    const DAY: u64 = 86_400;
+    for limits in LIMITS.map(|(_, limits, _)| limits) {
+        let codec = Codec::<Noise>::builder(ring())
+            .limits(limits)
+            .absolute_timeout(Duration::from_secs(400 * DAY))
+            .padding(Padding::DangerousNone)
+            .compression(Compression::Off)
+            .build()
+            .unwrap();
+        let session = Noise(codec.capacity());
+        let mut browser = Browser::default();
+        browser.take(&codec.encode_at(&session, &codec.request([""]), at(0)).unwrap());
+        let cookies = browser.cookies.len();
+        for days in (1..799).map(|half| half * DAY / 2) {
+            let header = browser.header();
+            let request = codec.request([&header]);
+            let opened = codec.decode_at(&request, at(days)).unwrap().unwrap();
+            assert!(opened.reseal.is_some());
+            let set = codec.encode_at(&opened.session, &request, at(days)).unwrap();
+            assert_eq!(set.set().count(), cookies, "after {days} s");
+            browser.take(&set);
+        }
+    }
+}
+
+#[test]
+fn a_session_beyond_limits_that_were_lowered_is_read_until_it_ends() {
+    const TOUCH: u64 = 8640;
+    let wide = Codec::<Noise>::builder(ring()).limits(Limits::NGINX_PROXY_BUFFER_16K);
+    let (wide, narrow) = (wide.build().unwrap(), Codec::<Noise>::new(ring()));
+    let mut browser = Browser::default();
+    browser.take(&wide.encode_at(&Noise(5000), &wide.request([""]), at(0)).unwrap());
+    let header = browser.header();
+    let request = narrow.request([&header]);
+    let opened = narrow.decode_at(&request, at(TOUCH)).unwrap().unwrap();
+    assert!(narrow.encode_at(&opened.session, &request, at(TOUCH)).unwrap().is_empty());
+    let error = narrow.encode_at(&Noise(5001), &request, at(TOUCH)).unwrap_err();
+    assert!(matches!(error, EncodeError::TooLarge(_)), "a change is told: {error:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use sealed_session::{Advice, Codec, DecodeError, Expiry, Persistence, Reseal};
+use sealed_session::{Advice, Codec, DecodeError, EncodeError, Expiry, Persistence, Reseal};
 
 use super::browser::Browser;
 use super::{at, ring};
@@ -209,9 +209,23 @@ fn a_request_that_is_kept_does_not_keep_its_session_alive() {
     let request = codec.request([&header]).into_owned();
     assert!(codec.decode_at(&request, at(1)).unwrap().is_some());
     assert!(matches!(codec.decode_at(&request, at(IDLE)), Err(DecodeError::Expired(Expiry::Idle))));
-    let mut later = Browser::default();
-    later.take(&codec.encode_at(&2, &request, at(IDLE)).unwrap());
-    let header = later.header();
-    let opened = codec.decode_at(&codec.request([&header]), at(IDLE)).unwrap().unwrap();
-    assert_eq!(opened.began, at(IDLE), "a new session, not the old one again");
+    // What it opened is with the handler, and must not be sealed as a session that begins now.
+    let error = codec.encode_at(&2, &request, at(IDLE)).unwrap_err();
+    assert!(matches!(error, EncodeError::Ended(DecodeError::Expired(Expiry::Idle))), "{error:?}");
+    assert!(!codec.renew_at(&2, &request, at(IDLE)).unwrap().is_empty(), "a login goes through");
+}
+
+#[test]
+fn timeouts_are_whole_seconds() {
+    let codec = Codec::<u8>::builder(ring())
+        .absolute_timeout(Duration::from_millis(3_900))
+        .idle_timeout(Duration::from_millis(3_900))
+        .build()
+        .unwrap();
+    let mut browser = Browser::default();
+    browser.take(&codec.encode_at(&1, &codec.request([""]), at(0)).unwrap());
+    let header = browser.header();
+    let read = |second| codec.decode_at(&codec.request([&header]), at(second));
+    assert!(read(2).is_ok());
+    assert!(matches!(read(3), Err(DecodeError::Expired(_))), "as its Max-Age says");
 }

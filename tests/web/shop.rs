@@ -17,7 +17,8 @@ pub(crate) struct Shop {
 pub(crate) struct Theme(pub(crate) String);
 
 pub(crate) fn codec() -> Codec<Shop> {
-    let keys = [RingKey::new(key(1)), RingKey::open_only(key(2))];
+    let after = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    let keys = [RingKey::new(key(1)).activates(after), RingKey::new(key(2))];
     let ring = KeyRing::new(keys).unwrap();
     Codec::builder(ring).session_ids().build().unwrap()
 }

@@ -57,7 +57,7 @@ Exit codes:
   1  the answer is no: faults were found, the cookie does not open, the session is too large
   2  wrong usage
   3  a file or an input could not be read or written
-  4  the change was refused because users would be logged out; --force makes it";
+  4  the change was refused because users would be logged out; the message says what makes it all the same";
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -66,13 +66,18 @@ Environment:
   NO_COLOR                 print without colours";
 
 fn main() -> ExitCode {
+    let json = std::env::args_os().any(|arg| arg == "--json");
     if std::env::args_os().any(|arg| arg.to_string_lossy().contains("SEALED-SESSION-KEY-")) {
         // Not even shown in an error: a parser would quote it.
-        let failure = Failure::Usage(KEY_AS_ARGUMENT.to_owned());
-        Output::new(false).fail(&failure);
-        return ExitCode::from(failure.code());
+        return Output::new(json).end(Err(Failure::Usage(KEY_AS_ARGUMENT.to_owned())));
     }
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) if json && error.use_stderr() => {
+            return Output::new(json).end(Err(Failure::Usage(usage(&error))));
+        }
+        Err(error) => error.exit(),
+    };
     let mut out = Output::new(args.json);
     let done = match args.command {
         Command::Keygen => keygen(&mut out),
@@ -87,14 +92,14 @@ fn main() -> ExitCode {
             out.raw(&script)
         }
     };
-    match done {
-        // The reader had enough, as `head` has.
-        Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
-        Err(failure) => {
-            out.fail(&failure);
-            ExitCode::from(failure.code())
-        }
-    }
+    out.end(done)
+}
+
+/// Gives what the parser of arguments says, without the synopsis that follows.
+fn usage(error: &clap::Error) -> String {
+    let told = error.render().to_string();
+    let told = told.split("\n\nUsage:").next().unwrap_or(&told).trim();
+    told.strip_prefix("error: ").unwrap_or(told).to_owned()
 }
 
 fn keygen(out: &mut Output) -> Result<(), Failure> {

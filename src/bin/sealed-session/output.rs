@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write as _};
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
@@ -27,14 +28,11 @@ pub(crate) enum Failure {
     Io(String),
     /// The change would log users out.
     Unsafe(String),
-    /// Nobody reads the output any more.
-    Closed,
 }
 
 impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Closed => 0,
             Self::No(..) => 1,
             Self::Usage(_) => 2,
             Self::Io(_) => 3,
@@ -48,24 +46,19 @@ impl Failure {
             Self::Usage(_) => "usage",
             Self::Io(_) => "io",
             Self::Unsafe(_) => "unsafe",
-            Self::Closed => "closed",
         }
     }
 
     fn message(&self) -> &str {
         match self {
             Self::No(_, text) | Self::Usage(text) | Self::Io(text) | Self::Unsafe(text) => text,
-            Self::Closed => "nobody reads the output",
         }
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Closed,
-            _ => Self::Io(error.to_string()),
-        }
+        Self::Io(error.to_string())
     }
 }
 
@@ -80,6 +73,9 @@ impl From<KeyFileError> for Failure {
             )),
             KeyFileError::Read(_)
             | KeyFileError::Open { .. }
+            | KeyFileError::Exists(_)
+            | KeyFileError::Lock { .. }
+            | KeyFileError::Locked(_)
             | KeyFileError::Write { .. }
             | KeyFileError::NotAFile(_) => Self::Io(text),
             _ => Self::No("key_file", text),
@@ -94,7 +90,12 @@ impl From<PolicyError> for Failure {
             PolicyError::NotAnnounced { .. } => {
                 Self::Unsafe(format!("{error}; --force overrides this"))
             }
-            PolicyError::NoSuccessor(_) => Self::Unsafe(error.to_string()),
+            PolicyError::NoSuccessor(_)
+            | PolicyError::OnlyPending { .. }
+            | PolicyError::Pending(_) => Self::Unsafe(error.to_string()),
+            PolicyError::KeepTooShort { .. } | PolicyError::EveryTooShort { .. } => {
+                Self::Usage(error.to_string())
+            }
             PolicyError::Key(_) => Self::Io(error.to_string()),
             _ => Self::No("ring", error.to_string()),
         }
@@ -121,19 +122,17 @@ impl Output {
     /// Prints a line of text; nothing in JSON.
     pub(crate) fn line(&mut self, text: impl Display) -> Result<(), Failure> {
         if !self.json {
-            writeln!(anstream::stdout(), "{text}")?;
+            ended(writeln!(anstream::stdout(), "{text}"))?;
         }
         Ok(())
     }
 
     pub(crate) fn print_json(&mut self, value: &Value) -> Result<(), Failure> {
-        writeln!(io::stdout(), "{value:#}")?;
-        Ok(())
+        ended(writeln!(io::stdout(), "{value:#}"))
     }
 
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        io::stdout().write_all(bytes)?;
-        Ok(io::stdout().flush()?)
+        ended(io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()))
     }
 
     /// Prints rows under a head, each column as wide as its widest cell.
@@ -172,7 +171,18 @@ impl Output {
         let _ = writeln!(anstream::stderr(), "{YELLOW}warning:{YELLOW:#} {text}");
     }
 
-    pub(crate) fn fail(&self, failure: &Failure) {
+    /// Tells a failure, if there is one, and gives the exit code.
+    pub(crate) fn end(&self, done: Result<(), Failure>) -> ExitCode {
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                self.fail(&failure);
+                ExitCode::from(failure.code())
+            }
+        }
+    }
+
+    fn fail(&self, failure: &Failure) {
         let message = failure.message();
         let _ = if self.json {
             let kind = failure.kind();
@@ -186,6 +196,23 @@ impl Output {
     pub(crate) fn is_terminal(&self) -> bool {
         io::stdout().is_terminal()
     }
+}
+
+/// Lets a reader have enough, as `head` has: what we answer does not depend on it.
+fn ended(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+/// Gives the standard input, unless somebody sits there who may not know that he is waited for.
+pub(crate) fn piped(what: &str) -> Result<io::Stdin, Failure> {
+    let input = io::stdin();
+    if input.is_terminal() {
+        return Err(Failure::Usage(format!("nothing on the standard input; pipe {what} in")));
+    }
+    Ok(input)
 }
 
 /// One cell of a table.

@@ -1,7 +1,9 @@
 //! `sealed-session ring`: the key file.
 
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
@@ -13,7 +15,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::output::{
-    BOLD, CYAN, Cell, DIM, Failure, GREEN, Output, RED, YELLOW, duration, from_now, rfc3339,
+    BOLD, CYAN, Cell, DIM, Failure, GREEN, Output, RED, YELLOW, duration, from_now, piped, rfc3339,
 };
 
 #[derive(Debug, Subcommand)]
@@ -55,7 +57,7 @@ pub(crate) enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Make the changes that are due; run it from cron, on any number of hosts.
+    /// Make the changes that are due; run it from cron, on any number of hosts that share the file.
     Rotate {
         #[command(flatten)]
         keys: Keys,
@@ -84,7 +86,7 @@ pub(crate) enum Command {
         /// The key.
         #[arg(value_parser = id)]
         id: KeyId,
-        /// Let it end now, which logs users out.
+        /// Let it end as soon as another key seals, which logs users out.
         #[arg(long)]
         force: bool,
     },
@@ -117,7 +119,7 @@ pub(crate) struct Keys {
 
 #[derive(Debug, Args)]
 pub(crate) struct PolicyArgs {
-    /// How long a key seals.
+    /// How long a key seals: an hour at least.
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration)]
     every: Duration,
     /// How long a key stands in the file before it seals: longer than the file takes to reach all nodes.
@@ -130,9 +132,10 @@ pub(crate) struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    fn policy(&self, force: bool) -> Policy {
+    fn policy(&self, force: bool) -> Result<Policy, Failure> {
         let policy = Policy::default().every(self.every).announce(self.announce).keep(self.keep);
-        if force { policy.dangerous_at_once() } else { policy }
+        policy.check()?;
+        Ok(if force { policy.dangerous_at_once() } else { policy })
     }
 }
 
@@ -150,10 +153,12 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
             file.create(path)?;
             show(&file, &Policy::default(), now, out)
         }
-        Command::List { keys, policy } => show(&load(&keys.keys)?, &policy.policy(false), now, out),
+        Command::List { keys, policy } => {
+            show(&load(&keys.keys)?, &policy.policy(false)?, now, out)
+        }
         Command::Add { keys, policy, at, stdin, comment, force } => {
             let key = new_key(stdin)?;
-            let (id, policy) = (key.id(), policy.policy(force));
+            let (id, policy) = (key.id(), policy.policy(force)?);
             edit(&keys, out, |file| {
                 let changes = policy.add_at(file, key, at, now)?;
                 if let Some(comment) = comment {
@@ -163,13 +168,16 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
             })
         }
         Command::Rotate { keys, policy } => {
-            edit(&keys, out, |file| policy.policy(false).rotate_at(file, now))
+            let policy = policy.policy(false)?;
+            edit(&keys, out, |file| policy.rotate_at(file, now))
         }
         Command::Promote { keys, policy, id, force } => {
-            edit(&keys, out, |file| policy.policy(force).promote_at(file, id, now))
+            let policy = policy.policy(force)?;
+            edit(&keys, out, |file| policy.promote_at(file, id, now))
         }
         Command::Retire { keys, policy, id, force } => {
-            edit(&keys, out, |file| policy.policy(force).retire_at(file, id, now))
+            let policy = policy.policy(force)?;
+            edit(&keys, out, |file| policy.retire_at(file, id, now))
         }
         Command::Revoke { keys, id, replace } => edit(&keys, out, |file| {
             let policy = Policy::default();
@@ -182,11 +190,13 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
             Ok(changes)
         })
         .map_err(|failure| match failure {
-            Failure::Unsafe(text) => Failure::Unsafe(format!("{text}, or use --replace")),
+            Failure::Unsafe(text) => Failure::Unsafe(format!(
+                "{text}; or give --replace, so that a new key seals at once, before other nodes know it"
+            )),
             other => other,
         }),
         Command::Check { keys, policy } => {
-            check(&load(&keys.keys)?, &policy.policy(false), now, out)
+            check(&load(&keys.keys)?, &policy.policy(false)?, now, out)
         }
     }
 }
@@ -196,7 +206,20 @@ fn edit(
     out: &mut Output,
     change: impl FnOnce(&mut KeyFile) -> Result<Vec<Change>, PolicyError>,
 ) -> Result<(), Failure> {
-    let changes = KeyFile::edit(in_place(keys)?, change)?;
+    let path = in_place(keys)?;
+    let (held, waiting) = mpsc::channel::<()>();
+    let note =
+        format!("waiting for the lock file of {}, which another process holds", path.display());
+    let json = out.json;
+    thread::spawn(move || {
+        if waiting.recv_timeout(MOMENT) == Err(RecvTimeoutError::Timeout) && !json {
+            Output::new(json).note(&note);
+        }
+    });
+    let changes = KeyFile::edit(path, |file| {
+        drop(held);
+        change(file)
+    })?;
     if out.json {
         let changes: Vec<_> = changes.iter().map(change_json).collect();
         return out.print_json(&json!({ "changes": changes }));
@@ -271,8 +294,11 @@ fn check(
         out.line(format_args!("{YELLOW}!{YELLOW:#} {concern}"))?;
     }
     if concerns.is_empty() {
-        let keys = file.keys_at(now).len();
-        out.line(format_args!("{GREEN}✓{GREEN:#} {keys} keys, and all is well"))
+        let keys = match file.keys_at(now).len() {
+            1 => "1 key".to_owned(),
+            keys => format!("{keys} keys"),
+        };
+        out.line(format_args!("{GREEN}✓{GREEN:#} {keys}, and all is well"))
     } else {
         Err(Failure::No("concerns", "the key file works, but it breaks the policy".to_owned()))
     }
@@ -306,7 +332,7 @@ fn change_json(change: &Change) -> Value {
 /// Reads a key file, or the standard input.
 pub(crate) fn load(path: &Path) -> Result<KeyFile, Failure> {
     if path == Path::new("-") {
-        Ok(KeyFile::read(io::stdin())?)
+        Ok(KeyFile::read(piped("the key file")?)?)
     } else {
         Ok(KeySource::file(path).load()?)
     }
@@ -324,9 +350,17 @@ fn new_key(stdin: bool) -> Result<Key, Failure> {
     if !stdin {
         return Ok(Key::generate().map_err(PolicyError::Key)?);
     }
-    let mut text = zeroize::Zeroizing::new(String::with_capacity(256));
-    io::stdin().take(256).read_to_string(&mut text)?;
-    text.parse().map_err(|error| Failure::No("key", format!("{error}; copy it anew")))
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(4096));
+    piped("a key")?.take(MAX_INPUT).read_to_string(&mut text)?;
+    let mut keys =
+        text.split(|c: char| c == ',' || c.is_whitespace()).filter(|key| !key.is_empty());
+    let (Some(key), None) = (keys.next(), keys.next()) else {
+        return Err(Failure::No(
+            "key",
+            "give one key on the standard input, no more and no less".to_owned(),
+        ));
+    };
+    key.parse().map_err(|error| Failure::No("key", format!("{error}; copy it anew")))
 }
 
 fn id(text: &str) -> Result<KeyId, String> {
@@ -352,3 +386,9 @@ fn date(time: SystemTime) -> String {
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+/// More than a few keys.
+const MAX_INPUT: u64 = 4096;
+
+/// How long a lock is waited for before something is said.
+const MOMENT: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 mod any;
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use sealed_session::{
 use serde_json::{Value, json};
 
 use self::any::Any;
-use crate::output::{BOLD, Cell, DIM, Failure, GREEN, Output, RED, duration, rfc3339, when};
+use crate::output::{BOLD, Cell, DIM, Failure, GREEN, Output, RED, duration, piped, rfc3339, when};
 use crate::ring;
 
 /// What a codec is made of.
@@ -78,7 +78,8 @@ pub(crate) struct Keys {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// A cookie's value, or a Cookie header; without it, the standard input.
+    /// A cookie's value, or a Cookie header; without it, the standard input. Prefer that for the cookie of
+    /// a session that lives: others on this machine can read a command line, and log in with it.
     cookie: Option<String>,
     #[command(flatten)]
     keys: Keys,
@@ -99,7 +100,8 @@ pub(crate) struct Seal {
 
 #[derive(Debug, Args)]
 pub(crate) struct Open {
-    /// A cookie's value, or a Cookie header; without it, the standard input.
+    /// A cookie's value, or a Cookie header; without it, the standard input. Prefer that for the cookie of
+    /// a session that lives: others on this machine can read a command line, and log in with it.
     cookie: Option<String>,
     #[command(flatten)]
     keys: Keys,
@@ -292,7 +294,7 @@ fn inspection_json(found: &Inspection<Any>, with_keys: bool) -> Value {
 
 pub(crate) fn seal(args: &Seal, out: &mut Output) -> Result<(), Failure> {
     let codec = args.settings.codec(args.keys.required()?)?;
-    let text = stdin()?;
+    let text = stdin("the session")?;
     let session: Value = serde_json::from_str(&text)
         .map_err(|error| Failure::No("json", format!("the session is no JSON: {error}")))?;
     let set = codec.renew(&Any(session), &codec.request::<_, str>([]))?;
@@ -374,16 +376,12 @@ pub(crate) fn capacity(args: &Capacity, out: &mut Output) -> Result<(), Failure>
 
 /// Gives the argument, or else the standard input.
 fn input(argument: Option<&str>) -> Result<String, Failure> {
-    argument.map_or_else(stdin, |text| Ok(text.to_owned()))
+    argument.map_or_else(|| stdin("a cookie"), |text| Ok(text.to_owned()))
 }
 
-fn stdin() -> Result<String, Failure> {
-    let mut input = io::stdin();
-    if input.is_terminal() {
-        return Err(Failure::Usage("nothing on the standard input; pipe it in".to_owned()));
-    }
+fn stdin(what: &str) -> Result<String, Failure> {
     let mut text = String::new();
-    input.by_ref().take(MAX_INPUT).read_to_string(&mut text)?;
+    piped(what)?.take(MAX_INPUT).read_to_string(&mut text)?;
     Ok(text)
 }
 
