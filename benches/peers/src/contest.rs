@@ -98,6 +98,7 @@ fn contest<T: Session>(title: &str, session: &T) -> Vec<Bar> {
             contestants::ours_plain(),
             contestants::floor(),
             contestants::private_jar(),
+            contestants::axum_jar(),
             contestants::biscotti(),
             contestants::paseto(),
             contestants::fernet(),
@@ -105,7 +106,7 @@ fn contest<T: Session>(title: &str, session: &T) -> Vec<Bar> {
         ],
         session,
     );
-    let jar = results.iter().find(|r| r.name.contains("PrivateJar")).expect("it takes part");
+    let jar = results.iter().find(|r| r.name.contains("::PrivateJar")).expect("it takes part");
     let floor = results.iter().find(|r| r.name.contains("floor")).expect("it takes part");
     println!("### {title}\n");
     println!("| | encode ns | × jar | × floor | decode ns | × jar | × floor | bytes | × jar |");

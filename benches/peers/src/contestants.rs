@@ -2,6 +2,7 @@
 //! `Set-Cookie` value, and from a `Cookie` header to the session.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -159,6 +160,44 @@ pub(crate) fn private_jar<T: Session>() -> Contestant<T> {
             serde_json::from_str(cookie.value()).expect("a session")
         },
     )
+}
+
+/// The same by the extractor of axum, which opens each cookie of the request, seals it again, and opens it once
+/// more where it is asked for.
+pub(crate) fn axum_jar<T: Session>() -> Contestant<T> {
+    use axum_extra::extract::cookie::{Key, PrivateCookieJar};
+    use http::header::{COOKIE, HeaderMap, HeaderValue};
+    let key = Key::generate();
+    let opener = key.clone();
+    // A server has the headers already.
+    let request = RefCell::new((String::new(), HeaderMap::new()));
+    Contestant::new(
+        "serde_json + axum-extra's PrivateCookieJar",
+        move |session| {
+            let json = serde_json::to_string(session).expect("JSON");
+            let jar: PrivateCookieJar =
+                PrivateCookieJar::new(key.clone()).add(attributes(NAME, json));
+            jar_lines(jar)
+        },
+        move |header| {
+            let mut request = request.borrow_mut();
+            if request.0 != header {
+                let value = HeaderValue::from_str(header).expect("a header");
+                *request = (header.to_owned(), HeaderMap::from_iter([(COOKIE, value)]));
+            }
+            let jar = PrivateCookieJar::from_headers(&request.1, opener.clone());
+            let cookie = jar.get(NAME).expect("a cookie");
+            serde_json::from_str(cookie.value()).expect("a session")
+        },
+    )
+}
+
+/// Takes the `Set-Cookie` out of the response that axum would send.
+fn jar_lines(jar: axum_extra::extract::cookie::PrivateCookieJar) -> String {
+    use axum_core::response::IntoResponse as _;
+    let response = jar.into_response();
+    let line = response.headers().get(http::header::SET_COOKIE).expect("a cookie");
+    line.to_str().expect("ASCII").to_owned()
 }
 
 fn attributes(name: &'static str, value: String) -> Cookie<'static> {
