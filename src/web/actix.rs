@@ -7,7 +7,17 @@
 //! - `Option<Session<T>>` is `None` only where the middleware is absent: that is actix-web's own rule.
 //!   [`Session::get`] tells whether there is a session.
 //!
+//! A middleware within may answer by an error in place of a response. It stays as it is where no cookie is set,
+//! so that a middleware around this one can tell what it was (`Error::as_error`); else, and where a cache may
+//! store what it becomes, it comes as an `InternalError` with the whole response.
+//!
 //! Make the codec once, outside the closure given to `HttpServer::new`, and clone it into each worker.
+//!
+//! The last `wrap` is the outermost. So middlewares that use the session are wrapped before this one.
+//!
+//! A shop with login, cart and logout is in [`examples/actix.rs`].
+//!
+//! [`examples/actix.rs`]: https://github.com/sealed-session/sealed-session/blob/main/examples/actix.rs
 //!
 //! # Example
 //!
@@ -49,13 +59,16 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{self, Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, SET_COOKIE, VARY};
+use actix_web::http::header::{
+    CACHE_CONTROL, COOKIE, EXPIRES, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, VARY,
+};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::hygiene;
-use super::session::{ChangeError, NoLayer, Session, Settled, Slot};
+use super::provided::{LayerError, Provided};
+use super::session::{ChangeError, Session, Settled, Slot};
 use crate::Codec;
 
 /// Provides the sessions of a codec to the services within, and writes them into their responses.
@@ -119,12 +132,23 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let slot = Slot::new(self.codec.clone());
-        request.extensions_mut().insert(slot.clone());
+        // The same middleware twice is one: that around this one settles the session.
+        let provided = Provided::with(request.extensions().get(), &self.codec);
+        let pending = provided.map(|provided| {
+            let (slot, pending) = Slot::new(self.codec.clone());
+            request.extensions_mut().insert(provided);
+            request.extensions_mut().insert(slot);
+            pending
+        });
         let response = self.inner.call(request);
         Box::pin(async move {
             let result = response.await;
-            match (slot.settle(), result) {
+            let Some(pending) = pending else { return result.map(|r| r.map_into_left_body()) };
+            let status = match &result {
+                Ok(response) => response.status(),
+                Err(error) => error.as_response_error().status_code(),
+            };
+            match (pending.settle(status.is_client_error() || status.is_server_error()), result) {
                 (Ok(settled), Ok(mut response)) => {
                     write_head(settled, response.headers_mut());
                     Ok(response.map_into_left_body())
@@ -147,52 +171,61 @@ pub trait SessionExt {
     ///
     /// # Errors
     ///
-    /// [`NoLayer`] if the request did not come through a [`SessionMiddleware`] for this type.
-    fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, NoLayer>;
+    /// [`LayerError`] if the request did not come through a [`SessionMiddleware`] for this type, or came
+    /// through two that clash.
+    fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, LayerError>;
 }
 
 impl SessionExt for HttpRequest {
-    fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, NoLayer> {
+    fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, LayerError> {
         find(self, self.headers())
     }
 }
 
 impl SessionExt for ServiceRequest {
-    fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, NoLayer> {
+    fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, LayerError> {
         find(self, self.headers())
     }
 }
 
 impl<T: Serialize + DeserializeOwned + 'static> FromRequest for Session<T> {
-    type Error = NoLayer;
-    type Future = Ready<Result<Self, NoLayer>>;
+    type Error = LayerError;
+    type Future = Ready<Result<Self, LayerError>>;
 
     fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
         ready(request.session())
     }
 }
 
-fn find<T>(request: &impl HttpMessage, headers: &HeaderMap) -> Result<Session<T>, NoLayer>
+fn find<T>(request: &impl HttpMessage, headers: &HeaderMap) -> Result<Session<T>, LayerError>
 where
     T: Serialize + DeserializeOwned + 'static,
 {
     let extensions = request.extensions();
+    Provided::check(extensions.get())?;
     let slot = extensions.get::<Slot<T>>();
-    let slot = slot.ok_or_else(|| NoLayer::new::<T>("SessionMiddleware"))?;
+    let slot = slot.ok_or_else(|| LayerError::absent::<T>("SessionMiddleware"))?;
     Ok(slot.session(headers.get_all(COOKIE)))
 }
 
 impl ResponseError for ChangeError {
     fn status_code(&self) -> StatusCode {
-        StatusCode::INTERNAL_SERVER_ERROR
+        match self {
+            Self::WouldReplace(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Late => StatusCode::INTERNAL_SERVER_ERROR,
+        }
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        refusal()
+        let mut response = HttpResponse::build(self.status_code());
+        if let Self::WouldReplace(_) = self {
+            response.insert_header((RETRY_AFTER, "1"));
+        }
+        response.finish()
     }
 }
 
-impl ResponseError for NoLayer {
+impl ResponseError for LayerError {
     fn status_code(&self) -> StatusCode {
         StatusCode::INTERNAL_SERVER_ERROR
     }
@@ -206,13 +239,21 @@ fn refusal() -> HttpResponse<BoxBody> {
     HttpResponse::InternalServerError().finish()
 }
 
-/// Writes the session into the response that an error becomes. The error stays as it is where there is
-/// nothing to write, so that other middlewares know it.
+/// Writes the session into the response that an error becomes.
+///
+/// The error stays as it is where there is no cookie to set, so that other middlewares know it, unless a
+/// cache may store its response, which must vary then.
 fn with_head(settled: Settled, error: actix_web::Error) -> actix_web::Error {
     if !settled.looked {
         return error;
     }
     let mut response = error.error_response();
+    let headers = response.headers();
+    let explicit = headers.contains_key(CACHE_CONTROL) || headers.contains_key(EXPIRES);
+    let stored = explicit || hygiene::is_stored_unasked(response.status().as_u16());
+    if settled.set_cookies.is_empty() && !stored {
+        return error;
+    }
     write_head(settled, response.headers_mut());
     InternalError::from_response(error, response).into()
 }

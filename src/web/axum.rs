@@ -5,6 +5,13 @@
 //! - `Session<T>` works for every request: handlers run with or without a session, and can begin one.
 //! - `Option<Session<T>>` is `None` where the request has no session that opens.
 //! - What your application answers to a visitor without a login, 401 or a redirect, is its own: see below.
+//! - Among the arguments of a handler it stands before what takes the body, which axum wants last.
+//! - A layer wraps the routes and layers that were added before it. So what uses the session, such as a
+//!   `middleware::from_fn` with a `Session<T>` among its arguments, comes before it, and what catches panics after.
+//!
+//! A shop with login, cart and logout is in [`examples/axum.rs`].
+//!
+//! [`examples/axum.rs`]: https://github.com/sealed-session/sealed-session/blob/main/examples/axum.rs
 //!
 //! # Example
 //!
@@ -71,15 +78,16 @@
 //! # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(account));
 //! ```
 
-use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::session::{ChangeError, NoLayer, Session};
+use super::provided::LayerError;
+use super::session::{ChangeError, Session};
 use super::tower::find;
 
 impl<S, T> FromRequestParts<S> for Session<T>
@@ -87,9 +95,9 @@ where
     S: Send + Sync,
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    type Rejection = NoLayer;
+    type Rejection = LayerError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NoLayer> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, LayerError> {
         find(&parts.extensions, &parts.headers)
     }
 }
@@ -99,9 +107,9 @@ where
     S: Send + Sync,
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    type Rejection = NoLayer;
+    type Rejection = LayerError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, NoLayer> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, LayerError> {
         let session = find::<T>(&parts.extensions, &parts.headers)?;
         Ok(session.get().is_some().then_some(session))
     }
@@ -109,13 +117,16 @@ where
 
 impl IntoResponse for ChangeError {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        response
+        match self {
+            Self::WouldReplace(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response()
+            }
+            Self::Late => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
     }
 }
 
-impl IntoResponse for NoLayer {
+impl IntoResponse for LayerError {
     fn into_response(self) -> Response {
         (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
     }

@@ -27,6 +27,12 @@ pub(super) fn varies<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> bool {
     values.any(|value| list_has(value, "cookie") || list_has(value, "*"))
 }
 
+/// Tells whether caches may store a response of this status though nothing in it says so (RFC 9110, 15.1).
+#[cfg(feature = "actix-web")]
+pub(super) fn is_stored_unasked(status: u16) -> bool {
+    matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+}
+
 /// Tells whether a comma-separated list has a member of this name, with an argument or without.
 fn list_has(list: &[u8], name: &str) -> bool {
     list.split(|c| *c == b',').any(|member| {

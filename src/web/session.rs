@@ -1,10 +1,10 @@
 //! The session of one request, as handlers and middlewares share it.
 
-use std::any::type_name;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,6 +54,8 @@ pub struct Session<T> {
 struct Shared<T> {
     codec: Codec<T>,
     state: Mutex<State<T>>,
+    /// The thread that runs a closure given to `change`, which has the state locked.
+    changing: Mutex<Option<ThreadId>>,
     panicked: AtomicBool,
 }
 
@@ -99,17 +101,27 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
 
     /// Changes the session, which begins as the default one if there is none.
     ///
-    /// `change` must not use this session in another way, as it would wait for itself.
+    /// If `change` panics, the session stays as it was.
     ///
     /// # Errors
     ///
     /// As [`set`](Self::set); `change` is not called then.
+    ///
+    /// # Panics
+    ///
+    /// If `change` uses this session in another way than by its argument, a clone of it included. Of
+    /// two tasks that change it, one waits for the other.
     pub fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, ChangeError>
     where
         T: Clone + Default,
     {
         let mut state = self.writable()?;
-        let result = change(Arc::make_mut(state.session.get_or_insert_default()));
+        // A copy, so that nothing half made is left if the closure panics.
+        let mut session = state.session.as_deref().cloned().unwrap_or_default();
+        let changing = Changing::begin(&self.shared.changing);
+        let result = change(&mut session);
+        drop(changing);
+        state.session = Some(Arc::new(session));
         state.write = state.write.after_change();
         Ok(result)
     }
@@ -181,8 +193,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
 
 impl<T> Session<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        // A closure given to `change` panicked: `panicked` keeps the session from being written.
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let changing = *lock(&self.shared.changing);
+        assert!(
+            changing != Some(thread::current().id()),
+            "a closure given to `Session::change` used the session in another way than by its argument"
+        );
+        lock(&self.shared.state)
     }
 }
 
@@ -216,10 +232,31 @@ impl<T> Clone for Session<T> {
     }
 }
 
+/// Remembers which thread runs a closure given to `change`, until the closure returns or panics.
+struct Changing<'a>(&'a Mutex<Option<ThreadId>>);
+
+impl<'a> Changing<'a> {
+    fn begin(thread: &'a Mutex<Option<ThreadId>>) -> Self {
+        *lock(thread) = Some(thread::current().id());
+        Self(thread)
+    }
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        *lock(self.0) = None;
+    }
+}
+
+/// Nothing half made is behind a lock, whoever panicked.
+fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A handle that is dropped while a panic unwinds was a panicking handler's.
 impl<T> Drop for Session<T> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             self.shared.panicked.store(true, Ordering::Relaxed);
         }
     }
@@ -231,13 +268,18 @@ impl<T> fmt::Debug for Session<T> {
     }
 }
 
-/// What a middleware puts into the request, and settles when the response is there.
+/// What a middleware puts into the request, for the handlers to find.
 ///
 /// It is made for every request, so it looks at nothing.
 pub(super) struct Slot<T>(Session<T>);
 
+/// What a middleware keeps, to settle the session when the response is there.
+///
+/// If it is dropped before, there is no response, and what was changed is lost. That is told.
+pub(super) struct Pending<T>(Session<T>);
+
 impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
-    pub(super) fn new(codec: Codec<T>) -> Self {
+    pub(super) fn new(codec: Codec<T>) -> (Self, Pending<T>) {
         let state = State {
             request: None,
             opened: None,
@@ -245,8 +287,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
             write: Write::GoOn,
             settled: false,
         };
+        let (state, changing) = (Mutex::new(state), Mutex::new(None));
         let panicked = AtomicBool::new(false);
-        Self(Session { shared: Arc::new(Shared { codec, state: Mutex::new(state), panicked }) })
+        let session = Session { shared: Arc::new(Shared { codec, state, changing, panicked }) };
+        (Self(session.clone()), Pending(session))
     }
 
     /// Gives the session of the request that has these `Cookie` headers.
@@ -258,13 +302,16 @@ impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
         self.0.state().request.get_or_insert_with(read);
         self.0.clone()
     }
+}
 
-    /// Closes the session and gives what goes into the head of the response.
+impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
+    /// Closes the session and gives what goes into the head of the response, which may be one that tells
+    /// of a failure.
     ///
     /// # Errors
     ///
-    /// If the handlers' changes cannot be sealed. The response must not go out as if they had been.
-    pub(super) fn settle(&self) -> Result<Settled, EncodeError> {
+    /// If the handlers' changes are not set. The response must not go out as if they had been.
+    pub(super) fn settle(self, failed: bool) -> Result<Settled, Refusal> {
         let codec = &self.0.shared.codec;
         let state = &mut *self.0.state();
         state.settled = true;
@@ -272,8 +319,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
             return Ok(Settled::default());
         };
         if self.0.shared.panicked.load(Ordering::Relaxed) {
-            tracing::error!(target: TARGET, cookie = codec.name(), "a handler panicked; the cookie is left alone");
-            return Ok(Settled { looked: true, ..Settled::default() });
+            tracing::error!(target: TARGET, cookie = codec.name(), "{}", Refusal::Panic);
+            return match state.write {
+                Write::Change | Write::Renew | Write::Clear if !failed => Err(Refusal::Panic),
+                _ => Ok(Settled { looked: true, ..Settled::default() }),
+            };
         }
         let set_cookies = match (state.write, &state.session, opened) {
             (Write::GoOn, _, Err(error)) if error.advice() == Advice::Clear => codec.clear(request),
@@ -297,6 +347,17 @@ impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
     }
 }
 
+impl<T> Drop for Pending<T> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.shared.state);
+        if !state.settled && !matches!(state.write, Write::GoOn) {
+            let cookie = &*self.0.shared.codec.settings.attributes.name;
+            tracing::warn!(target: TARGET, cookie, "there was no response; a change of the session is lost");
+        }
+        state.settled = true;
+    }
+}
+
 impl<T> Clone for Slot<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
@@ -311,6 +372,15 @@ pub(super) struct Settled {
     pub(super) looked: bool,
 }
 
+/// Says why a response was refused. The reason is in the log already.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    #[error("a handler panicked; the cookie is left alone")]
+    Panic,
+}
+
 fn log_refusal<T: Serialize + DeserializeOwned + 'static>(codec: &Codec<T>, error: &EncodeError) {
     match error.source() {
         Some(source) => tracing::error!(target: TARGET, cookie = codec.name(), "{error}: {source}"),
@@ -320,18 +390,23 @@ fn log_refusal<T: Serialize + DeserializeOwned + 'static>(codec: &Codec<T>, erro
 
 /// Says why a session was not changed.
 ///
-/// As a response it is a status 500 without a body. The reason is in the log already.
+/// As a response it has no body; the reason is in the log already.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeError {
     /// The request carries a session that this node cannot read but another may, so that a change would
     /// log the user out. [`Session::renew`] replaces it deliberately, [`Session::clear`] removes it.
+    ///
+    /// As a response: status 503 with `Retry-After: 1`, since another node may do better. Anybody can
+    /// bring it about, with a cookie of a key that never was; so it is logged as a warning.
     #[error(
         "the request carries a session that this node cannot read and another may; a change would destroy it"
     )]
     WouldReplace(#[source] DecodeError),
     /// The head of the response is written, and cookies travel in the head. Change the session before
     /// the response is returned.
+    ///
+    /// As a response: status 500.
     #[error("the session was changed after the head of the response was written")]
     Late,
 }
@@ -340,7 +415,7 @@ impl ChangeError {
     fn logged(self, cookie: &str) -> Self {
         match &self {
             Self::WouldReplace(reason) => {
-                tracing::error!(target: TARGET, cookie, "{self}: {reason}")
+                tracing::warn!(target: TARGET, cookie, "{self}: {reason}")
             }
             Self::Late => tracing::error!(target: TARGET, cookie, "{self}"),
         }
@@ -348,35 +423,5 @@ impl ChangeError {
     }
 }
 
-/// Says that a session was asked for where no middleware provides one: a fault in the program.
-///
-/// As a response it is a status 500 that says how to mend it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoLayer {
-    session: &'static str,
-    middleware: &'static str,
-}
-
-impl NoLayer {
-    pub(super) fn new<T>(middleware: &'static str) -> Self {
-        let missing = Self { session: type_name::<T>(), middleware };
-        tracing::error!(target: TARGET, "{missing}");
-        missing
-    }
-}
-
-impl fmt::Display for NoLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { session, middleware } = self;
-        write!(
-            f,
-            "no session of type {session} is provided here; wrap this route in \
-             {middleware}::new(codec), with a Codec<{session}>"
-        )
-    }
-}
-
-impl Error for NoLayer {}
-
 /// As what happens in the middlewares is named in the log.
-const TARGET: &str = "sealed_session::web";
+pub(super) const TARGET: &str = "sealed_session::web";

@@ -4,6 +4,10 @@
 //! Needs the feature `tower`. The layer takes any body; that of a response must have a default, the empty
 //! body, for the one response that the layer makes by itself.
 //!
+//! If the service returns an error, or is dropped before it returns, there is no response, and so no cookie: a
+//! change, a login or a logout is lost, and a warning in the log says so. Turn errors into responses within
+//! the layer, as axum does.
+//!
 //! # Example
 //!
 //! ```
@@ -17,7 +21,8 @@
 //!     let visits = session::<u32, _>(&request).expect("the layer is there");
 //!     let answer = match visits.change(|visits| { *visits += 1; *visits }) {
 //!         Ok(visits) => Response::new(format!("visit {visits}")),
-//!         Err(error) => Response::builder().status(503).body(error.to_string()).expect("valid"),
+//!         // Another node may read the cookie that this one cannot.
+//!         Err(_) => Response::builder().status(503).header("retry-after", "1").body("".into()).unwrap(),
 //!     };
 //!     Ok(answer)
 //! }
@@ -45,7 +50,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::hygiene;
-use super::session::{NoLayer, Session, Settled, Slot};
+use super::provided::{LayerError, Provided};
+use super::session::{Pending, Session, Settled, Slot};
 use crate::Codec;
 
 /// Provides the sessions of a codec to the services within, and writes them into their responses.
@@ -104,9 +110,15 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let slot = Slot::new(self.codec.clone());
-        request.extensions_mut().insert(slot.clone());
-        ResponseFuture { inner: self.inner.call(request), slot }
+        let extensions = request.extensions_mut();
+        // The same layer twice is one: that around this one settles the session.
+        let pending = Provided::with(extensions.get(), &self.codec).map(|provided| {
+            let (slot, pending) = Slot::new(self.codec.clone());
+            extensions.insert(provided);
+            extensions.insert(slot);
+            pending
+        });
+        ResponseFuture { inner: self.inner.call(request), pending }
     }
 }
 
@@ -115,7 +127,7 @@ pin_project! {
     pub struct ResponseFuture<F, T> {
         #[pin]
         inner: F,
-        slot: Slot<T>,
+        pending: Option<Pending<T>>,
     }
 }
 
@@ -130,7 +142,9 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.inner.poll(context))?;
-        match this.slot.settle() {
+        let Some(pending) = this.pending.take() else { return Poll::Ready(Ok(response)) };
+        let status = response.status();
+        match pending.settle(status.is_client_error() || status.is_server_error()) {
             Ok(settled) => write_head(settled, response.headers_mut()),
             Err(_) => {
                 response = Response::new(ResBody::default());
@@ -151,19 +165,24 @@ impl<F, T> fmt::Debug for ResponseFuture<F, T> {
 ///
 /// # Errors
 ///
-/// [`NoLayer`] if it did not.
-pub fn session<T, B>(request: &Request<B>) -> Result<Session<T>, NoLayer>
+/// [`LayerError`] if it did not, or came through two that clash.
+pub fn session<T, B>(request: &Request<B>) -> Result<Session<T>, LayerError>
 where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     find(request.extensions(), request.headers())
 }
 
-pub(super) fn find<T>(extensions: &Extensions, headers: &HeaderMap) -> Result<Session<T>, NoLayer>
+pub(super) fn find<T>(
+    extensions: &Extensions,
+    headers: &HeaderMap,
+) -> Result<Session<T>, LayerError>
 where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    let slot = extensions.get::<Slot<T>>().ok_or_else(|| NoLayer::new::<T>("SessionLayer"))?;
+    Provided::check(extensions.get())?;
+    let slot = extensions.get::<Slot<T>>();
+    let slot = slot.ok_or_else(|| LayerError::absent::<T>("SessionLayer"))?;
     Ok(slot.session(headers.get_all(COOKIE)))
 }
 

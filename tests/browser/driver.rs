@@ -24,25 +24,37 @@ impl Browser {
         Self { program: Program::Firefox(Firefox::start().await), origin: origin.to_owned() }
     }
 
-    /// Goes to a page of the site and gives its text.
-    pub(crate) async fn open(&mut self, path: &str) -> String {
+    /// Goes to a page of the site.
+    pub(crate) async fn open(&mut self, path: &str) {
         let url = format!("{}{path}", self.origin);
         self.command("Navigate", json!({ "url": url })).await;
-        self.text().await
     }
 
-    pub(crate) async fn reload(&mut self) -> String {
+    pub(crate) async fn reload(&mut self) {
         self.command("Refresh", json!({})).await;
-        self.text().await
     }
 
     pub(crate) async fn back(&mut self) {
         self.command("Back", json!({})).await;
     }
 
-    async fn text(&mut self) -> String {
-        let text = self.script("return document.body.innerText").await;
-        text.as_str().unwrap().to_owned()
+    /// Fills in the form of the page that goes to `action`, sends it, and gives the status of the answer.
+    pub(crate) async fn send(&mut self, action: &str, value: &str) -> u64 {
+        let script = format!(
+            "const form = document.querySelector('form[action=\"{action}\"]');
+            const input = form.querySelector('input');
+            if (input) input.value = '{value}';
+            const body = new URLSearchParams(new FormData(form));
+            return fetch(form.action, {{ method: 'POST', body }}).then(answer => answer.status)"
+        );
+        self.script(&script).await.as_u64().unwrap()
+    }
+
+    /// Gives the name of the user that the page greets, and the lengths of what is in the cart.
+    pub(crate) async fn shop(&mut self) -> (String, Vec<u64>) {
+        let script = "return [document.querySelector('b').innerText,
+            [...document.querySelectorAll('li')].map(item => item.innerText.length)]";
+        serde_json::from_value(self.script(script).await).unwrap()
     }
 
     pub(crate) async fn script(&mut self, script: &str) -> Value {

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -9,39 +10,74 @@ use axum::extract::{Path, State};
 use axum::routing::get;
 use sealed_session::web::tower::SessionLayer;
 use sealed_session::web::{ChangeError, Session};
-use sealed_session::{Codec, Key, Limits};
+use sealed_session::{Codec, Key, KeyRing, Limits};
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::runtime;
+use tokio::sync::oneshot;
 
-/// One node, with a codec of its own: nodes share nothing but the text of the key.
+/// One node, on a thread and with a codec of its own: nodes share nothing but keys.
 pub(crate) struct Node {
     pub(crate) address: SocketAddr,
-    serving: JoinHandle<()>,
+    pub(crate) codec: Codec<String>,
+    kill: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Node {
-    pub(crate) async fn start(number: u8, limits: Limits) -> Self {
-        Self::start_at(number, limits, (Ipv4Addr::LOCALHOST, 0).into()).await
+    pub(crate) fn start(number: u8, codec: Codec<String>) -> Self {
+        Self::start_at(number, codec, (Ipv4Addr::LOCALHOST, 0).into())
     }
 
-    pub(crate) async fn start_at(number: u8, limits: Limits, address: SocketAddr) -> Self {
+    pub(crate) fn start_at(number: u8, codec: Codec<String>, address: SocketAddr) -> Self {
         let app = Router::new()
             .route("/fill/{len}", get(fill))
             .route("/more", get(more))
             .route("/read", get(read))
-            .layer(SessionLayer::new(codec(key(), limits)))
+            .layer(SessionLayer::new(codec.clone()))
             .with_state(number);
-        let listener = TcpListener::bind(address).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let serving = async { axum::serve(listener, app).await.unwrap() };
-        Self { address, serving: tokio::spawn(serving) }
+        Self::serve(app, codec, address)
     }
 
-    /// Ends it at once, and waits until its port is free.
-    pub(crate) async fn kill(self) {
-        self.serving.abort();
-        assert!(self.serving.await.unwrap_err().is_cancelled());
+    /// Starts one whose `/both/{len}` writes two sessions.
+    pub(crate) fn with_two_codecs(limits: Limits) -> Self {
+        let first = codec(key(1), limits);
+        // Its name is as long as that of the first one.
+        let second = Codec::<Another>::builder(key(1))
+            .name("__Host-another")
+            .limits(limits)
+            .build()
+            .unwrap();
+        let app = Router::new()
+            .route("/both/{len}", get(both))
+            .layer(SessionLayer::new(first.clone()))
+            .layer(SessionLayer::new(second));
+        Self::serve(app, first, (Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    fn serve(app: Router, codec: Codec<String>, address: SocketAddr) -> Self {
+        let listener = std::net::TcpListener::bind(address).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (kill, killed) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_io().build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).unwrap();
+                tokio::select! {
+                    result = axum::serve(listener, app) => result.unwrap(),
+                    _ = killed => {}
+                }
+            });
+        });
+        Self { address, codec, kill, thread }
+    }
+
+    /// Ends it at once, in the midst of its requests, and waits until its port is free.
+    pub(crate) fn kill(self) {
+        self.kill.send(()).unwrap();
+        self.thread.join().unwrap();
     }
 }
 
@@ -51,6 +87,19 @@ async fn fill(
 ) -> Result<&'static str, ChangeError> {
     // Of the same length and other content, so that it is written each time.
     session.renew(noise(len))?;
+    Ok("filled")
+}
+
+#[derive(Serialize, Deserialize)]
+struct Another(String);
+
+async fn both(
+    Path(len): Path<usize>,
+    first: Session<String>,
+    second: Session<Another>,
+) -> Result<&'static str, ChangeError> {
+    first.renew(noise(len))?;
+    second.renew(Another(noise(len)))?;
     Ok("filled")
 }
 
@@ -64,13 +113,13 @@ async fn read(State(node): State<u8>, session: Session<String>) -> Result<String
     Ok(format!("{node} {len}"))
 }
 
-pub(crate) fn codec(key: Key, limits: Limits) -> Codec<String> {
-    Codec::builder(key).limits(limits).build().unwrap()
+pub(crate) fn codec(ring: impl Into<KeyRing>, limits: Limits) -> Codec<String> {
+    Codec::builder(ring).limits(limits).build().unwrap()
 }
 
-pub(crate) fn key() -> Key {
-    let mut secret = [7; Key::LEN];
-    secret[0] = 0;
+pub(crate) fn key(n: u8) -> Key {
+    let mut secret = [n; Key::LEN];
+    secret[0] = !n;
     Key::from_bytes(secret).unwrap()
 }
 
@@ -92,18 +141,28 @@ pub(crate) struct Nginx {
     child: Child,
     directory: TempDir,
     lines: &'static str,
+    of_each_node: &'static str,
 }
 
 impl Nginx {
     /// Starts it with no lines on buffers, or with these ones of the file.
     pub(crate) async fn start(nodes: &[Node], lines: &'static str) -> Self {
+        Self::start_with(nodes, lines, "").await
+    }
+
+    /// Starts it with parameters of each server too.
+    pub(crate) async fn start_with(
+        nodes: &[Node],
+        lines: &'static str,
+        of_each_node: &'static str,
+    ) -> Self {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = port.local_addr().unwrap();
         drop(port);
         let directory = tempfile::tempdir().unwrap();
-        configure(&directory, address, nodes, lines);
+        configure(&directory, address, nodes, lines, of_each_node);
         let child = command(&directory).stderr(Stdio::inherit()).spawn().expect("nginx runs");
-        let nginx = Self { address, child, directory, lines };
+        let nginx = Self { address, child, directory, lines, of_each_node };
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(address).await.is_err() {
             assert!(Instant::now() < deadline, "nginx does not listen");
@@ -115,7 +174,7 @@ impl Nginx {
     /// Lets it take other nodes, while it serves, and waits until nobody asks the ones before.
     pub(crate) async fn reload(&mut self, nodes: &[Node]) {
         let old = self.workers();
-        configure(&self.directory, self.address, nodes, self.lines);
+        configure(&self.directory, self.address, nodes, self.lines, self.of_each_node);
         let status = command(&self.directory).args(["-s", "reload"]).status().unwrap();
         assert!(status.success());
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -153,13 +212,19 @@ fn command(directory: &TempDir) -> Command {
 pub(crate) const EXAMPLE: &str = include_str!("../../examples/nginx.conf");
 
 /// Writes it with the addresses of this test, and with these lines on buffers.
-fn configure(directory: &TempDir, address: SocketAddr, nodes: &[Node], lines: &str) {
+fn configure(
+    directory: &TempDir,
+    address: SocketAddr,
+    nodes: &[Node],
+    lines: &str,
+    of_each_node: &str,
+) {
     let mut text = EXAMPLE.to_owned();
     let mut replace = |from: &str, to: &str| {
         assert_eq!(text.matches(from).count(), 1, "{from} stands in the file once");
         text = text.replace(from, to);
     };
-    let servers = nodes.iter().map(|node| format!("server {};\n", node.address));
+    let servers = nodes.iter().map(|node| format!("server {} {of_each_node};\n", node.address));
     replace("server 127.0.0.1:8081;", &servers.collect::<String>());
     replace("server 127.0.0.1:8082;", "");
     replace("listen 127.0.0.1:8080;", &format!("listen {address};\n{lines}"));

@@ -1,16 +1,20 @@
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix_web::body::{MessageBody, to_bytes};
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::{App, HttpResponse, error, test, web};
+use actix_web::{App, HttpResponse, ResponseError, error, test, web};
 use sealed_session::web::actix::{SessionExt, SessionMiddleware};
 use sealed_session::web::{ChangeError, Session};
 use sealed_session::{Codec, Key};
 use serde::{Deserialize, Serialize};
 
 use crate::rules;
-use crate::shop::{Answer, Shop, Theme, act, codec, own_headers, pair, sealed, theme_codec};
+use crate::shop::{
+    Answer, SAME_COOKIE, SAME_SESSION, Shop, Theme, act, codec, own_headers, pair, sealed,
+    theme_codec,
+};
 
 async fn handle(
     deed: web::Path<String>,
@@ -70,7 +74,7 @@ async fn the_rules_hold_where_the_response_is_an_error() {
         })
         .wrap(SessionMiddleware::new(codec()));
     let app = test::init_service(app).await;
-    let cookie = sealed(&codec(), std::time::Duration::ZERO);
+    let cookie = sealed(&codec(), Duration::ZERO);
     for (deed, status, cookies) in
         [("buy", 403, 1), ("read", 403, 0), ("ignore", 403, 0), ("huge", 500, 0)]
     {
@@ -81,9 +85,55 @@ async fn the_rules_hold_where_the_response_is_an_error() {
         let body = to_bytes(response.into_body()).await.unwrap();
         assert_eq!(body, if status == 403 { "no entry" } else { "" }, "{deed}");
     }
-    // Nothing to write, so others find the error as it was.
-    let error = app.call(request("/ignore", None).to_request()).await.unwrap_err();
-    assert!(error.as_error::<error::InternalError<&str>>().is_some());
+}
+
+/// A middleware around finds the error that one within gave, wherever that does no harm.
+#[actix_web::test]
+async fn an_error_stays_as_it_is_if_no_cookie_is_set_and_no_cache_may_store_it() {
+    #[derive(Debug, Clone, Copy)]
+    struct Failure(u16, Option<&'static str>);
+    impl std::fmt::Display for Failure {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "failure")
+        }
+    }
+    impl ResponseError for Failure {
+        fn status_code(&self) -> StatusCode {
+            StatusCode::from_u16(self.0).unwrap()
+        }
+        fn error_response(&self) -> HttpResponse {
+            let mut response = HttpResponse::build(self.status_code());
+            if let Some(name) = self.1 {
+                response.insert_header((name, "max-age=60"));
+            }
+            response.finish()
+        }
+    }
+    let cookie = sealed(&codec(), Duration::ZERO);
+    for (deed, failure, stays) in [
+        ("ignore", Failure(404, None), true),
+        ("read", Failure(403, None), true),
+        ("read", Failure(404, None), false),
+        ("read", Failure(403, Some("cache-control")), false),
+        ("read", Failure(403, Some("expires")), false),
+        ("buy", Failure(403, None), false),
+    ] {
+        let app = App::new()
+            .wrap_fn(move |request, _| {
+                let session = request.session::<Shop>().unwrap();
+                async move {
+                    act(deed, &session)?;
+                    Err::<ServiceResponse, _>(failure.into())
+                }
+            })
+            .wrap(SessionMiddleware::new(codec()));
+        let app = test::init_service(app).await;
+        let error = app.call(request("/", Some(&cookie)).to_request()).await.unwrap_err();
+        assert_eq!(error.as_error::<Failure>().is_some(), stays, "{deed}: {failure:?}");
+        let response = error.error_response();
+        assert_eq!(response.status().as_u16(), failure.0);
+        assert_eq!(response.headers().contains_key("vary"), !stays, "{deed}: {failure:?}");
+    }
 }
 
 #[actix_web::test]
@@ -99,6 +149,55 @@ async fn without_the_middleware_the_answer_says_what_to_add() {
         "no session of type web::shop::Theme is provided here; wrap this route in \
          SessionMiddleware::new(codec), with a Codec<web::shop::Theme>"
     );
+}
+
+/// A reader between two middlewares of one codec is what would write the session twice.
+#[actix_web::test]
+async fn the_same_middleware_twice_is_one() {
+    let middleware = SessionMiddleware::new(codec());
+    let app = App::new()
+        .route("/{deed}", web::get().to(handle))
+        .wrap(middleware.clone())
+        .wrap_fn(|request, service| {
+            let _ = request.session::<Shop>().unwrap().get();
+            service.call(request)
+        })
+        .wrap(middleware);
+    let app = test::init_service(app).await;
+    let due = sealed(&codec(), 3 * Duration::from_secs(3600));
+    for (deed, things) in [("buy", 1), ("read", 0)] {
+        let request = request(&format!("/{deed}"), Some(&due)).to_request();
+        let answer = answer(test::call_service(&app, request).await).await;
+        let set: Vec<&str> = answer.all("set-cookie").map(pair).collect();
+        assert_eq!(set.len(), 1, "{deed}: {set:?}");
+        let codec = codec();
+        let opened = codec.decode(&codec.request([set[0]])).unwrap().unwrap();
+        assert_eq!(opened.session.cart.len(), things, "{deed}");
+    }
+}
+
+#[actix_web::test]
+async fn sessions_that_cannot_be_told_apart_are_an_error_at_the_first_request() {
+    async fn refuses<T>(outer: Codec<T>, wanted: &str)
+    where
+        T: Serialize + for<'de> Deserialize<'de> + 'static,
+    {
+        let app = App::new()
+            .route("/shop", web::get().to(async |_: Session<Shop>| ""))
+            .route("/theme", web::get().to(async |_: Session<Theme>| ""))
+            .wrap(SessionMiddleware::new(codec()))
+            .wrap(SessionMiddleware::new(outer));
+        let app = test::init_service(app).await;
+        for path in ["/shop", "/theme"] {
+            let log = crate::log::Log::start();
+            let response = test::call_service(&app, request(path, None).to_request()).await;
+            let answer = answer(response).await;
+            assert_eq!((answer.status, answer.body.as_str()), (500, wanted), "{path}");
+            assert_eq!(log.take(), [format!("ERROR {wanted}")]);
+        }
+    }
+    refuses(Codec::<Shop>::new(crate::shop::key(1)), SAME_SESSION).await;
+    refuses(Codec::<Theme>::new(crate::shop::key(1)), SAME_COOKIE).await;
 }
 
 #[actix_web::test]
@@ -150,7 +249,7 @@ async fn a_session_need_not_be_send() {
 
 #[actix_web::test]
 async fn a_panic_leaves_the_cookie_alone() {
-    let cookie = sealed(&codec(), std::time::Duration::ZERO);
+    let cookie = sealed(&codec(), Duration::ZERO);
     for (deed, cookies) in [("panic", 0), ("buy", 1)] {
         let app = App::new()
             .route("/{deed}", web::get().to(handle))

@@ -1,15 +1,22 @@
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Path;
 use axum::http::{HeaderName, Request, StatusCode};
+use axum::middleware::{Next, from_fn};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::get;
+use sealed_session::Codec;
 use sealed_session::web::tower::SessionLayer;
 use sealed_session::web::{ChangeError, Session};
 use tower::ServiceExt;
 
 use crate::rules;
-use crate::shop::{Answer, Shop, Theme, act, codec, own_headers, pair, sealed, theme_codec};
+use crate::shop::{
+    Answer, SAME_COOKIE, SAME_SESSION, Shop, Theme, act, codec, own_headers, pair, sealed,
+    theme_codec,
+};
 
 fn app() -> Router {
     Router::new().route("/{deed}", get(handle)).layer(SessionLayer::new(codec()))
@@ -64,7 +71,7 @@ async fn an_optional_session_is_there_if_the_request_brings_one_that_opens() {
         session.map_or("nobody".into(), |session| session.get().unwrap().user.to_string())
     }
     let app = Router::new().route("/", get(user)).layer(SessionLayer::new(codec()));
-    let cookie = sealed(&codec(), std::time::Duration::ZERO);
+    let cookie = sealed(&codec(), Duration::ZERO);
     for (cookie, wanted) in [
         (None, "nobody"),
         (Some("__Host-session=nonsense"), "nobody"),
@@ -88,6 +95,51 @@ async fn without_the_layer_the_answer_says_what_to_add() {
             "no session of type web::shop::Theme is provided here; wrap this route in \
              SessionLayer::new(codec), with a Codec<web::shop::Theme>"
         );
+    }
+}
+
+/// A reader between two layers of one codec is what would write the session twice.
+#[tokio::test]
+async fn the_same_layer_twice_is_one() {
+    let layer = SessionLayer::new(codec());
+    let looks = async |session: Session<Shop>, request: axum::extract::Request, next: Next| {
+        let _ = session.get();
+        next.run(request).await
+    };
+    let app = Router::new()
+        .route("/{deed}", get(handle))
+        .layer(layer.clone())
+        .layer(from_fn(looks))
+        .layer(layer);
+    let due = sealed(&codec(), 3 * Duration::from_secs(3600));
+    for (deed, things) in [("buy", 1), ("read", 0)] {
+        let answer = send(app.clone(), &format!("/{deed}"), Some(&due)).await;
+        let set: Vec<&str> = answer.all("set-cookie").map(pair).collect();
+        assert_eq!(set.len(), 1, "{deed}: {set:?}");
+        let codec = codec();
+        let opened = codec.decode(&codec.request([set[0]])).unwrap().unwrap();
+        assert_eq!(opened.session.cart.len(), things, "{deed}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_that_cannot_be_told_apart_are_an_error_at_the_first_request() {
+    let shop = || get(async |_: Session<Shop>| ());
+    let theme = || get(async |_: Session<Theme>| ());
+    let app = || Router::new().route("/shop", shop()).route("/theme", theme());
+    let of_one_name = Codec::<Theme>::new(crate::shop::key(1));
+    let same_session = app().layer(SessionLayer::new(codec())).layer(SessionLayer::new(codec()));
+    let same_cookie = app().layer(SessionLayer::new(codec())).layer(SessionLayer::new(of_one_name));
+    for (app, path, body) in [
+        (&same_session, "/shop", SAME_SESSION),
+        (&same_session, "/theme", SAME_SESSION),
+        (&same_cookie, "/shop", SAME_COOKIE),
+        (&same_cookie, "/theme", SAME_COOKIE),
+    ] {
+        let log = crate::log::Log::start();
+        let answer = send(app.clone(), path, None).await;
+        assert_eq!((answer.status, answer.body.as_str()), (500, body), "{path}");
+        assert_eq!(log.take(), [format!("ERROR {body}")]);
     }
 }
 
@@ -118,6 +170,21 @@ async fn two_sessions_live_side_by_side() {
     assert_eq!(answer.cookies("__Host-theme").count(), 0, "nobody touched it");
 }
 
+/// Beside each other, not within each other: what clashes there is no clash here.
+#[tokio::test]
+async fn each_route_may_have_a_codec_of_its_own() {
+    let admin = Codec::<Shop>::builder(crate::shop::key(1)).name("__Host-admin").build().unwrap();
+    let route = || Router::new().route("/{deed}", get(handle));
+    let app = Router::new()
+        .nest("/shop", route().layer(SessionLayer::new(codec())))
+        .nest("/admin", route().layer(SessionLayer::new(admin)));
+    for (path, name) in [("/shop/buy", "__Host-session"), ("/admin/buy", "__Host-admin")] {
+        let answer = send(app.clone(), path, None).await;
+        assert_eq!((answer.status, answer.all("set-cookie").count()), (200, 1), "{path}");
+        assert_eq!(answer.cookies(name).count(), 1, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn one_request_has_one_session() {
     async fn twice(first: Session<Shop>, second: Session<Shop>) -> Result<String, ChangeError> {
@@ -131,20 +198,21 @@ async fn one_request_has_one_session() {
 
 #[tokio::test]
 async fn a_panic_leaves_the_cookie_alone() {
-    let cookie = sealed(&codec(), std::time::Duration::ZERO);
+    let cookie = sealed(&codec(), Duration::ZERO);
     let panicking = tokio::spawn(app().oneshot(request("/panic", Some(&cookie)))).await;
     assert!(panicking.unwrap_err().is_panic(), "no response, so no cookie");
 
     // Even if something within catches the panic and makes a response of it.
     let caught = Router::new()
         .route("/{deed}", get(handle))
-        .layer(axum::middleware::from_fn(|request, next: axum::middleware::Next| async {
-            tokio::spawn(next.run(request)).await.unwrap_or_else(|panic| {
-                (StatusCode::INTERNAL_SERVER_ERROR, panic.to_string().split_off(5)).into_response()
-            })
+        .layer(from_fn(|request, next: Next| async {
+            tokio::spawn(next.run(request))
+                .await
+                .unwrap_or_else(|_| (StatusCode::BAD_GATEWAY, "caught").into_response())
         }))
         .layer(SessionLayer::new(codec()));
     let answer = send(caught.clone(), "/panic", Some(&cookie)).await;
-    assert_eq!((answer.status, answer.all("set-cookie").count()), (500, 0));
+    assert_eq!((answer.status, answer.body.as_str()), (502, "caught"));
+    assert_eq!(answer.all("set-cookie").count(), 0);
     assert_eq!(send(caught, "/buy", Some(&cookie)).await.all("set-cookie").count(), 1);
 }

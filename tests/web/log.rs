@@ -1,44 +1,48 @@
 //! Keeps what the middlewares log on the thread at hand.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use tracing::Level;
-use tracing::subscriber::DefaultGuard;
 
-pub(crate) struct Log {
-    lines: Lines,
-    _guard: DefaultGuard,
-}
+pub(crate) struct Log;
 
 impl Log {
+    /// Forgets what this thread logged before.
     pub(crate) fn start() -> Self {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::ERROR)
-            .with_ansi(false)
-            .without_time()
-            .with_writer(move || writer.clone())
-            .finish();
-        Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
+        // One subscriber for all threads: those that come and go miss lines of each other's.
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(Level::WARN)
+                .with_ansi(false)
+                .without_time()
+                .with_writer(|| Lines)
+                .finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+        });
+        Self.take();
+        Self
     }
 
-    /// Gives the lines of the middlewares since the last call.
+    /// Gives the lines of the middlewares since the last call, each with its level.
     pub(crate) fn take(&self) -> Vec<String> {
-        let text = std::mem::take(&mut *self.lines.0.lock().unwrap());
-        let text = String::from_utf8(text).unwrap();
+        let text = String::from_utf8(LINES.take()).unwrap();
         let ours = text.lines().filter_map(|line| line.split_once("sealed_session::web: "));
-        ours.map(|(_, line)| line.to_owned()).collect()
+        ours.map(|(level, line)| format!("{} {line}", level.trim())).collect()
     }
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 

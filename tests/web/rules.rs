@@ -50,11 +50,11 @@ fn rows() -> Vec<Row> {
         then,
         log,
     };
-    let refused = |why, cookie, deed, log| Row {
+    let refused = |why, cookie, deed, status, log| Row {
         why,
         cookie,
         deed,
-        status: 500,
+        status,
         body: "",
         then: Untouched,
         log: Some(log),
@@ -121,7 +121,8 @@ fn rows() -> Vec<Row> {
             "unknown key: a change would destroy it",
             of_unknown_key(),
             "buy",
-            "the request carries a session that this node cannot read and another may; a change would destroy it: the key ",
+            503,
+            "WARN the request carries a session that this node cannot read and another may; a change would destroy it: the key ",
         ),
         ok(
             "newer release: kept",
@@ -135,9 +136,34 @@ fn rows() -> Vec<Row> {
             "newer release: a change would destroy it",
             of_newer_release(),
             "buy",
-            "the request carries a session",
+            503,
+            "WARN the request carries a session",
         ),
-        refused("too large", fresh(), "huge", "the session needs "),
+        refused(
+            "what another library left under our name",
+            Some(format!(
+                "{NAME}=ZXhhbXBsZSBvZiBhbm90aGVyIGxpYnJhcnksIHdob3NlIGNvb2tpZSBoYXMgb3VyIG5hbWUuLi4"
+            )),
+            "buy",
+            503,
+            "WARN the request carries a session",
+        ),
+        refused(
+            "a panic beside the handler: what it changed is not half kept",
+            fresh(),
+            "side",
+            500,
+            "ERROR a handler panicked; the cookie is left alone",
+        ),
+        ok(
+            "a panic beside a handler that changed nothing",
+            due(),
+            "aside",
+            "aside",
+            Untouched,
+            Some("ERROR a handler panicked; the cookie is left alone"),
+        ),
+        refused("too large", fresh(), "huge", 500, "ERROR the session needs "),
     ]
 }
 
@@ -168,12 +194,14 @@ pub(crate) async fn hold(send: impl AsyncFn(&str, Option<&str>) -> Answer) {
             }
         }
         // What the middleware answers by itself does not depend on the session any more.
-        let own_refusal = deed == "huge";
+        let own_refusal = ["huge", "side"].contains(&deed);
         let looked = deed != "ignore" && !own_refusal;
         let set = !matches!(then, Untouched);
         let header = |name| answer.all(name).collect::<Vec<_>>();
         assert_eq!(header("vary"), if looked { &["cookie"][..] } else { &[] }, "{why}");
         assert_eq!(header("cache-control"), if set { &["no-store"][..] } else { &[] }, "{why}");
+        let later = if status == 503 { &["1"][..] } else { &[] };
+        assert_eq!(header("retry-after"), later, "{why}: another node may do better");
         match log {
             None => assert!(lines.is_empty(), "{why}: {lines:?}"),
             Some(start) => {

@@ -27,6 +27,12 @@ pub(crate) fn theme_codec() -> Codec<Theme> {
     Codec::builder(key(1)).name("__Host-theme").build().unwrap()
 }
 
+/// What a program should not have: see the tests of what clashes.
+pub(crate) const SAME_SESSION: &str = "two codecs provide a session of type web::shop::Shop here; give one of \
+    them a type of its own (a newtype), or clone one codec for both";
+pub(crate) const SAME_COOKIE: &str = "the sessions of types web::shop::Theme and web::shop::Shop are in cookies \
+    of one name; give one of their codecs another, by Builder::name";
+
 pub(crate) fn key(n: u8) -> Key {
     let mut secret = [n; Key::LEN];
     secret[0] = !n;
@@ -49,10 +55,11 @@ pub(crate) fn pair(set_cookie: &str) -> &str {
 pub(crate) fn act(deed: &str, session: &Session<Shop>) -> Result<String, ChangeError> {
     match deed {
         "ignore" => {}
+        "aside" => drop(session.get()),
         "read" => return Ok(session.get().map_or("nobody".into(), |shop| shop.user.to_string())),
         "reason" => return Ok(session.opened().map_or_else(|e| e.to_string(), |_| "none".into())),
         "id" => return Ok(id(session)),
-        "buy" | "fail" | "headers" | "panic" => {
+        "buy" | "fail" | "headers" | "panic" | "side" => {
             session.change(|shop| shop.cart.push("pen".into()))?
         }
         "same" => session.change(|_| ())?,
@@ -68,8 +75,18 @@ pub(crate) fn act(deed: &str, session: &Session<Shop>) -> Result<String, ChangeE
         }
         other => panic!("no such deed: {other}"),
     }
-    if deed == "panic" {
-        panic!("as asked");
+    match deed {
+        "panic" => panic!("as asked"),
+        // A task that has the session too, and does not fare well.
+        "side" | "aside" => {
+            let session = session.clone();
+            let aside = std::thread::spawn(move || {
+                let _session = session;
+                panic!("as asked");
+            });
+            assert!(aside.join().is_err());
+        }
+        _ => {}
     }
     Ok(deed.into())
 }

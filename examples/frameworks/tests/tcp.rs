@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use sealed_session::Key;
+use sealed_session::{Key, KeyRing};
 
 #[test]
 fn warp() {
@@ -27,6 +27,30 @@ fn rocket() {
     visit(env!("CARGO_BIN_EXE_with_rocket"));
 }
 
+/// The page of the documentation shows what is compiled here, line by line.
+#[test]
+fn the_page_on_frameworks_shows_these_examples() {
+    let page = include_str!("../../../docs/FRAMEWORKS.md");
+    let (_, count) = page.split_once("    let opened = codec.decode(request)").unwrap();
+    let (count, _) = count.split_once("```").unwrap();
+    for (framework, example) in [
+        ("hyper", include_str!("../../hyper_plain.rs")),
+        ("Rocket", include_str!("../src/bin/with_rocket.rs")),
+        ("poem", include_str!("../src/bin/with_poem.rs")),
+        ("salvo", include_str!("../src/bin/with_salvo.rs")),
+        ("warp", include_str!("../src/bin/with_warp.rs")),
+    ] {
+        let (_, section) = page.split_once(&format!("\n## {framework}\n")).expect(framework);
+        let (section, _) = section.split_once("\n## ").unwrap();
+        let (_, code) = section.split_once("```rust,ignore\n").expect(framework);
+        let (code, _) = code.split_once("```").unwrap();
+        for part in code.split("// …\n") {
+            assert!(example.contains(part), "{framework}: {part}");
+        }
+        assert!(framework == "hyper" || example.contains(count), "{framework}: {count}");
+    }
+}
+
 fn visit(program: &str) {
     let key = Key::generate().unwrap().expose_text();
     let nodes = [Node::start(program, &key), Node::start(program, &key)];
@@ -40,11 +64,17 @@ fn visit(program: &str) {
         cookie = set.split(';').next().unwrap().to_owned();
     }
 
-    // A node with another key does not destroy the session, and does not hide that it cannot go on.
+    // A node with another key does not destroy the session, and the page comes all the same.
     let stranger = Node::start(program, &Key::generate().unwrap().expose_text());
     let answer = stranger.send("GET", "/", &cookie);
-    assert!(answer.head.starts_with("HTTP/1.1 500 "), "{}", answer.head);
+    assert!(answer.head.starts_with("HTTP/1.1 200 "), "{}", answer.head);
+    assert_eq!(answer.body, "visit 1");
     assert!(answer.header("set-cookie").is_empty(), "{}", answer.head);
+
+    // What no node can read is replaced.
+    let answer = nodes[0].send("GET", "/", "__Host-session=damaged");
+    assert_eq!(answer.body, "visit 1");
+    assert_eq!(answer.header("set-cookie").len(), 1, "{}", answer.head);
 
     let answer = nodes[0].send("POST", "/logout", &cookie);
     assert_eq!(answer.body, "bye");
@@ -63,7 +93,7 @@ impl Node {
         let address = port.local_addr().unwrap();
         drop(port);
         let mut command = Command::new(program);
-        command.arg(address.port().to_string()).env("SESSION_KEY", key);
+        command.arg(address.port().to_string()).env(KeyRing::ENV, key);
         let mut node = Self { child: command.spawn().unwrap(), address };
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(address).is_err() {

@@ -1,6 +1,6 @@
 //! Sessions in Rocket: a request guard for the cookies, and a responder that sets them.
 //!
-//! Run with the port as argument, and with the key in `SESSION_KEY`.
+//! Run with the port as argument, and with the keys in `SEALED_SESSION_KEYS`.
 
 use std::convert::Infallible;
 
@@ -8,7 +8,7 @@ use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome, Request};
 use rocket::response::{self, Responder};
 use rocket::{Config, State, get, post, routes};
-use sealed_session::{Codec, Key, SetCookies};
+use sealed_session::{Codec, EncodeError, KeyRing, SetCookies};
 use serde::{Deserialize, Serialize};
 
 #[derive(Default, Serialize, Deserialize)]
@@ -19,8 +19,7 @@ struct Session {
 #[rocket::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port: u16 = std::env::args().nth(1).ok_or("the port is missing")?.parse()?;
-    let key: Key = std::env::var("SESSION_KEY")?.parse()?;
-    let codec = Codec::<Session>::new(key);
+    let codec = Codec::<Session>::new(KeyRing::from_env()?);
     let routes = routes![visit, logout];
     let config = Config { port, ..Config::default() };
     rocket::custom(config).manage(codec).mount("/", routes).launch().await?;
@@ -29,13 +28,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[get("/")]
 fn visit(codec: &State<Codec<Session>>, ours: Ours) -> Result<WithCookies, Status> {
-    let opened = codec.decode(&ours.0).ok().flatten();
-    let mut session = opened.map(|opened| opened.session).unwrap_or_default();
-    session.visits += 1;
-    match codec.encode(&session, &ours.0) {
-        Ok(set_cookies) => Ok(WithCookies(format!("visit {}", session.visits), set_cookies)),
+    match count(codec, &ours.0) {
+        Ok((visits, set_cookies)) => Ok(WithCookies(format!("visit {visits}"), set_cookies)),
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{error}"); // and nothing of it to the visitor
             Err(Status::InternalServerError)
         }
     }
@@ -44,6 +40,24 @@ fn visit(codec: &State<Codec<Session>>, ours: Ours) -> Result<WithCookies, Statu
 #[post("/logout")]
 fn logout(codec: &State<Codec<Session>>, ours: Ours) -> WithCookies {
     WithCookies("bye".into(), codec.clear(&ours.0))
+}
+
+/// Counts this visit: gives the number, and the cookies that keep it.
+fn count(
+    codec: &Codec<Session>,
+    request: &sealed_session::Request,
+) -> Result<(u32, SetCookies), EncodeError> {
+    let opened = codec.decode(request).unwrap_or_else(|error| {
+        eprintln!("{error}"); // for the log; the visitor goes on without a session
+        None
+    });
+    let mut session = opened.map(|opened| opened.session).unwrap_or_default();
+    session.visits += 1;
+    match codec.encode(&session, request) {
+        // Another node may read it. The page needs no session; a purchase would answer 503 here.
+        Err(EncodeError::WouldReplace(_)) => Ok((session.visits, SetCookies::default())),
+        set_cookies => Ok((session.visits, set_cookies?)),
+    }
 }
 
 /// The cookies of the session in a request.

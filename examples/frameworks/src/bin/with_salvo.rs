@@ -1,9 +1,9 @@
 //! Sessions in salvo: the codec in the depot.
 //!
-//! Run with the port as argument, and with the key in `SESSION_KEY`.
+//! Run with the port as argument, and with the keys in `SEALED_SESSION_KEYS`.
 
 use salvo::prelude::*;
-use sealed_session::{Codec, Key, SetCookies};
+use sealed_session::{Codec, EncodeError, KeyRing, SetCookies};
 use serde::{Deserialize, Serialize};
 
 #[derive(Default, Serialize, Deserialize)]
@@ -14,8 +14,7 @@ struct Session {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = std::env::args().nth(1).ok_or("the port is missing")?;
-    let key: Key = std::env::var("SESSION_KEY")?.parse()?;
-    let codec = Codec::<Session>::new(key);
+    let codec = Codec::<Session>::new(KeyRing::from_env()?);
     let router = Router::new()
         .hoop(affix_state::inject(codec))
         .get(visit)
@@ -29,13 +28,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn visit(req: &mut Request, depot: &mut Depot, res: &mut Response) {
     let codec = depot.get_typed::<Codec<Session>>().expect("the codec is in the depot");
     let request = codec.request(req.headers().get_all("cookie"));
-    let opened = codec.decode(&request).ok().flatten();
-    let mut session = opened.map(|opened| opened.session).unwrap_or_default();
-    session.visits += 1;
-    match codec.encode(&session, &request) {
-        Ok(set_cookies) => respond(res, format!("visit {}", session.visits), &set_cookies),
+    match count(codec, &request) {
+        Ok((visits, set_cookies)) => respond(res, format!("visit {visits}"), &set_cookies),
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{error}"); // and nothing of it to the visitor
             res.status_code(StatusCode::INTERNAL_SERVER_ERROR);
         }
     }
@@ -46,6 +42,24 @@ async fn logout(req: &mut Request, depot: &mut Depot, res: &mut Response) {
     let codec = depot.get_typed::<Codec<Session>>().expect("the codec is in the depot");
     let request = codec.request(req.headers().get_all("cookie"));
     respond(res, "bye".into(), &codec.clear(&request));
+}
+
+/// Counts this visit: gives the number, and the cookies that keep it.
+fn count(
+    codec: &Codec<Session>,
+    request: &sealed_session::Request,
+) -> Result<(u32, SetCookies), EncodeError> {
+    let opened = codec.decode(request).unwrap_or_else(|error| {
+        eprintln!("{error}"); // for the log; the visitor goes on without a session
+        None
+    });
+    let mut session = opened.map(|opened| opened.session).unwrap_or_default();
+    session.visits += 1;
+    match codec.encode(&session, request) {
+        // Another node may read it. The page needs no session; a purchase would answer 503 here.
+        Err(EncodeError::WouldReplace(_)) => Ok((session.visits, SetCookies::default())),
+        set_cookies => Ok((session.visits, set_cookies?)),
+    }
 }
 
 fn respond(res: &mut Response, body: String, set_cookies: &SetCookies) {
