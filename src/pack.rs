@@ -30,7 +30,10 @@
 //! compresses, where base64 of it does not. Strict decoding makes it lossless: each text has one byte
 //! string and each byte string one text.
 
+use std::cell::RefCell;
+
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress, Status};
+use lz4_flex::block::CompressTable;
 use memchr::memchr_iter;
 
 use crate::error::DecodeError;
@@ -310,7 +313,13 @@ impl Compressor {
             self.output.resize(lz4_flex::block::get_maximum_output_size(self.longest), 0);
         }
         let written = match (method, as_text) {
-            (Method::Lz4, false) => lz4_flex::block::compress_into(value, &mut self.output).ok(),
+            (Method::Lz4, false) => TABLE
+                .try_with(|table| {
+                    let table = &mut table.borrow_mut();
+                    lz4_flex::block::compress_into_with_table(value, &mut self.output, table).ok()
+                })
+                .ok()
+                .flatten(),
             (Method::Lz4, true) => {
                 let words = if value.len() < SHORT { WORDS_OF_HEADERS } else { DICTIONARY };
                 lz4_flex::block::compress_into_with_dict(value, &mut self.output, words).ok()
@@ -336,6 +345,11 @@ impl Compressor {
             _ => None,
         }
     }
+}
+
+thread_local! {
+    /// Is cleared before each use. It holds positions, and no byte of a session.
+    static TABLE: RefCell<CompressTable> = RefCell::new(CompressTable::small());
 }
 
 /// Inflates one value after another, each from a fresh start.
