@@ -87,9 +87,9 @@ fn the_sizes_in_the_readme_are_true() {
 #[test]
 fn the_lines_for_frameworks_in_the_readme_stand_in_examples_that_are_run() {
     let pages = [
-        ("| axum |", include_str!("../../src/web/axum.rs")),
+        ("| [axum]", include_str!("../../src/web/axum.rs")),
         ("| tower |", include_str!("../../src/web/tower.rs")),
-        ("| actix-web |", include_str!("../../src/web/actix.rs")),
+        ("| [actix-web]", include_str!("../../src/web/actix.rs")),
     ];
     for (row, page) in pages {
         let readme = include_str!("../../README.md");
