@@ -7,7 +7,8 @@ use libfuzzer_sys::fuzz_target;
 use sealed_session::Codec;
 use sealed_session_fuzz::{at, builder};
 
-static CODEC: LazyLock<Codec<u32>> = LazyLock::new(|| builder().context("not that of the vectors").build().expect("settings"));
+static CODEC: LazyLock<Codec<u32>> =
+    LazyLock::new(|| builder().context("not that of the vectors").build().expect("settings"));
 
 fuzz_target!(|bytes: &[u8]| {
     let request = CODEC.request(bytes.split(|byte| *byte == b'\n'));

@@ -70,14 +70,23 @@ fuzz_target!(|input: (&str, &[u8])| {
     // A session of one release, read and written by the other.
     if let Ok(Some(old)) = decoded {
         let Ok(set) = OLD.renew_at(&old.session, &OLD.request([""]), at(0)) else { return };
-        let values: Vec<_> = set.values().map(|line| line.split(';').next().expect("a pair")).collect();
+        let values: Vec<_> =
+            set.values().map(|line| line.split(';').next().expect("a pair")).collect();
         let request = NEW.request(values);
         let new = NEW.decode_at(&request, at(1)).expect("reads").expect("is there").session;
         assert_eq!((new.user, &new.name), (old.session.user, &old.session.name));
-        assert!(NEW.encode_at(&new, &request, at(1)).expect("fits").is_empty(), "a read writes nothing");
+        assert!(
+            NEW.encode_at(&new, &request, at(1)).expect("fits").is_empty(),
+            "a read writes nothing"
+        );
         let Ok(set) = NEW.renew_at(&new, &NEW.request([""]), at(1)) else { return };
-        let values: Vec<_> = set.values().map(|line| line.split(';').next().expect("a pair")).collect();
-        let back = OLD.decode_at(&OLD.request(values), at(2)).expect("reads").expect("is there").session;
-        assert_eq!((back.user, back.name, back.gone), (old.session.user, old.session.name, Vec::new()));
+        let values: Vec<_> =
+            set.values().map(|line| line.split(';').next().expect("a pair")).collect();
+        let back =
+            OLD.decode_at(&OLD.request(values), at(2)).expect("reads").expect("is there").session;
+        assert_eq!(
+            (back.user, back.name, back.gone),
+            (old.session.user, old.session.name, Vec::new())
+        );
     }
 });

@@ -86,7 +86,9 @@ fn change(mut file: KeyFile, now: &mut SystemTime, steps: Vec<(u8, Step)>) {
             continue;
         }
         let text = file.expose_text();
-        let Some(again) = read(&text, now) else { panic!("the changed file cannot be read:\n{}", *text) };
+        let Some(again) = read(&text, now) else {
+            panic!("the changed file cannot be read:\n{}", *text)
+        };
         if before {
             again.ring_at(now).unwrap_or_else(|error| panic!("{error}:\n{}", *text));
         }

@@ -41,7 +41,8 @@ fuzz_target!(|message: &[u8]| {
         let session = opened.expect("the request has a cookie").session;
         if let Ok(set) = TYPED.renew_at(&session, &TYPED.request([""]), at(0)) {
             let pairs: Vec<_> = set.values().map(|line| line.split(';').next().unwrap()).collect();
-            let again = TYPED.decode_at(&TYPED.request(pairs), at(0)).expect("opens").expect("is there");
+            let again =
+                TYPED.decode_at(&TYPED.request(pairs), at(0)).expect("opens").expect("is there");
             assert_eq!(again.session, session);
         }
     }

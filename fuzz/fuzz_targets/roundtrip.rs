@@ -47,7 +47,9 @@ fuzz_target!(|input: (Session, u8, u8, bool, bool)| {
     let set = match codec.encode_at(&session, &codec.request([""]), at(0)) {
         Ok(set) => set,
         Err(EncodeError::TooLarge(large)) => return assert!(large.needed > large.allowed),
-        Err(EncodeError::Serialize(_)) => return assert!(depth(&session) > 50, "nested too deeply"),
+        Err(EncodeError::Serialize(_)) => {
+            return assert!(depth(&session) > 50, "nested too deeply");
+        }
         Err(error) => panic!("{error}"),
     };
     assert!(set.values().all(|line| line.len() <= 4000));
