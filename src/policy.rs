@@ -109,16 +109,21 @@ impl Policy {
         self.check()?;
         let now = whole(now);
         let mut changes = Vec::new();
-        let (mut last, retires) = self.last(file, now).ok_or(PolicyError::NoSealingKey)?;
-        let seals_until = after(last, self.every);
-        let seals_until = retires.map_or(seals_until, |at| at.min(seals_until));
-        if retires.is_some() || seals_until <= after(now, self.announce) {
-            last = seals_until.max(after(now, self.announce));
-            file.clear_activation(last);
-            let record = seals(Key::generate()?, now, last);
-            changes.push(Change::Added { id: record.id, activates: last });
+        // A key that is added can lead to one that stood too far ahead before, and that has an end of its own.
+        let last = loop {
+            let (last, retires) = self.last(file, now).ok_or(PolicyError::NoSealingKey)?;
+            let seals_until = after(last, self.every);
+            let seals_until = retires.map_or(seals_until, |at| at.min(seals_until));
+            let announced = after(now, self.announce);
+            if retires.is_none() && seals_until > announced {
+                break last;
+            }
+            let activates = seals_until.max(announced);
+            file.clear_activation(activates);
+            let record = seals(Key::generate()?, now, activates);
+            changes.push(Change::Added { id: record.id, activates });
             file.records.push(record);
-        }
+        };
         for i in 0..file.records.len() {
             if let Some(record) = file.records.get(i)
                 && let Some(successor) = file.successor(record.seals_from())
@@ -137,7 +142,8 @@ impl Policy {
         let primary = file.primary_at(now);
         let made = file.records.iter().find(|r| Some(r.id) == primary).map(|record| record.created);
         let over = |record: &Record| {
-            record.retires.is_some_and(|at| made.is_some_and(|made| after(at, self.keep) <= made))
+            let gone = record.retires.map(|at| after(at, self.keep));
+            gone.is_some_and(|gone| gone <= now && made.is_some_and(|made| gone <= made))
         };
         changes.extend(file.records.iter().filter(|r| over(r)).map(|r| Change::Removed(r.id)));
         file.records.retain(|record| !over(record));

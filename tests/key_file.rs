@@ -607,6 +607,30 @@ fn a_key_that_is_to_come_in_years_silences_no_overdue_rotation() {
 }
 
 #[test]
+fn a_rotation_that_leads_to_a_key_far_ahead_is_done_in_one_run() {
+    let policy = Policy::default();
+    let mut file = one_key(day(1));
+    // The next one is due on day 31; this one was added by somebody who plans.
+    policy.add_at(&mut file, Key::generate().unwrap(), Some(day(63)), day(1)).unwrap();
+    let changes = policy.rotate_at(&mut file, day(30)).unwrap();
+    let added = |change: &&Change| matches!(change, Change::Added { .. });
+    assert_eq!(changes.iter().filter(added).count(), 1);
+    assert_eq!(policy.rotate_at(&mut file, day(30)).unwrap(), []);
+    let ends: Vec<_> = file.keys_at(day(30)).iter().map(|key| key.retires).collect();
+    assert_eq!(ends, [Some(day(32 + 9)), Some(day(63 + 9)), None]);
+}
+
+#[test]
+fn a_key_that_says_it_was_made_in_the_future_is_not_taken_out_while_it_seals() {
+    let text = one_key(day(1)).expose_text().replacen("2026-11-02", "2026-12-30", 1);
+    let text = text.trim_end().to_owned() + "\nretires = 2026-11-05T00:00:00Z\n";
+    let mut file: KeyFile = text.parse().unwrap();
+    let only = ids(&file)[0];
+    Policy::default().rotate_at(&mut file, day(2)).unwrap();
+    assert_eq!(file.ring_at(day(2)).unwrap().primary_at(day(2)), Some(only));
+}
+
+#[test]
 fn a_policy_that_would_need_too_many_keys_is_refused_and_the_least_works_for_ever() {
     const HOUR: Duration = Duration::from_secs(3600);
     let refused = Policy::default().every(6 * HOUR).rotate_at(&mut one_key(day(0)), day(0));
