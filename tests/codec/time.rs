@@ -2,10 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use sealed_session::{Advice, Codec, DecodeError, EncodeError, Expiry, Persistence, Reseal};
+use sealed_session::{
+    Advice, Codec, DecodeError, EncodeError, Expiry, Persistence, Reseal, RingKey,
+};
 
 use super::browser::Browser;
-use super::{at, ring};
+use super::{at, key, ring};
 
 const ABSOLUTE: u64 = 1000;
 const IDLE: u64 = 100;
@@ -103,6 +105,14 @@ fn a_clock_set_back_makes_no_session_younger() {
     let header = browser.header();
     let opened = codec.decode_at(&codec.request([&header]), at(0)).unwrap().unwrap();
     assert_eq!((opened.session, opened.began, opened.sealed), (2, at(SKEW), at(SKEW)));
+
+    // Nor one that is only sealed again, by a newer key.
+    let keys = [RingKey::new(key(1)), RingKey::new(key(2)).activates(at(0))];
+    codec.ring().replace(keys).unwrap();
+    browser.take(&codec.encode_at(&2, &codec.request([&header]), at(1)).unwrap());
+    let header = browser.header();
+    let opened = codec.decode_at(&codec.request([&header]), at(1)).unwrap().unwrap();
+    assert_eq!((opened.key, opened.began, opened.sealed), (key(2).id(), at(SKEW), at(SKEW)));
 }
 
 #[test]
