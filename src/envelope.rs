@@ -69,6 +69,7 @@ impl Envelope {
         tag |= if self.method == Method::Deflate { DEFLATE } else { 0 };
         out.push(tag);
         write_varint(self.began.0, out);
+        // A clock that was set back makes no session younger than it is.
         write_varint(self.sealed.0.saturating_sub(self.began.0), out);
         if self.schema != 0 {
             write_varint(self.schema.into(), out);

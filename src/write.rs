@@ -83,8 +83,6 @@ impl<T: Serialize + DeserializeOwned> Write<'_, T> {
         };
         if let Some(known) = known {
             envelope.began = known.envelope.began;
-            // A clock that was set back must not make the session younger than it is.
-            envelope.sealed = envelope.sealed.max(known.envelope.began);
         }
         // An id that other nodes gave stays, though this one gives none.
         if codec.session_ids && envelope.id.is_none() {
@@ -102,7 +100,7 @@ impl<T: Serialize + DeserializeOwned> Write<'_, T> {
     fn again(&self, known: &Remembered) -> Result<SetCookies, EncodeError> {
         let Self { codec, session, request, now, .. } = *self;
         let mut envelope = known.envelope;
-        envelope.sealed = envelope.began.max(now.into());
+        envelope.sealed = now.into();
         let packed = known.packed();
         let message = message(codec, envelope, packed.len(), |out| out.extend_from_slice(packed))
             .map_err(|refusal| too_large(session, refusal))?;
