@@ -236,6 +236,10 @@ fn told(message: &str) -> String {
         ["invalid type", "invalid value", "invalid length", "unknown variant", "unknown field"]
     {
         if found(start) {
+            // What a type without any is told ends with what was found.
+            if message.contains("`, there are no ") {
+                return start.to_owned();
+            }
             let expected = message.rsplit_once(", expected ").map_or("", |(_, expected)| expected);
             let expected = expected.split(" at line ").next().unwrap_or_default();
             return match expected {

@@ -233,6 +233,9 @@ fn an_error_of_reading_names_fields_and_types_and_shows_nothing_of_the_session()
     struct Strict {
         csrf: String,
     }
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
     /// Whose own message quotes what it read.
     #[derive(Debug)]
     struct Own;
@@ -255,9 +258,13 @@ fn an_error_of_reading_names_fields_and_types_and_shows_nothing_of_the_session()
             .format(format)
             .build()
             .unwrap();
-        let session = [("csrf", "s3cret, expected s3cret"), ("kind", "s3cret` at line 1")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
+        let session = [
+            ("csrf", "s3cret, expected s3cret"),
+            ("kind", "s3cret` at line 1"),
+            ("a, expected s3cret", ""),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
         let set = writer.encode_at(&session, &writer.request([""]), at(0)).unwrap();
         let header = set.values().next().unwrap().split(';').next().unwrap();
         let reader = Codec::<T>::builder(ring()).format(format).build().unwrap();
@@ -276,6 +283,7 @@ fn an_error_of_reading_names_fields_and_types_and_shows_nothing_of_the_session()
         assert!(source::<Number>(format).starts_with("invalid type"));
         assert_eq!(source::<Kind>(format), "unknown variant, expected `One` or `Two`");
         assert_eq!(source::<Missing>(format), "missing field `added`");
+        assert_eq!(source::<Nothing>(format), "unknown field");
         assert_eq!(source::<Strict>(format), "unknown field, expected `csrf`");
         assert_eq!(
             source::<Own>(format),
