@@ -170,6 +170,9 @@ mod open;
 mod pack;
 #[cfg(feature = "key-file")]
 mod policy;
+#[cfg(feature = "revocation-redis")]
+#[allow(dead_code, reason = "revocation and overflow each take what they need of it")]
+mod redis;
 mod request;
 mod ring;
 mod seal;
@@ -207,6 +210,8 @@ pub use limits::{Cost, Limits, Padding};
 pub use pack::Compression;
 #[cfg(feature = "key-file")]
 pub use policy::{Change, Concern, Policy, PolicyError};
+#[cfg(feature = "revocation-redis")]
+pub use redis::RedisUrlError;
 pub use request::Request;
 pub use ring::{KeyRing, RingKey};
 pub use set_cookies::SetCookies;
