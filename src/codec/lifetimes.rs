@@ -28,9 +28,13 @@ impl Lifetimes {
         skew: Duration,
     ) -> Result<Self, ConfigError> {
         let idle = idle.unwrap_or(DEFAULT_IDLE.min(absolute));
-        let touch = touch.unwrap_or(idle / 10);
-        let [absolute, idle, touch, skew] =
-            [absolute, idle, touch, skew].map(|duration| Duration::from_secs(duration.as_secs()));
+        let [absolute, idle, skew] =
+            [absolute, idle, skew].map(|duration| Duration::from_secs(duration.as_secs()));
+        // Upwards: a threshold of nothing would seal the session again in each response.
+        let touch = match touch {
+            Some(touch) => whole_seconds(touch),
+            None => whole_seconds(idle / 10).min(idle.saturating_sub(Duration::from_secs(1))),
+        };
         for (what, duration) in [("the absolute timeout", absolute), ("the idle timeout", idle)] {
             if duration < Duration::from_secs(1) || duration > LONGEST {
                 return Err(ConfigError::Duration { what });
@@ -72,6 +76,12 @@ impl Lifetimes {
     pub(crate) fn touch_due(&self, envelope: &Envelope, now: SystemTime) -> bool {
         Seconds::from(now).since(envelope.sealed) >= self.touch
     }
+}
+
+/// Rounds up.
+fn whole_seconds(duration: Duration) -> Duration {
+    let part = u64::from(duration.subsec_nanos() > 0);
+    Duration::from_secs(duration.as_secs().saturating_add(part))
 }
 
 /// A week: long enough for most, and the time that a stolen cookie works at most.

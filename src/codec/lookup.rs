@@ -19,25 +19,23 @@ impl<T: DeserializeOwned> Settings<T> {
         keys: &Keys,
         now: SystemTime,
     ) -> Result<Option<(T, &'r OpenedCookie)>, DecodeError> {
-        if request.binding != self.binding {
+        if request.codec != self.id {
             return Err(DecodeError::OtherCodec);
         }
         let mut read = None;
-        let opened = request.opened.get_or_init(|| {
-            let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
-                // Whether it can be read is remembered too: what cannot must not be overwritten.
-                if let Some(found) = &found {
-                    read = Some(self.read(found)?);
-                }
-                Ok(found)
-            });
-            observe_opened(&found);
-            #[cfg(feature = "watch")]
-            if let Err(DecodeError::UnknownKey(_)) = found {
-                self.ring.wake_up().request();
+        let opened = match request.opened.get() {
+            Some(opened) => opened,
+            None => {
+                let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
+                    // Whether it can be read is remembered too: what cannot must not be overwritten.
+                    if let Some(found) = &found {
+                        read = Some(self.read(found)?);
+                    }
+                    Ok(found)
+                });
+                self.remember(request, found, &mut read)
             }
-            found
-        });
+        };
         if let (Ok(Some(found)), None) = (opened, &read) {
             // A request that is kept for long does not keep its session alive, nor its key.
             self.check(found, keys, now)?;
@@ -50,6 +48,31 @@ impl<T: DeserializeOwned> Settings<T> {
         }
     }
 
+    /// Keeps what was opened, unless another thread was faster.
+    ///
+    /// It is told only when it is kept: who is told may ask the request again, as a subscriber of `tracing` does that
+    /// adds the user to each line.
+    fn remember<'r>(
+        &self,
+        request: &'r RequestCookies<'_>,
+        found: Result<Option<OpenedCookie>, DecodeError>,
+        read: &mut Option<T>,
+    ) -> &'r Result<Option<OpenedCookie>, DecodeError> {
+        let mut found = Some(found);
+        let opened = request.opened.get_or_init(|| found.take().unwrap_or(Ok(None)));
+        if found.is_some() {
+            // What was read belongs to what was not kept.
+            *read = None;
+            return opened;
+        }
+        observe_opened(opened);
+        #[cfg(feature = "watch")]
+        if let Err(DecodeError::UnknownKey(_)) = opened {
+            self.ring.wake_up().request();
+        }
+        opened
+    }
+
     /// Gives the session of the request that a write goes on from, if there is one.
     pub(super) fn known<'r>(
         &self,
@@ -57,7 +80,7 @@ impl<T: DeserializeOwned> Settings<T> {
         keys: &Keys,
         now: SystemTime,
     ) -> Result<Option<&'r OpenedCookie>, EncodeError> {
-        let opened = request.opened.get().filter(|_| request.binding == self.binding);
+        let opened = request.opened.get().filter(|_| request.codec == self.id);
         let (known, was_opened) = match opened {
             Some(Ok(Some(found))) => (self.check(found, keys, now).map(|()| Some(found)), true),
             Some(Ok(None)) => (Ok(None), false),

@@ -39,6 +39,10 @@ pub(crate) fn open(
         }
     }
     match (newest, worst) {
+        // The session may be among those that were not tried.
+        (None, Some(error)) if request.found.too_many() && !error.is_readable_elsewhere() => {
+            Err(DecodeError::TooManyValues)
+        }
         (None, Some(error)) => Err(error),
         (newest, _) => Ok(newest),
     }
