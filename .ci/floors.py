@@ -14,6 +14,7 @@ FLOORS = [
     ["xaes"],
     ["keys", "message"],
     ["seal"],
+    ["store"],
     ["cookie"],
     ["codec"],
     ["web", "bin"],

@@ -154,6 +154,9 @@ mod keys;
 mod message;
 mod observe;
 mod seal;
+#[cfg(feature = "store")]
+#[allow(dead_code, reason = "the codec does not use it yet")]
+pub mod store;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;
 mod xaes;
@@ -189,6 +192,8 @@ pub use message::fields::FieldSize;
 pub use message::format::Format;
 pub use message::pack::Compression;
 pub use message::session_id::SessionId;
+#[cfg(feature = "store")]
+pub use store::attached::Attached;
 
 /// Pages to read, and no code.
 ///

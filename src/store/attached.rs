@@ -14,16 +14,16 @@ use serde::ser::{self, Serializer};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::blob::{BlobError, BlobId, BlobRef, Kind, PREFIX};
-use super::blob_store::StoreError;
-use crate::error::DecodeError;
-use crate::fields::{Field, Tape};
-use crate::format::Format;
-use crate::limits::MAX_BODY;
-use crate::pack::{self, Method};
-use crate::seal::Binding;
-use crate::text;
-use crate::wiped::Wiped;
+use crate::bytes::base64url;
+use crate::bytes::secret_bytes::SecretBytes;
+use crate::message::MAX_BODY;
+use crate::message::error::MessageError;
+use crate::message::fields::{FieldSpan, SpanRecorder};
+use crate::message::format::Format;
+use crate::message::pack::{self, Method};
+use crate::seal::binding::Binding;
+use crate::store::blob::{BlobError, BlobId, BlobRef, Kind, PREFIX};
+use crate::store::blob_store::StoreError;
 
 /// A field of a session whose value lies in a store, sealed, and is fetched only when it is asked for.
 ///
@@ -79,7 +79,10 @@ pub struct Attached<B> {
 enum State<B> {
     Empty,
     /// As it came with the session.
-    Stored { reference: Arc<BlobRef>, value: OnceLock<Arc<B>> },
+    Stored {
+        reference: Arc<BlobRef>,
+        value: OnceLock<Arc<B>>,
+    },
     /// Not stored yet.
     Fresh {
         reference: Result<Arc<BlobRef>, getrandom::Error>,
@@ -147,20 +150,39 @@ impl<B> Attached<B> {
     }
 }
 
+/// The reason why a blob gives no value.
+#[derive(Debug)]
+pub(crate) enum Unopened {
+    Blob(BlobError),
+    Message(MessageError),
+}
+
+impl From<BlobError> for Unopened {
+    fn from(error: BlobError) -> Self {
+        Self::Blob(error)
+    }
+}
+
+impl From<MessageError> for Unopened {
+    fn from(error: MessageError) -> Self {
+        Self::Message(error)
+    }
+}
+
 impl<B: DeserializeOwned> Attached<B> {
     /// Takes in what the store has.
     pub(crate) fn open(
         &self,
         binding: Binding,
         fetched: Result<Option<Vec<u8>>, StoreError>,
-    ) -> Result<Option<Arc<B>>, DecodeError> {
+    ) -> Result<Option<Arc<B>>, Unopened> {
         let State::Stored { reference, value } = &self.state else { return Ok(self.get()) };
         let blob = fetched.map_err(BlobError::Unavailable)?.ok_or(BlobError::Gone)?;
         let opened = reference.open(Kind::Attached, binding, blob);
         let opened = opened.ok_or(BlobError::Unauthentic)?;
         let content = opened.get(PREFIX..).unwrap_or_default();
-        let (tag, packed) = content.split_first().ok_or(DecodeError::Message)?;
-        let format = Format::from_tag(tag & FORMAT).ok_or(DecodeError::UnsupportedFormat)?;
+        let (tag, packed) = content.split_first().ok_or(MessageError::Malformed)?;
+        let format = Format::from_tag(tag & FORMAT).ok_or(MessageError::UnsupportedFormat)?;
         let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
         let found = match pack::plain(packed) {
             Some(body) => format.deserialize(body)?,
@@ -236,8 +258,9 @@ impl<B: Serialize + DeserializeOwned> Serialize for Attached<B> {
         };
         let mut bytes = Zeroizing::new(Vec::with_capacity(BlobRef::MAX));
         reference.write(&mut bytes);
-        let mut printed = Zeroizing::new(String::with_capacity(text::encoded_len(BlobRef::MAX)));
-        text::encode(&bytes, &mut printed);
+        let mut printed =
+            Zeroizing::new(String::with_capacity(base64url::encoded_len(BlobRef::MAX)));
+        base64url::encode(&bytes, &mut printed);
         serializer.serialize_str(&printed)
     }
 }
@@ -257,7 +280,7 @@ impl<'de, B> Deserialize<'de> for Attached<B> {
                 if printed.is_empty() {
                     return Ok(Attached::default());
                 }
-                let bytes = text::decode(printed.as_bytes()).map(Wiped::new);
+                let bytes = base64url::decode(printed.as_bytes()).map(SecretBytes::new);
                 let reference = bytes.and_then(|bytes| BlobRef::parse(&bytes));
                 let reference = reference.ok_or_else(|| {
                     // What was found holds a key, should it be one of a later release.
@@ -291,8 +314,8 @@ pub(crate) struct Collected {
 /// A value that has to be stored.
 pub(crate) struct Fresh {
     reference: Arc<BlobRef>,
-    body: Wiped,
-    fields: Vec<Field>,
+    body: SecretBytes,
+    fields: Vec<FieldSpan>,
 }
 
 impl Fresh {
@@ -380,9 +403,11 @@ fn collect<B: Serialize + DeserializeOwned>(
     Ok(())
 }
 
-fn serialize<B: Serialize + DeserializeOwned>(value: &B) -> Result<(Wiped, Vec<Field>), String> {
-    let mut tape = Tape::default();
-    let body = FORMAT_OF_ALL.serialize(value, &mut tape).map_err(|error| why(&error))?;
+fn serialize<B: Serialize + DeserializeOwned>(
+    value: &B,
+) -> Result<(SecretBytes, Vec<FieldSpan>), String> {
+    let mut recorder = SpanRecorder::default();
+    let body = FORMAT_OF_ALL.serialize(value, &mut recorder).map_err(|error| why(&*error))?;
     if body.len() > MAX_BODY {
         return Err(format!(
             "an attached value has {} bytes before compression, {MAX_BODY} are allowed",
@@ -391,7 +416,7 @@ fn serialize<B: Serialize + DeserializeOwned>(value: &B) -> Result<(Wiped, Vec<F
     }
     // What cannot be read must not be stored.
     FORMAT_OF_ALL.deserialize::<B>(&body).map_err(|error| why(&error))?;
-    Ok((body, tape.into_fields()))
+    Ok((body, recorder.into_fields()))
 }
 
 fn why(error: &dyn std::error::Error) -> String {
@@ -424,8 +449,8 @@ mod tests {
         vec!["access".into(), "refresh".into()]
     }
 
-    fn serialize(login: &Login) -> Result<Wiped, crate::EncodeError> {
-        Format::MessagePack.serialize(login, &mut Tape::default())
+    fn serialize(login: &Login) -> Result<SecretBytes, crate::error::Source> {
+        Format::MessagePack.serialize(login, &mut SpanRecorder::default())
     }
 
     fn binding() -> Binding {
@@ -469,7 +494,10 @@ mod tests {
         assert!(found.tokens.is_empty() && found.tokens.blob().is_none());
         assert!(found.tokens.open(binding(), Ok(None)).unwrap().is_none());
         // Nor does one that the session of an older release lacks.
-        let older = Format::MessagePack.serialize(&std::collections::BTreeMap::from([("user", 7)]), &mut Tape::default());
+        let older = Format::MessagePack.serialize(
+            &std::collections::BTreeMap::from([("user", 7)]),
+            &mut SpanRecorder::default(),
+        );
         let found: Login = Format::MessagePack.deserialize(&older.unwrap()).unwrap();
         assert!(found.tokens.is_empty());
     }
@@ -510,10 +538,10 @@ mod tests {
         let mut blob = fresh.seal(true, binding(), |len| len).unwrap();
         let open = |fetched| login.tokens.open(binding(), fetched).unwrap_err();
         use BlobError::{Gone, Unauthentic, Unavailable};
-        assert!(matches!(open(Err(StoreError::Busy)), DecodeError::Blob(Unavailable(_))));
-        assert!(matches!(open(Ok(None)), DecodeError::Blob(Gone)));
+        assert!(matches!(open(Err(StoreError::Busy)), Unopened::Blob(Unavailable(_))));
+        assert!(matches!(open(Ok(None)), Unopened::Blob(Gone)));
         blob[40] ^= 1;
-        assert!(matches!(open(Ok(Some(blob))), DecodeError::Blob(Unauthentic)));
+        assert!(matches!(open(Ok(Some(blob))), Unopened::Blob(Unauthentic)));
         assert!(login.tokens.get().is_none());
     }
 
@@ -525,20 +553,22 @@ mod tests {
         }
         let _scope = Scope::enter();
         let large = Large { tokens: Attached::new("x".repeat(MAX_BODY + 1)) };
-        let error = Format::MessagePack.serialize(&large, &mut Tape::default()).unwrap_err();
-        assert!(std::error::Error::source(&error).unwrap().to_string().contains("65536 are allowed"));
+        let error =
+            Format::MessagePack.serialize(&large, &mut SpanRecorder::default()).unwrap_err();
+        assert!(error.to_string().contains("65536 are allowed"));
 
         #[derive(Serialize, Deserialize)]
         struct Nested {
             outer: Attached<Attached<u8>>,
         }
         let nested = Nested { outer: Attached::new(Attached::new(7)) };
-        assert!(Format::MessagePack.serialize(&nested, &mut Tape::default()).is_err());
+        assert!(Format::MessagePack.serialize(&nested, &mut SpanRecorder::default()).is_err());
     }
 
     #[test]
     fn no_other_text_is_a_reference() {
-        for bad in ["A", "AAAA", "not base64url", &"A".repeat(63), &"A".repeat(65), &"A".repeat(85)] {
+        for bad in ["A", "AAAA", "not base64url", &"A".repeat(63), &"A".repeat(65), &"A".repeat(85)]
+        {
             let json = format!("{{\"user\":7,\"tokens\":\"{bad}\"}}");
             let error = serde_json::from_str::<Login>(&json).unwrap_err().to_string();
             assert!(!error.contains(bad), "{error}");

@@ -17,9 +17,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::blob_store::StoreError;
-use crate::seal::{Binding, Random};
-use crate::wiped::Wiped;
+use crate::bytes::secret_bytes::SecretBytes;
+use crate::seal::Random;
+use crate::seal::binding::Binding;
+use crate::store::blob_store::StoreError;
 use crate::xaes::{Cipher, KEY, NONCE, TAG};
 
 /// The name of a blob in a store: 16 random bytes.
@@ -123,7 +124,8 @@ impl BlobRef {
         previous: Option<BlobId>,
         random: Random,
     ) -> Result<Self, getrandom::Error> {
-        let mut fresh = Self { id: BlobId([0; BlobId::LEN]), key: Zeroizing::new([0; KEY]), previous };
+        let mut fresh =
+            Self { id: BlobId([0; BlobId::LEN]), key: Zeroizing::new([0; KEY]), previous };
         random(&mut fresh.id.0)?;
         random(fresh.key.as_mut_slice())?;
         Ok(fresh)
@@ -158,7 +160,7 @@ impl BlobRef {
         padded: impl FnOnce(usize) -> usize,
         append: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Vec<u8>, getrandom::Error> {
-        let mut buffer = Wiped::new(vec![0; PREFIX]);
+        let mut buffer = SecretBytes::new(vec![0; PREFIX]);
         append(&mut buffer);
         buffer.push(MARKER);
         let len = padded(buffer.len() + TAG).saturating_sub(TAG).max(buffer.len());
@@ -174,8 +176,8 @@ impl BlobRef {
     }
 
     /// Opens a blob. Its content then begins at [`PREFIX`] and ends with the buffer.
-    pub(crate) fn open(&self, kind: Kind, binding: Binding, blob: Vec<u8>) -> Option<Wiped> {
-        let mut buffer = Wiped::new(blob);
+    pub(crate) fn open(&self, kind: Kind, binding: Binding, blob: Vec<u8>) -> Option<SecretBytes> {
+        let mut buffer = SecretBytes::new(blob);
         let (nonce, rest) = buffer.split_first_chunk_mut::<PREFIX>()?;
         let (message, tag) = rest.split_last_chunk_mut::<TAG>()?;
         let data = self.associated_data(kind, binding);
@@ -206,7 +208,10 @@ impl BlobRef {
 impl fmt::Debug for BlobRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, previous, .. } = self;
-        f.debug_struct("BlobRef").field("id", id).field("previous", previous).finish_non_exhaustive()
+        f.debug_struct("BlobRef")
+            .field("id", id)
+            .field("previous", previous)
+            .finish_non_exhaustive()
     }
 }
 
@@ -249,7 +254,8 @@ mod tests {
                 let reference = fresh();
                 let append = |out: &mut Vec<u8>| out.extend_from_slice(content);
                 let kind = Kind::Attached;
-                let blob = reference.seal(kind, binding(), getrandom::fill, |_| padded, append).unwrap();
+                let blob =
+                    reference.seal(kind, binding(), getrandom::fill, |_| padded, append).unwrap();
                 assert_eq!(blob.len(), padded.max(NONCE + content.len() + 1 + TAG));
                 let opened = reference.open(kind, binding(), blob).unwrap();
                 assert_eq!(&opened[PREFIX..], content);
@@ -322,6 +328,8 @@ mod tests {
     fn nothing_secret_is_shown() {
         let reference = BlobRef { key: Zeroizing::new([0xab; KEY]), ..fresh() };
         let shown = format!("{reference:?}").to_lowercase();
-        assert!(!shown.contains("ab, ab") && !shown.contains("abab") && !shown.contains("171, 171"));
+        assert!(
+            !shown.contains("ab, ab") && !shown.contains("abab") && !shown.contains("171, 171")
+        );
     }
 }

@@ -3,8 +3,8 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::blob::BlobId;
 use crate::error::Source;
+use crate::store::blob::BlobId;
 
 /// The future of an operation of a [`BlobStore`].
 pub type StoreFuture<'a, V> = Pin<Box<dyn Future<Output = Result<V, StoreError>> + Send + 'a>>;

@@ -18,9 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use std::{fmt, process, thread};
 
-use super::blob::BlobId;
-use super::blob_store::{BlobStore, StoreError, StoreFuture};
-use super::workers::Workers;
+use crate::store::blob::BlobId;
+use crate::store::blob_store::{BlobStore, StoreError, StoreFuture};
+use crate::store::workers::Workers;
 
 /// A store in a directory of this machine's disk: the one to begin with, since nothing has to be run for it.
 ///
@@ -164,13 +164,7 @@ impl Folder {
         Ok(())
     }
 
-    fn write(
-        &self,
-        id: BlobId,
-        bytes: &[u8],
-        lives: Duration,
-        now: SystemTime,
-    ) -> io::Result<()> {
+    fn write(&self, id: BlobId, bytes: &[u8], lives: Duration, now: SystemTime) -> io::Result<()> {
         let path = self.path_of(id);
         if path.try_exists()? {
             return Ok(());
@@ -268,7 +262,8 @@ impl Folder {
                 for file in fs::read_dir(shelf.path())? {
                     remove_if(&file?, |file| {
                         // Its time is that of the writing, or of the expiry, which is later.
-                        now.duration_since(file.modified()?).map_or(Ok(false), |age| Ok(age > HALF_WRITTEN))
+                        now.duration_since(file.modified()?)
+                            .map_or(Ok(false), |age| Ok(age > HALF_WRITTEN))
                     })?;
                 }
             } else if is_shelf(&name) && shelf.file_type()?.is_dir() {

@@ -6,8 +6,8 @@ use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::blob::BlobId;
-use super::blob_store::{BlobStore, StoreError, StoreFuture};
+use crate::store::blob::BlobId;
+use crate::store::blob_store::{BlobStore, StoreError, StoreFuture};
 
 /// A store in this process's memory, for tests: another process does not see it, and it ends with this one.
 ///
@@ -86,7 +86,8 @@ impl BlobStore for MemoryStore {
     fn keep_for(&self, id: BlobId, lives: Duration) -> StoreFuture<'_, ()> {
         let mut blobs = self.blobs();
         sweep(&mut blobs);
-        if let (Some(entry), Some(until)) = (blobs.get_mut(&id), Instant::now().checked_add(lives)) {
+        if let (Some(entry), Some(until)) = (blobs.get_mut(&id), Instant::now().checked_add(lives))
+        {
             entry.until = entry.until.max(until);
         }
         Box::pin(ready(Ok(())))

@@ -1,24 +1,28 @@
-//! Overflow: a session that is larger than its cookies, and values that are kept beside it.
+//! Stores: where a session goes that is larger than its cookies, and what is kept beside a session.
 //!
-//! In comes what was packed and does not fit; out go a sealed *blob* for a store, and the reference (id and key) that is
-//! sealed into the cookie in its place. The store sees ids, lengths and times, and nothing else.
+//! What does not fit is sealed under a key of its own and put into a store as a *blob*; the cookie holds the
+//! blob's id and key. A store sees ids, lengths and times: it can neither read a session, nor forge one, nor roll one
+//! back. A session that fits its cookies asks no store.
 //!
-//! `blob` seals and opens. `blob_store` is what a store has to do; `directory`, `memory` and `redis` are those in the box,
-//! and use nothing else of this crate. `work` is what has to be done in a store before cookies are sent.
+//! | store | for | feature |
+//! |---|---|---|
+//! | [`DirectoryStore`] | one machine; nothing to run | `store` |
+//! | [`MemoryStore`] | tests | `store` |
+//! | one of your own | any other: implement [`BlobStore`] | `store` |
+// In comes what was packed and does not fit; out go a sealed blob and the reference that is sealed into the cookie in its
+// place. `blob` seals and opens. `blob_store` is what a store has to do; `directory` (with `workers`) and `memory` are
+// those in the box. `attached` is a field whose value lies in a store. `work` is what has to be done before cookies are
+// sent. Uses `seal`, `message`, `xaes` and `bytes`.
 
-mod attached;
-mod blob;
+pub(crate) mod attached;
+pub(crate) mod blob;
 mod blob_store;
 mod directory;
 mod memory;
-mod work;
+pub(crate) mod work;
 mod workers;
 
-pub(crate) use attached::Scope;
-pub use attached::Attached;
 pub use blob::{Blob, BlobError, BlobId};
-pub(crate) use blob::{BlobRef, Kind, MAX_BLOB};
 pub use blob_store::{BlobStore, StoreError, StoreFuture};
 pub use directory::DirectoryStore;
 pub use memory::MemoryStore;
-pub(crate) use work::{Overflow, Work};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::{join, join3, join_all};
+use futures_util::future::{join, join_all, join3};
 
-use super::blob::{Blob, BlobId, BlobRef, MAX_BLOB};
-use super::blob_store::{BlobStore, StoreError};
 use crate::observe;
+use crate::store::blob::{Blob, BlobId, BlobRef, MAX_BLOB};
+use crate::store::blob_store::{BlobStore, StoreError};
 
 /// The store of a codec, and which blobs were given their last minute lately.
 pub(crate) struct Overflow {

@@ -7,7 +7,7 @@ use std::thread;
 
 use futures_channel::oneshot;
 
-use super::blob_store::{StoreError, StoreFuture};
+use crate::store::blob_store::{StoreError, StoreFuture};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -22,7 +22,9 @@ impl Workers {
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..THREADS {
             let jobs = Arc::clone(&jobs);
-            thread::Builder::new().name("sealed-session-store".into()).spawn(move || work(&jobs))?;
+            thread::Builder::new()
+                .name("sealed-session-store".into())
+                .spawn(move || work(&jobs))?;
         }
         Ok(Self { queue })
     }
@@ -38,7 +40,7 @@ impl Workers {
         Box::pin(async move {
             queued.map_err(|_| StoreError::Busy)?;
             // A job that panicked gives no answer.
-            answered.await.map_err(StoreError::unavailable)?
+            answered.await.map_err(|_| StoreError::unavailable("the operation panicked"))?
         })
     }
 }
