@@ -153,6 +153,9 @@ mod error;
 mod keys;
 mod message;
 mod observe;
+#[cfg(feature = "revocation-redis")]
+#[allow(dead_code, reason = "revocation and overflow each take what they need of it")]
+mod redis;
 mod seal;
 #[cfg(feature = "store")]
 #[allow(dead_code, reason = "the codec does not use it yet")]
@@ -192,6 +195,8 @@ pub use message::fields::FieldSize;
 pub use message::format::Format;
 pub use message::pack::Compression;
 pub use message::session_id::SessionId;
+#[cfg(feature = "revocation-redis")]
+pub use redis::RedisUrlError;
 #[cfg(feature = "store")]
 pub use store::attached::Attached;
 
