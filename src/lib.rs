@@ -158,7 +158,6 @@ mod observe;
 mod redis;
 mod seal;
 #[cfg(feature = "store")]
-#[allow(dead_code, reason = "the codec does not use it yet")]
 pub mod store;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all, join3};
 
+use crate::message::blob_ref::{BlobId, BlobRef};
 use crate::observe;
-use crate::store::blob::{Blob, BlobId, BlobRef, MAX_BLOB};
+use crate::store::blob::{Blob, MAX_BLOB};
 use crate::store::blob_store::{BlobStore, StoreError};
 
 /// The store of a codec, and which blobs were given their last minute lately.
@@ -77,6 +78,12 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    pub(crate) fn append(&mut self, mut more: Self) {
+        self.puts.append(&mut more.puts);
+        self.keeps.append(&mut more.keeps);
+        self.expires.append(&mut more.expires);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.puts.is_empty() && self.keeps.is_empty() && self.expires.is_empty()
     }
