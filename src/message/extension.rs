@@ -98,7 +98,7 @@ mod tests {
         }
         let with_len = |block: &[u8]| {
             let mut out = Vec::new();
-            write_varint(block.len() as u64, &mut out);
+            write_varint(u64::try_from(block.len()).unwrap(), &mut out);
             [&out, block, b"rest"].concat()
         };
         assert_eq!(read(&with_len(&block)).unwrap(), written);
