@@ -93,7 +93,7 @@ fn authentic(
     let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
     let mut found = OpenedCookie { envelope, key, opened, packed, unpacked: None };
     if pack::plain(found.packed()).is_none() {
-        found.unpacked = Some(pack::unpack(found.packed(), envelope.method)?);
+        found.unpacked = Some(pack::unpack(found.packed(), found.envelope.method)?);
     }
     Ok(found)
 }
