@@ -204,7 +204,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
             }
             let content = found.fetched.get_or_init(|| content);
             if let Err(error) = content {
-                error.observe();
+                error.observe(Some(found.key));
             }
         }
         self.decode_at(request, now)
@@ -255,7 +255,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         fetched: Result<Option<Vec<u8>>, StoreError>,
     ) -> Result<Option<Arc<B>>, DecodeError> {
         let opened = attached.open(self.settings.binding, fetched).map_err(DecodeError::from);
-        opened.inspect_err(DecodeError::observe)
+        opened.inspect_err(|error| error.observe(None))
     }
 }
 
