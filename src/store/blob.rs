@@ -195,7 +195,8 @@ mod tests {
         let (of_one, of_other) = (seal(&one, b"1"), seal(&other, b"2"));
         assert_eq!((open(&one, &of_other), open(&other, &of_one)), (None, None), "swapped");
         // Not under another id, kind, cookie or context either, though the key is the same.
-        let moved = BlobRef { id: other.id, ..one.clone() };
+        let mut moved = one.clone();
+        moved.id = other.id;
         assert_eq!(open(&moved, &of_one), None);
         assert!(one.open(Kind::Attached, binding(), of_one.clone()).is_none());
         let elsewhere = Binding::new("__Host-other", b"context");
