@@ -164,6 +164,7 @@ mod key;
 mod key_file;
 #[cfg(feature = "key-file")]
 mod key_source;
+pub mod legacy;
 mod limits;
 mod observe;
 mod open;
