@@ -9,16 +9,18 @@ use memchr::memmem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::attributes::{Persistence, SameSite, Unchecked};
 use crate::codec::Codec;
-use crate::error::ConfigError;
-use crate::format::Format;
-use crate::limits::{Layout, Limits, Padding};
-use crate::pack::Compression;
-use crate::ring::KeyRing;
-use crate::seal::Binding;
-use crate::settings::{Migrate, Settings};
-use crate::time::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
+use crate::codec::lifetimes::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
+use crate::codec::settings::{Migrate, Settings};
+use crate::cookie::attributes::{Persistence, SameSite, Unchecked};
+use crate::cookie::error::ConfigError;
+use crate::cookie::layout::Layout;
+use crate::cookie::limits::Limits;
+use crate::cookie::padding::Padding;
+use crate::keys::ring::KeyRing;
+use crate::message::format::Format;
+use crate::message::pack::Compression;
+use crate::seal::binding::Binding;
 
 /// Sets up a [`Codec`]; every setting has a safe default.
 ///

@@ -5,17 +5,18 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::chunk;
+use crate::bytes::base64url;
+use crate::bytes::secret_bytes::SecretBytes;
 use crate::codec::Codec;
-use crate::envelope::{Envelope, SessionId};
-use crate::error::DecodeError;
-use crate::format::Format;
-use crate::key::KeyId;
-use crate::pack::{self, Method};
-use crate::request::Request;
+use crate::codec::error::DecodeError;
+use crate::codec::request_cookies::RequestCookies;
+use crate::cookie::chunk;
+use crate::keys::key_id::KeyId;
+use crate::message::envelope::Envelope;
+use crate::message::format::Format;
+use crate::message::pack::{self, Method};
+use crate::message::session_id::SessionId;
 use crate::seal;
-use crate::text;
-use crate::wiped::Wiped;
 
 /// Tells what one value of a session cookie is made of.
 #[derive(Debug)]
@@ -77,16 +78,21 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// For people: it tells more than a server should tell anybody, and [`decode`](Self::decode) is what
     /// judges a session.
     #[must_use]
-    pub fn inspect_at(&self, request: &Request<'_>, now: SystemTime) -> Vec<Inspection<T>> {
-        request.values(0).map(|base| self.inspect_one(base, request, now)).collect()
+    pub fn inspect_at(&self, request: &RequestCookies<'_>, now: SystemTime) -> Vec<Inspection<T>> {
+        request.found.values(0).map(|base| self.inspect_one(base, request, now)).collect()
     }
 
-    fn inspect_one(&self, base: &[u8], request: &Request<'_>, now: SystemTime) -> Inspection<T> {
-        let text = match chunk::join(base, request) {
+    fn inspect_one(
+        &self,
+        base: &[u8],
+        request: &RequestCookies<'_>,
+        now: SystemTime,
+    ) -> Inspection<T> {
+        let text = match chunk::join(base, &request.found) {
             Ok(text) => text,
             Err(error) => {
                 let (header, characters) = (header(base), base.len());
-                return Inspection { header, characters, contents: Err(error) };
+                return Inspection { header, characters, contents: Err(error.into()) };
             }
         };
         let contents = self.contents(&text, now);
@@ -94,15 +100,15 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     }
 
     fn contents(&self, text: &[u8], now: SystemTime) -> Result<Contents<T>, DecodeError> {
-        let sealed = text::decode(text).ok_or(DecodeError::Malformed)?;
-        let mut buffer = Wiped::new(sealed);
+        let sealed = base64url::decode(text).ok_or(DecodeError::Malformed)?;
+        let mut buffer = SecretBytes::new(sealed);
         let keys = self.ring().load();
         seal::open(&mut buffer, &keys, self.settings.binding, now)?;
         let message = buffer.get(seal::PREFIX..).unwrap_or_default();
         let (envelope, range) = Envelope::parse(message)?;
         let packed = message.get(range.clone()).unwrap_or_default();
         let (body, packing) = match (pack::plain(packed), envelope.method) {
-            (Some(plain), _) => (Wiped::new(plain.to_vec()), "none"),
+            (Some(plain), _) => (SecretBytes::new(plain.to_vec()), "none"),
             (None, Method::Lz4) => (pack::unpack(packed, envelope.method)?, "lz4"),
             (None, Method::Deflate) => (pack::unpack(packed, envelope.method)?, "deflate"),
         };
@@ -119,13 +125,13 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
             padding_bytes: message.len() - range.end,
             packed_bytes: packed.len(),
             body_bytes: body.len(),
-            session: envelope.format.deserialize(&body),
+            session: envelope.format.deserialize(&body).map_err(DecodeError::from),
         })
     }
 }
 
 fn header(base: &[u8]) -> Result<Header, DecodeError> {
-    let head = base.get(..HEAD).and_then(text::decode).ok_or(DecodeError::Malformed)?;
+    let head = base.get(..HEAD).and_then(base64url::decode).ok_or(DecodeError::Malformed)?;
     let (cookies, key) = seal::parse_header(&head)?;
     Ok(Header { version: seal::VERSION, cookies, key })
 }

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::envelope::{Envelope, Seconds};
-use crate::error::{ConfigError, DecodeError, Expiry};
+use crate::codec::error::{DecodeError, Expiry};
+use crate::cookie::error::ConfigError;
+use crate::message::envelope::Envelope;
+use crate::message::seconds::Seconds;
 
 /// The durations of a codec, in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,9 @@
 //! The codec: a session in, cookies out, and back.
+//!
+//! In: a session and the cookies of a request. Out: the session that they carry, or the `Set-Cookie` lines of the
+//! response. `builder` checks the `settings`, `lookup` and `open` read a request, `write` writes a response, `reseal`
+//! and `lifetimes` decide when an unchanged session is written anew, `inspect` takes a cookie apart for people. Uses
+//! `cookie`, `seal`, `keys`, `message` and `bytes`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,20 +12,29 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::envelope::{Seconds, SessionId};
-use crate::error::{Advice, DecodeError, EncodeError};
-use crate::format::Format;
-use crate::key::KeyId;
-use crate::limits::{Cost, MAX_TEXT};
-use crate::observe;
-use crate::open;
-use crate::request::{Remembered, Request};
-use crate::ring::{KeyRing, Keys};
+use crate::bytes::base64url;
+use crate::codec::error::{DecodeError, EncodeError};
+use crate::codec::opened::Opened;
+use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
+use crate::codec::settings::Settings;
+use crate::cookie::limits::{Cost, MAX_TEXT};
+use crate::cookie::set_cookies::SetCookies;
+use crate::keys::ring::KeyRing;
+use crate::message::seconds::Seconds;
 use crate::seal;
-use crate::set_cookies::SetCookies;
-use crate::settings::{Reseal, Settings};
-use crate::text;
-use crate::write;
+
+pub(crate) mod builder;
+pub(crate) mod error;
+#[cfg(feature = "cli")]
+pub(crate) mod inspect;
+pub(crate) mod lifetimes;
+mod lookup;
+mod open;
+pub(crate) mod opened;
+pub(crate) mod request_cookies;
+pub(crate) mod reseal;
+pub(crate) mod settings;
+mod write;
 
 /// Turns sessions of type `T` into cookies and back.
 ///
@@ -65,12 +79,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     ///
     /// Takes whatever the request has: an iterator over `&str`, `&[u8]`, `&String`, or `http`'s
     /// `headers.get_all("cookie")`.
-    pub fn request<'a, I, B>(&self, cookie_headers: I) -> Request<'a>
+    pub fn request<'a, I, B>(&self, cookie_headers: I) -> RequestCookies<'a>
     where
         I: IntoIterator<Item = &'a B>,
         B: AsRef<[u8]> + ?Sized + 'a,
     {
-        let mut request = Request::new(self.settings.binding);
+        let mut request = RequestCookies::new(self.settings.binding);
         for header in cookie_headers {
             request.read_header(&self.settings.finder, header.as_ref());
         }
@@ -104,8 +118,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     pub fn request_from_pairs<'a>(
         &self,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Request<'a> {
-        let mut request = Request::new(self.settings.binding);
+    ) -> RequestCookies<'a> {
+        let mut request = RequestCookies::new(self.settings.binding);
         for (name, value) in pairs {
             request.read_pair(&self.settings.attributes.name, name, value);
         }
@@ -118,7 +132,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     ///
     /// [`DecodeError`] where there is a cookie of ours that gives no session. Go on without a session,
     /// log the reason, and follow [`DecodeError::advice`].
-    pub fn decode(&self, request: &Request<'_>) -> Result<Option<Opened<T>>, DecodeError> {
+    pub fn decode(&self, request: &RequestCookies<'_>) -> Result<Option<Opened<T>>, DecodeError> {
         self.decode_at(request, SystemTime::now())
     }
 
@@ -150,15 +164,15 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// As [`decode`](Self::decode).
     pub fn decode_at(
         &self,
-        request: &Request<'_>,
+        request: &RequestCookies<'_>,
         now: SystemTime,
     ) -> Result<Option<Opened<T>>, DecodeError> {
         let keys = self.settings.ring.load();
-        let Some((session, found)) = self.settings.look(request, &keys, now)? else {
+        let Some((session, found)) = self.settings.lookup(request, &keys, now)? else {
             return Ok(None);
         };
         let reseal = self.settings.reseal(found, &keys, now);
-        let Remembered { envelope, key, .. } = found;
+        let OpenedCookie { envelope, key, .. } = found;
         let lives = self.settings.lifetimes.remaining(envelope).as_secs();
         Ok(Some(Opened {
             session,
@@ -194,7 +208,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// [`EncodeError::WouldReplace`] if the request carries a session that this node cannot read but
     /// another may, [`EncodeError::Ended`] if it ended while the request ran, and the others; no cookie is to be set
     /// then.
-    pub fn encode(&self, session: &T, request: &Request<'_>) -> Result<SetCookies, EncodeError> {
+    pub fn encode(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+    ) -> Result<SetCookies, EncodeError> {
         self.encode_at(session, request, SystemTime::now())
     }
 
@@ -206,14 +224,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     pub fn encode_at(
         &self,
         session: &T,
-        request: &Request<'_>,
+        request: &RequestCookies<'_>,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
         let keys = self.settings.ring.load();
         let known = self.settings.known(request, &keys, now);
         known
             .and_then(|known| write::write(&self.settings, session, known, request, &keys, now))
-            .inspect_err(observe::not_sealed)
+            .inspect_err(EncodeError::observe)
     }
 
     /// Begins a session anew, with a new beginning and a new id, whatever the request carries.
@@ -224,7 +242,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// # Errors
     ///
     /// As [`encode`](Self::encode), without [`EncodeError::WouldReplace`].
-    pub fn renew(&self, session: &T, request: &Request<'_>) -> Result<SetCookies, EncodeError> {
+    pub fn renew(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+    ) -> Result<SetCookies, EncodeError> {
         self.renew_at(session, request, SystemTime::now())
     }
 
@@ -236,33 +258,21 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     pub fn renew_at(
         &self,
         session: &T,
-        request: &Request<'_>,
+        request: &RequestCookies<'_>,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
         write::write(&self.settings, session, None, request, &self.settings.ring.load(), now)
-            .inspect_err(observe::not_sealed)
+            .inspect_err(EncodeError::observe)
     }
 
     /// Ends a session in the client: removes each of its cookies that the request has, and the base
     /// cookie in any case.
     ///
     /// A copy of the cookie made before remains valid until it expires.
-    pub fn clear(&self, request: &Request<'_>) -> SetCookies {
+    pub fn clear(&self, request: &RequestCookies<'_>) -> SetCookies {
         let mut removals = vec![self.settings.attributes.remove(0)];
         self.settings.remove_from(1, request, &mut removals);
         SetCookies::new(removals, None)
-    }
-
-    /// Names the cookie.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.settings.attributes.name
-    }
-
-    /// Gives the key ring, whose keys can be replaced while requests run.
-    #[must_use]
-    pub fn ring(&self) -> &KeyRing {
-        &self.settings.ring
     }
 
     /// Gives the bytes that a session may have after packing, under the limits of this codec.
@@ -284,85 +294,27 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
             return None;
         }
         let (cookies, padded) = self.settings.padded(message, growth)?;
-        Some(self.settings.layout.cost(text::encoded_len(padded + seal::OVERHEAD), cookies))
+        Some(self.settings.layout.cost(base64url::encoded_len(padded + seal::OVERHEAD), cookies))
     }
 }
 
-impl<T: DeserializeOwned> Settings<T> {
-    /// Opens and reads the session of a request, or what was remembered of it.
-    fn look<'r>(
-        &self,
-        request: &'r Request<'_>,
-        keys: &Keys,
-        now: SystemTime,
-    ) -> Result<Option<(T, &'r Remembered)>, DecodeError> {
-        if request.binding != self.binding {
-            return Err(DecodeError::OtherCodec);
-        }
-        let mut read = None;
-        let memory = request.memory.get_or_init(|| {
-            let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
-                // Whether it can be read is remembered too: what cannot must not be overwritten.
-                if let Some(found) = &found {
-                    read = Some(self.read(found)?);
-                }
-                Ok(found)
-            });
-            observe::opened(&found);
-            #[cfg(feature = "watch")]
-            if let Err(DecodeError::UnknownKey(_)) = found {
-                self.ring.bell().ring();
-            }
-            found
-        });
-        if let (Ok(Some(found)), None) = (memory, &read) {
-            // A request that is kept for long does not keep its session alive, nor its key.
-            self.check(found, keys, now)?;
-        }
-        match (memory, read) {
-            (Err(error), _) => Err(error.clone()),
-            (Ok(None), _) => Ok(None),
-            (Ok(Some(found)), Some(session)) => Ok(Some((session, found))),
-            (Ok(Some(found)), None) => Ok(Some((self.read(found)?, found))),
-        }
+impl<T> Codec<T> {
+    /// Returns the name of the cookie.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.settings.attributes.name
     }
 
-    /// Gives the session of the request that a write goes on from, if there is one.
-    fn known<'r>(
-        &self,
-        request: &'r Request<'_>,
-        keys: &Keys,
-        now: SystemTime,
-    ) -> Result<Option<&'r Remembered>, EncodeError> {
-        let memory = request.memory.get().filter(|_| request.binding == self.binding);
-        let (known, was_opened) = match memory {
-            Some(Ok(Some(found))) => (self.check(found, keys, now).map(|()| Some(found)), true),
-            Some(Ok(None)) => (Ok(None), false),
-            Some(Err(error)) => (Err(error.clone()), false),
-            None => (self.look(request, keys, now).map(|look| look.map(|(_, found)| found)), false),
-        };
-        match known {
-            Ok(known) => Ok(known),
-            Err(error) if error.is_readable_elsewhere() => Err(EncodeError::WouldReplace(error)),
-            // What was handed out may be in what is to be written, and must not live on by that.
-            Err(error) if was_opened => Err(EncodeError::Ended(error)),
-            Err(_) => Ok(None),
-        }
+    /// Returns the key ring, whose keys can be replaced while requests run.
+    #[must_use]
+    pub fn ring(&self) -> &KeyRing {
+        &self.settings.ring
     }
 
-    pub(crate) fn read(&self, found: &Remembered) -> Result<T, DecodeError> {
-        let envelope = &found.envelope;
-        if envelope.schema == self.schema {
-            return envelope.format.deserialize(found.body());
-        }
-        if envelope.schema > self.schema {
-            let (found, known) = (envelope.schema, self.schema);
-            return Err(DecodeError::NewerSchema { found, known });
-        }
-        match self.migrations.get(&envelope.schema) {
-            Some(migrate) => migrate(envelope.format, found.body()),
-            None => Err(DecodeError::NoMigration { found: envelope.schema }),
-        }
+    /// Returns whether both are clones of one codec, as `Arc::ptr_eq` does.
+    #[must_use]
+    pub fn ptr_eq(this: &Self, other: &Self) -> bool {
+        Arc::ptr_eq(&this.settings, &other.settings)
     }
 }
 
@@ -381,66 +333,29 @@ impl<T> fmt::Debug for Codec<T> {
     }
 }
 
-/// A session that was opened, and what is known about it.
-///
-/// # Example: logging a user out everywhere
-///
-/// Keep one time for each user, beside the password, and set it to now when all sessions are to end:
-///
-/// ```
-/// use std::time::SystemTime;
-/// use sealed_session::{Codec, Key, Opened};
-///
-/// struct User { logged_out: SystemTime } // a row of your database
-///
-/// fn is_valid<T>(opened: &Opened<T>, user: &User) -> bool {
-///     opened.began > user.logged_out
-/// }
-/// # let codec = Codec::<u32>::new(Key::generate()?);
-/// # let set_cookies = codec.renew(&7, &codec.request([""]))?;
-/// # let cookie = set_cookies.values().next().unwrap().split(';').next().unwrap().to_owned();
-/// # let opened = codec.decode(&codec.request([&cookie]))?.unwrap();
-/// # assert!(is_valid(&opened, &User { logged_out: SystemTime::UNIX_EPOCH }));
-/// # assert!(!is_valid(&opened, &User { logged_out: SystemTime::now() }));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// Times are whole seconds, cut off: a login in the second of the logout counts as before it.
-/// [`Builder::session_ids`](crate::Builder::session_ids) shows how to end one session alone.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Opened<T> {
-    /// The session itself.
-    pub session: T,
-    /// When it began: the time of the [`Codec::renew`] or of the first [`Codec::encode`].
-    pub began: SystemTime,
-    /// When it was last sealed.
-    pub sealed: SystemTime,
-    /// When it expires, if it is not sealed again before.
-    pub expires: SystemTime,
-    /// Its id, if the codec gives ids.
-    pub id: Option<SessionId>,
-    /// The schema in which it was sealed.
-    pub schema: u32,
-    /// The format in which it was sealed.
-    pub format: Format,
-    /// The key that sealed it.
-    pub key: KeyId,
-    /// Why [`Codec::encode`] will seal it again even if it is unchanged; `None` if it will not.
-    pub reseal: Option<Reseal>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::key::Key;
 
-impl<T> Opened<T> {
-    /// Puts another value in the place of the session: a shared one, or a part of it.
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Opened<U> {
-        let Self { session, began, sealed, expires, id, schema, format, key, reseal } = self;
-        let session = f(session);
-        Opened { session, began, sealed, expires, id, schema, format, key, reseal }
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn ring() -> KeyRing {
+        KeyRing::from(Key::from_bytes(*b"this key is public, never use it").unwrap())
     }
 
-    /// Says what to do with the cookie: [`Advice::SealAgain`] or [`Advice::Keep`].
-    #[must_use]
-    pub fn advice(&self) -> Advice {
-        if self.reseal.is_some() { Advice::SealAgain } else { Advice::Keep }
+    #[test]
+    fn nothing_is_sealed_without_random_bytes() {
+        let mut codec = Codec::<u8>::builder(ring()).session_ids().build().unwrap();
+        let settings = Arc::get_mut(&mut codec.settings).unwrap();
+        settings.random = |_| Err(getrandom::Error::UNSUPPORTED);
+        let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
+        assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
+        // Enough for the id, and no more.
+        Arc::get_mut(&mut codec.settings).unwrap().random = |bytes| {
+            if bytes.len() == 16 { Ok(()) } else { Err(getrandom::Error::UNSUPPORTED) }
+        };
+        let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
+        assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
     }
 }

@@ -2,28 +2,28 @@
 
 use std::time::SystemTime;
 
-use crate::chunk;
-use crate::envelope::Envelope;
-use crate::error::{Advice, DecodeError};
-use crate::pack;
-use crate::request::{Remembered, Request};
-use crate::ring::Keys;
+use crate::bytes::secret_bytes::SecretBytes;
+use crate::codec::error::{Advice, DecodeError};
+use crate::codec::lifetimes::Lifetimes;
+use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
+use crate::cookie::chunk;
+use crate::keys::ring::Keys;
+use crate::message::envelope::Envelope;
+use crate::message::pack;
 use crate::seal;
-use crate::time::Lifetimes;
-use crate::wiped::Wiped;
 
 /// Opens the session of a request: with several values of the name, the one sealed last.
 ///
 /// When none opens, the error is the one that asks for the most care with the cookie.
 pub(crate) fn open(
-    request: &Request<'_>,
+    request: &RequestCookies<'_>,
     keys: &Keys,
     lifetimes: &Lifetimes,
     now: SystemTime,
-) -> Result<Option<Remembered>, DecodeError> {
-    let mut newest: Option<Remembered> = None;
+) -> Result<Option<OpenedCookie>, DecodeError> {
+    let mut newest: Option<OpenedCookie> = None;
     let mut worst: Option<DecodeError> = None;
-    for base in request.values(0) {
+    for base in request.found.values(0) {
         match open_one(base, request, keys, lifetimes, now) {
             Ok(found) => {
                 let known = newest.as_ref().map(|newest| newest.envelope.sealed);
@@ -51,17 +51,17 @@ fn care(error: &DecodeError) -> (bool, bool) {
 
 fn open_one(
     base: &[u8],
-    request: &Request<'_>,
+    request: &RequestCookies<'_>,
     keys: &Keys,
     lifetimes: &Lifetimes,
     now: SystemTime,
-) -> Result<Remembered, DecodeError> {
-    let mut opened = Wiped::new(chunk::sealed(base, request)?);
+) -> Result<OpenedCookie, DecodeError> {
+    let mut opened = SecretBytes::new(chunk::sealed(base, &request.found)?);
     let key = seal::open(&mut opened, keys, request.binding, now)?.id;
     let (envelope, range) = Envelope::parse(opened.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;
     let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
-    let mut found = Remembered { envelope, key, opened, packed, unpacked: None };
+    let mut found = OpenedCookie { envelope, key, opened, packed, unpacked: None };
     if pack::plain(found.packed()).is_none() {
         found.unpacked = Some(pack::unpack(found.packed(), envelope.method)?);
     }

@@ -1,21 +1,23 @@
 //! The settings of a codec, checked, and what follows from them alone.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use memchr::memmem;
 
-use crate::attributes::Attributes;
-use crate::envelope::{Envelope, Seconds, SessionId};
-use crate::error::DecodeError;
-use crate::format::Format;
-use crate::limits::{Layout, Padding, padme};
-use crate::pack::{Compression, Method};
-use crate::request::Remembered;
-use crate::ring::{KeyRing, Keys};
-use crate::seal::{self, Binding, Random};
-use crate::text;
-use crate::time::Lifetimes;
+use crate::bytes::base64url;
+use crate::codec::lifetimes::Lifetimes;
+use crate::cookie::attributes::Attributes;
+use crate::cookie::layout::Layout;
+use crate::cookie::padding::{Padding, padme};
+use crate::keys::ring::KeyRing;
+use crate::message::envelope::Envelope;
+use crate::message::error::MessageError;
+use crate::message::format::Format;
+use crate::message::pack::{Compression, Method};
+use crate::message::seconds::Seconds;
+use crate::message::session_id::SessionId;
+use crate::seal::binding::Binding;
+use crate::seal::{self, Random};
 
 pub(crate) struct Settings<T> {
     pub(crate) ring: KeyRing,
@@ -34,47 +36,9 @@ pub(crate) struct Settings<T> {
 }
 
 /// Reads a session of an older schema.
-pub(crate) type Migrate<T> = Box<dyn Fn(Format, &[u8]) -> Result<T, DecodeError> + Send + Sync>;
+pub(crate) type Migrate<T> = Box<dyn Fn(Format, &[u8]) -> Result<T, MessageError> + Send + Sync>;
 
 impl<T> Settings<T> {
-    /// Says whether a session is due to be sealed again, and why.
-    pub(crate) fn reseal(
-        &self,
-        found: &Remembered,
-        keys: &Keys,
-        now: SystemTime,
-    ) -> Option<Reseal> {
-        let Remembered { envelope, key, .. } = found;
-        let touch = self.lifetimes.touch_due(envelope, now);
-        if touch && envelope.schema != self.schema {
-            return Some(Reseal::Schema);
-        }
-        if touch && envelope.format != self.format {
-            return Some(Reseal::Format);
-        }
-        let primary = keys.primary_at(now).filter(|primary| primary.id != *key);
-        let sealing = keys.opening(*key, now).ok().map(|(sealing, _)| sealing);
-        match (primary, sealing) {
-            (Some(primary), Some(sealing)) if touch || sealing.precedes(primary) => {
-                Some(Reseal::Key)
-            }
-            _ => touch.then_some(Reseal::Touch),
-        }
-    }
-
-    /// Judges once more what was opened before: its time may have passed, and its key been revoked.
-    pub(crate) fn check(
-        &self,
-        found: &Remembered,
-        keys: &Keys,
-        now: SystemTime,
-    ) -> Result<(), DecodeError> {
-        if let Err(error @ DecodeError::RevokedKey(_)) = keys.opening(found.key, now) {
-            return Err(error);
-        }
-        self.lifetimes.check(&found.envelope, now)
-    }
-
     /// Gives the length of what a message has beside a plain body and with the marker, for a session
     /// that begins today, and by how much it grows.
     pub(crate) fn envelope_len(&self) -> (usize, usize) {
@@ -96,7 +60,8 @@ impl<T> Settings<T> {
     ///
     /// There is room for `growth` more bytes, so that a session which fits once fits until it ends.
     pub(crate) fn padded(&self, message: usize, growth: usize) -> Option<(u8, usize)> {
-        let cookies_for = |len| self.layout.cookies_for(text::encoded_len(len + seal::OVERHEAD));
+        let cookies_for =
+            |len| self.layout.cookies_for(base64url::encoded_len(len + seal::OVERHEAD));
         let cookies = cookies_for(message + growth)?;
         // It has to fill the cookies that it announces.
         let least = if cookies_for(message) == Some(cookies) { message } else { message + growth };
@@ -109,25 +74,6 @@ impl<T> Settings<T> {
         let most = self.layout.max_sealed(cookies) - seal::OVERHEAD;
         Some((cookies, wanted.max(least).min(most)))
     }
-}
-
-/// Says why a session is due to be sealed again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reseal {
-    /// A newer key than the one that sealed it is the primary now. Where the ring does not tell which of the two
-    /// is newer, and where the primary is the older one (a promotion was taken back, or clocks differ by
-    /// seconds), not before it was idle for the touch threshold: else two nodes could each undo what the other
-    /// did, at every request.
-    Key,
-    /// It was idle for the touch threshold, and was migrated from an older schema. Not before that:
-    /// while a deploy runs, older nodes can go on reading what is only read.
-    Schema,
-    /// It was idle for the touch threshold, and is in another format than that of the codec. It changes over then,
-    /// unless it holds what this release does not know and would drop.
-    Format,
-    /// It was idle for the touch threshold.
-    Touch,
 }
 
 /// The most that an envelope takes.

@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 
 use cookie::Cookie;
 
-use crate::error::ConfigError;
-use crate::limits::LINE;
+use crate::cookie::error::ConfigError;
+use crate::cookie::limits::LINE;
 
 /// Says on which requests from other sites browsers send the cookie (RFC 6265bis, 5.6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

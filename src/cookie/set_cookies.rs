@@ -2,8 +2,8 @@
 
 use cookie::Cookie;
 
-use crate::attributes::SetCookie;
-use crate::envelope::SessionId;
+use crate::cookie::attributes::SetCookie;
+use crate::message::session_id::SessionId;
 
 /// Holds the `Set-Cookie` values that an operation gave; it acts only when they are sent.
 ///

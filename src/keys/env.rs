@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
-use crate::error::{KeyError, RingError};
-use crate::ring::{KeyRing, RingKey};
+use crate::keys::error::{KeyError, RingError};
+use crate::keys::ring::{KeyRing, RingKey};
 
 /// Says why an environment variable gave no ring.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -85,7 +85,7 @@ impl FromStr for KeyRing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Key;
+    use crate::keys::key::Key;
 
     #[test]
     fn the_first_key_of_a_list_seals_and_the_others_open() {

@@ -24,9 +24,11 @@ use toml::Spanned;
 use toml::value::Datetime;
 use zeroize::Zeroizing;
 
-use crate::error::{KeyError, RingError, Source};
-use crate::key::{Key, KeyId};
-use crate::ring::{KeyRing, RingKey};
+use crate::error::Source;
+use crate::keys::error::{KeyError, RingError};
+use crate::keys::key::Key;
+use crate::keys::key_id::KeyId;
+use crate::keys::ring::{KeyRing, RingKey};
 
 /// Holds the keys of a ring as a key file does, with what operators need to know about each.
 ///

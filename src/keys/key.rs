@@ -8,8 +8,9 @@ use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::error::KeyError;
-use crate::text;
+use crate::bytes::base64url;
+use crate::keys::error::KeyError;
+use crate::keys::key_id::KeyId;
 use crate::xaes::Cipher;
 
 /// Holds the 32 secret bytes from which everything else is derived.
@@ -90,7 +91,7 @@ impl Key {
         // Sized once, so that no part of the secret stays behind in a smaller allocation.
         let mut out = Zeroizing::new(String::with_capacity(PREFIX.len() + TEXT_LEN));
         out.push_str(PREFIX);
-        text::encode(bytes.as_slice(), &mut out);
+        base64url::encode(bytes.as_slice(), &mut out);
         out
     }
 
@@ -116,7 +117,7 @@ impl FromStr for Key {
         if text.len() != TEXT_LEN {
             return Err(KeyError::Length { found: text.len() });
         }
-        let bytes = Zeroizing::new(text::decode(text.as_bytes()).ok_or(KeyError::Alphabet)?);
+        let bytes = Zeroizing::new(base64url::decode(text.as_bytes()).ok_or(KeyError::Alphabet)?);
         let (secret, sum) = bytes.split_first_chunk::<{ Self::LEN }>().ok_or(KeyError::Alphabet)?;
         if sum != checksum(secret) {
             return Err(KeyError::Checksum);
@@ -133,56 +134,6 @@ impl fmt::Debug for Key {
 
 /// The secret wipes itself.
 impl ZeroizeOnDrop for Key {}
-
-/// Names a key in public: 4 bytes derived from it with HKDF-SHA256, shown as 8 hexadecimal digits.
-///
-/// Each sealed value carries the id of its key, so that opening is one lookup and never a trial of
-/// one key after another. The id tells nothing about the key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(pub(crate) [u8; KeyId::LEN]);
-
-impl KeyId {
-    pub(crate) const LEN: usize = 4;
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", u32::from_be_bytes(self.0))
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
-    }
-}
-
-impl FromStr for KeyId {
-    type Err = KeyError;
-
-    fn from_str(text: &str) -> Result<Self, KeyError> {
-        if text.len() != 2 * Self::LEN || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(KeyError::Id);
-        }
-        let id = u32::from_str_radix(text, 16).map_err(|_| KeyError::Id)?;
-        Ok(Self(id.to_be_bytes()))
-    }
-}
-
-/// Shows ids with commas between them.
-#[cfg(feature = "watch")]
-pub(crate) struct KeyIds<'a>(pub(crate) &'a [KeyId]);
-
-#[cfg(feature = "watch")]
-impl fmt::Display for KeyIds<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, id) in self.0.iter().enumerate() {
-            let comma = if i == 0 { "" } else { "," };
-            write!(f, "{comma}{id}")?;
-        }
-        Ok(())
-    }
-}
 
 /// HKDF-SHA256 (RFC 5869) with no salt: the input is uniformly random already.
 fn expand(secret: &[u8; Key::LEN], info: &[u8], out: &mut [u8]) {

@@ -6,8 +6,11 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
-use crate::error::{DecodeError, RingError};
-use crate::key::{Key, KeyId};
+use crate::keys::error::{KeyRefusal, RingError};
+use crate::keys::key::Key;
+use crate::keys::key_id::KeyId;
+#[cfg(feature = "watch")]
+use crate::keys::wake_up::WakeUp;
 use crate::xaes::Cipher;
 
 /// Holds the keys of an application: one *primary* that seals, and any number that only open.
@@ -45,7 +48,7 @@ use crate::xaes::Cipher;
 pub struct KeyRing {
     keys: Arc<ArcSwap<Keys>>,
     #[cfg(feature = "watch")]
-    bell: Arc<crate::bell::Bell>,
+    wake_up: Arc<WakeUp>,
 }
 
 impl KeyRing {
@@ -93,14 +96,14 @@ impl KeyRing {
         Self {
             keys: Arc::new(ArcSwap::from_pointee(keys)),
             #[cfg(feature = "watch")]
-            bell: Arc::default(),
+            wake_up: Arc::default(),
         }
     }
 
     /// Lets requests wake the watcher of this ring.
     #[cfg(feature = "watch")]
-    pub(crate) fn bell(&self) -> &Arc<crate::bell::Bell> {
-        &self.bell
+    pub(crate) fn wake_up(&self) -> &Arc<WakeUp> {
+        &self.wake_up
     }
 
     pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Keys>> {
@@ -210,10 +213,10 @@ impl Keys {
         &self,
         id: KeyId,
         now: SystemTime,
-    ) -> Result<(&Entry, &Cipher), DecodeError> {
-        let key = self.find(id).ok_or(DecodeError::UnknownKey(id))?;
-        let cipher = key.cipher().ok_or(DecodeError::RevokedKey(id))?;
-        if key.retired(now) { Err(DecodeError::RetiredKey(id)) } else { Ok((key, cipher)) }
+    ) -> Result<(&Entry, &Cipher), KeyRefusal> {
+        let key = self.find(id).ok_or(KeyRefusal::Unknown(id))?;
+        let cipher = key.cipher().ok_or(KeyRefusal::Revoked(id))?;
+        if key.retired(now) { Err(KeyRefusal::Retired(id)) } else { Ok((key, cipher)) }
     }
 
     pub(crate) fn primary_at(&self, now: SystemTime) -> Option<&Entry> {

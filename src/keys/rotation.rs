@@ -6,10 +6,11 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::error::KeyError;
-use crate::key::{Key, KeyId};
-use crate::key_file::{KeyFile, KeyFileError, Record, Rfc3339Utc, Role, whole};
-use crate::ring::KeyRing;
+use crate::keys::error::KeyError;
+use crate::keys::file::{KeyFile, KeyFileError, Record, Rfc3339Utc, Role, whole};
+use crate::keys::key::Key;
+use crate::keys::key_id::KeyId;
+use crate::keys::ring::KeyRing;
 
 /// Says when keys are made, promoted and retired, and makes the changes to a key file that keep to it.
 ///

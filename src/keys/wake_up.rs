@@ -1,37 +1,40 @@
-//! The bell: how requests wake whoever watches the keys of their ring.
+//! Wake-ups: how requests wake the thread that watches the keys of their ring.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
 
-/// Lets requests wake the thread of a ring, if it has one.
+/// A way for requests to wake the thread of a ring, if it has one.
 #[derive(Debug, Default)]
-pub(crate) struct Bell {
-    rung: AtomicBool,
+pub(crate) struct WakeUp {
+    requested: AtomicBool,
     thread: OnceLock<Thread>,
 }
 
-impl Bell {
-    /// Wakes the thread, unless it was woken already and has not looked since.
-    pub(crate) fn ring(&self) {
+impl WakeUp {
+    /// Wakes the thread, unless that was requested already and is not cleared yet.
+    pub(crate) fn request(&self) {
         if let Some(thread) = self.thread.get()
-            && !self.rung.swap(true, Ordering::AcqRel)
+            && !self.requested.swap(true, Ordering::AcqRel)
         {
             thread.unpark();
         }
     }
 
+    /// Sets the thread to wake. Only the first one counts.
     pub(crate) fn attach(&self, thread: Thread) {
         // One ring has one watcher, which is used up by `spawn`.
         let _ = self.thread.set(thread);
     }
 
-    pub(crate) fn rung(&self) -> bool {
-        self.rung.load(Ordering::Acquire)
+    /// Returns whether a wake-up was requested since it was last cleared.
+    pub(crate) fn requested(&self) -> bool {
+        self.requested.load(Ordering::Acquire)
     }
 
-    pub(crate) fn hush(&self) {
-        self.rung.store(false, Ordering::Release);
+    /// Clears the request, before the thread does what it was woken for.
+    pub(crate) fn clear(&self) {
+        self.requested.store(false, Ordering::Release);
     }
 }
 
@@ -40,14 +43,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bell_without_a_thread_is_not_rung() {
-        let bell = Bell::default();
-        bell.ring();
-        assert!(!bell.rung());
-        bell.attach(std::thread::current());
-        bell.ring();
-        assert!(bell.rung());
-        bell.hush();
-        assert!(!bell.rung());
+    fn without_a_thread_nothing_is_requested() {
+        let wake_up = WakeUp::default();
+        wake_up.request();
+        assert!(!wake_up.requested());
+        wake_up.attach(std::thread::current());
+        wake_up.request();
+        assert!(wake_up.requested());
+        wake_up.clear();
+        assert!(!wake_up.requested());
     }
 }

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::bell::Bell;
-use crate::key::{KeyId, KeyIds};
-use crate::key_file::{KeyFile, KeyFileError};
-use crate::key_source::KeySource;
+use crate::keys::file::{KeyFile, KeyFileError};
+use crate::keys::key_id::{KeyId, KeyIds};
+use crate::keys::ring::KeyRing;
+use crate::keys::source::KeySource;
+use crate::keys::wake_up::WakeUp;
 use crate::observe;
-use crate::ring::KeyRing;
 
 /// Keeps a ring as a key file says, in all codecs that have it, while requests run.
 ///
@@ -99,7 +99,7 @@ impl std::fmt::Display for WatchEvent {
                         write!(f, ", {what} {}", KeyIds(ids))?;
                     }
                 }
-                if observe::unannounced(*primary, added) {
+                if unannounced(*primary, added) {
                     f.write_str("; the key that seals was not announced to this node")?;
                 }
                 Ok(())
@@ -187,7 +187,8 @@ impl Watcher {
         self.ring.replace(file.ring_keys()).map_err(KeyFileError::Ring)?;
         self.loaded = hash;
         let primary = self.ring.primary_at(now);
-        observe::reloaded(primary, has.len(), &added, &removed, &revoked);
+        let ids = [&added, &removed, &revoked].map(|ids| KeyIds(ids));
+        observe::reloaded(primary, has.len(), ids, unannounced(primary, &added));
         Ok(Some(WatchEvent::Reloaded { primary, keys: has.len(), added, removed, revoked }))
     }
 
@@ -206,21 +207,21 @@ impl Watcher {
         mut self,
         mut report: impl FnMut(WatchEvent) + Send + 'static,
     ) -> std::io::Result<Watch> {
-        let bell = Arc::clone(self.ring.bell());
+        let wake_up = Arc::clone(self.ring.wake_up());
         let stop = Arc::new(AtomicBool::new(false));
-        let (hears, stopped) = (Arc::clone(&bell), Arc::clone(&stop));
+        let (hears, stopped) = (Arc::clone(&wake_up), Arc::clone(&stop));
         let mut schedule = Schedule { every: self.every, last: Instant::now() };
-        let looked = Arc::new(Mutex::new(schedule.last));
-        let tell = Arc::clone(&looked);
+        let checked = Arc::new(Mutex::new(schedule.last));
+        let tell = Arc::clone(&checked);
         let work = move || {
             while !stopped.load(Ordering::Acquire) {
                 let now = Instant::now();
-                let soon = hears.rung() || self.doubted.is_some();
+                let soon = hears.requested() || self.doubted.is_some();
                 if let Some(wait) = schedule.wait(now, soon) {
                     thread::park_timeout(wait);
                     continue;
                 }
-                hears.hush();
+                hears.clear();
                 schedule.last = now;
                 // Others' code that panics, in `report` or where events are written, must not end the watch.
                 let _ = panic::catch_unwind(AssertUnwindSafe(|| self.poll().map(&mut report)));
@@ -228,9 +229,14 @@ impl Watcher {
             }
         };
         let thread = thread::Builder::new().name("sealed-session-watch".to_owned()).spawn(work)?;
-        bell.attach(thread.thread().clone());
-        Ok(Watch { bell, stop, looked, thread: Some(thread) })
+        wake_up.attach(thread.thread().clone());
+        Ok(Watch { wake_up, stop, checked, thread: Some(thread) })
     }
+}
+
+/// Returns whether a reload brought a key that seals at once.
+fn unannounced(primary: Option<KeyId>, added: &[KeyId]) -> bool {
+    primary.is_some_and(|primary| added.contains(&primary))
 }
 
 /// Reads a key file whole, and hashes it.
@@ -245,17 +251,17 @@ fn read(source: &KeySource) -> Result<(KeyFile, [u8; 32]), KeyFileError> {
 #[derive(Debug)]
 #[must_use = "the watch ends when this is dropped"]
 pub struct Watch {
-    bell: Arc<Bell>,
+    wake_up: Arc<WakeUp>,
     stop: Arc<AtomicBool>,
-    looked: Arc<Mutex<Instant>>,
+    checked: Arc<Mutex<Instant>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watch {
     /// Asks for a look at the file soon: within a second, however often it is asked. For a signal handler,
     /// say; it takes no lock.
-    pub fn nudge(&self) {
-        self.bell.ring();
+    pub fn check_soon(&self) {
+        self.wake_up.request();
     }
 
     /// Tells when the thread last finished a look at the file, or else when it started.
@@ -266,12 +272,12 @@ impl Watch {
     /// ```
     /// # use std::time::Duration;
     /// fn healthy(watch: &sealed_session::Watch) -> bool {
-    ///     watch.last_look().elapsed() < Duration::from_secs(60)
+    ///     watch.last_check().elapsed() < Duration::from_secs(60)
     /// }
     /// ```
     #[must_use]
-    pub fn last_look(&self) -> Instant {
-        *self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn last_check(&self) -> Instant {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -297,8 +303,8 @@ struct Schedule {
 
 impl Schedule {
     /// Gives how long to wait; nothing if it is time.
-    fn wait(&self, now: Instant, rung: bool) -> Option<Duration> {
-        let pause = if rung { LEAST } else { self.every };
+    fn wait(&self, now: Instant, requested: bool) -> Option<Duration> {
+        let pause = if requested { LEAST } else { self.every };
         let waited = now.saturating_duration_since(self.last);
         pause.checked_sub(waited).filter(|wait| !wait.is_zero())
     }
@@ -318,7 +324,7 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut schedule = Schedule { every: Duration::from_secs(10), last: start };
-        for (now, rung, wait) in [
+        for (now, requested, wait) in [
             (0, false, Some(10_000)),
             (0, true, Some(1000)),
             (400, true, Some(600)),
@@ -330,7 +336,7 @@ mod tests {
             (60_000, false, None),
         ] {
             let expected = wait.map(Duration::from_millis);
-            assert_eq!(schedule.wait(at(now), rung), expected, "{now} {rung}");
+            assert_eq!(schedule.wait(at(now), requested), expected, "{now} {requested}");
         }
         // A client that sends unknown keys all the time, every millisecond for a minute.
         let mut looks = 0;

@@ -14,41 +14,14 @@
 //! The padding is that of ISO/IEC 7816-4: one 0x80, then zeros.
 
 use std::ops::Range;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::error::DecodeError;
-use crate::format::Format;
-use crate::pack::Method;
-use crate::varint::{read_varint, take, varint_len, write_varint};
-
-/// Names one session, from login to logout, by 16 random bytes.
-///
-/// Absent unless [`Builder::session_ids`](crate::Builder::session_ids) asks for it. Shown as 32
-/// hexadecimal digits. It is sealed with the session, so clients do not see it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(pub(crate) [u8; SessionId::LEN]);
-
-impl SessionId {
-    pub(crate) const LEN: usize = 16;
-
-    /// Gives the 16 bytes, for a database or a deny list.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; 16] {
-        self.0
-    }
-}
-
-impl std::fmt::Display for SessionId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
-    }
-}
-
-impl std::fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SessionId({self})")
-    }
-}
+use crate::bytes::varint::{read_varint, take, varint_len, write_varint};
+use crate::message::error::MessageError;
+use crate::message::format::Format;
+use crate::message::pack::Method;
+use crate::message::seconds::Seconds;
+use crate::message::session_id::SessionId;
 
 /// What stands before the packed session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +59,12 @@ impl Envelope {
     }
 
     /// Reads an opened message, and tells where in it the packed session lies.
-    pub(crate) fn parse(message: &[u8]) -> Result<(Self, Range<usize>), DecodeError> {
-        let message = strip_padding(message).ok_or(DecodeError::Message)?;
-        let (tag, mut rest) = message.split_first().ok_or(DecodeError::Message)?;
-        let format = Format::from_tag(tag & 0x0f).ok_or(DecodeError::UnsupportedFormat)?;
-        let envelope = Self::parse_fields(*tag, format, &mut rest).ok_or(DecodeError::Message)?;
+    pub(crate) fn parse(message: &[u8]) -> Result<(Self, Range<usize>), MessageError> {
+        let message = strip_padding(message).ok_or(MessageError::Malformed)?;
+        let (tag, mut rest) = message.split_first().ok_or(MessageError::Malformed)?;
+        let format = Format::from_tag(tag & 0x0f).ok_or(MessageError::UnsupportedFormat)?;
+        let envelope =
+            Self::parse_fields(*tag, format, &mut rest).ok_or(MessageError::Malformed)?;
         Ok((envelope, message.len() - rest.len()..message.len()))
     }
 
@@ -112,33 +86,6 @@ impl Envelope {
         let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
         let (began, sealed) = (Seconds(began), Seconds(began + age));
         Some(Self { format, method, began, sealed, schema, id })
-    }
-}
-
-/// Seconds since 1970-01-01T00:00:00Z, saturating at both ends: a clock that is unset or broken gives
-/// a wrong time and never a panic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Seconds(pub(crate) u64);
-
-impl Seconds {
-    /// The year 36812: far enough, and small enough for every calculation and platform.
-    pub(crate) const MAX: Self = Self((1 << 40) - 1);
-
-    pub(crate) fn since(self, earlier: Self) -> Duration {
-        Duration::from_secs(self.0.saturating_sub(earlier.0))
-    }
-}
-
-impl From<SystemTime> for Seconds {
-    fn from(time: SystemTime) -> Self {
-        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self(since.as_secs().min(Self::MAX.0))
-    }
-}
-
-impl From<Seconds> for SystemTime {
-    fn from(Seconds(seconds): Seconds) -> Self {
-        Self::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(Self::UNIX_EPOCH)
     }
 }
 
@@ -194,10 +141,10 @@ mod tests {
 
     #[test]
     fn each_malformed_message_is_refused_by_name() {
-        use DecodeError::{Message, UnsupportedFormat};
+        use MessageError::{Malformed as Message, UnsupportedFormat};
         let max = [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]; // 2⁴⁰ - 1
         let over = [0x80, 0x80, 0x80, 0x80, 0x80, 0x20]; // 2⁴⁰
-        type Case<'a> = (&'a [&'a [u8]], Result<(), DecodeError>);
+        type Case<'a> = (&'a [&'a [u8]], Result<(), MessageError>);
         let cases: &[Case<'_>] = &[
             (&[], Err(Message)),
             (&[&[0, 0, 0]], Err(Message)),       // all padding
@@ -227,16 +174,5 @@ mod tests {
                 "{message:x?}"
             );
         }
-    }
-
-    #[test]
-    fn broken_clocks_saturate() {
-        let year = Duration::from_secs(31_557_600);
-        let before = SystemTime::UNIX_EPOCH - year;
-        assert_eq!(Seconds::from(before), Seconds(0));
-        let late = SystemTime::UNIX_EPOCH + year * 50_000;
-        assert_eq!(Seconds::from(late), Seconds::MAX);
-        assert_eq!(Seconds(1).since(Seconds(5)), Duration::ZERO);
-        assert!(SystemTime::from(Seconds::MAX) > SystemTime::UNIX_EPOCH);
     }
 }

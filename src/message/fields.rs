@@ -1,6 +1,6 @@
 //! Fields: where each one lies in the serialized session.
 //!
-//! A [`Recorder`] stands between a session and the serializer of its format. It changes nothing that is
+//! A [`RecordingSerializer`] stands between a session and the serializer of its format. It changes nothing that is
 //! written and notes where the values of struct fields, map entries and tuple elements begin and end,
 //! however deep these are nested; a sequence is one value, with all that is in it. That lets `pack` treat
 //! each field by itself, in any format, and lets an error name the heaviest ones.
@@ -13,13 +13,22 @@ use std::ops::Range;
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 
-use crate::error::FieldSize;
-use crate::limits::MAX_BODY;
-use crate::wiped::Wiped;
+use crate::bytes::secret_bytes::SecretBytes;
+use crate::message::MAX_BODY;
+
+/// Gives the size of one top-level field of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FieldSize {
+    /// The name of the field, or the key of the map entry, cut to 64 characters.
+    pub name: String,
+    /// Its serialized bytes, name included.
+    pub bytes: usize,
+}
 
 /// Says where one value lies in the serialized session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Field {
+pub(crate) struct FieldSpan {
     pub(crate) range: Range<usize>,
     /// The value is a string of this many bytes.
     pub(crate) str_len: Option<usize>,
@@ -41,16 +50,16 @@ pub(crate) const MIN_FIELD: usize = 24;
 
 /// Collects the output, and wipes what it leaves behind when it grows.
 pub(crate) struct Sink<'t> {
-    bytes: Wiped,
-    tape: &'t Tape,
+    bytes: SecretBytes,
+    recorder: &'t SpanRecorder,
 }
 
 impl<'t> Sink<'t> {
-    pub(crate) fn new(tape: &'t Tape) -> Self {
-        Self { bytes: Wiped::new(Vec::with_capacity(USUAL.get())), tape }
+    pub(crate) fn new(recorder: &'t SpanRecorder) -> Self {
+        Self { bytes: SecretBytes::new(Vec::with_capacity(USUAL.get())), recorder }
     }
 
-    pub(crate) fn into_bytes(self) -> Wiped {
+    pub(crate) fn into_bytes(self) -> SecretBytes {
         let len = self.bytes.len();
         USUAL.set((len + len / 8).clamp(LEAST, MAX_BODY));
         self.bytes
@@ -58,7 +67,7 @@ impl<'t> Sink<'t> {
 
     #[cold]
     fn grow(&mut self, more: usize) {
-        let mut grown = Wiped::new(Vec::with_capacity((self.bytes.len() + more) * 2));
+        let mut grown = SecretBytes::new(Vec::with_capacity((self.bytes.len() + more) * 2));
         grown.extend_from_slice(&self.bytes);
         self.bytes = grown;
     }
@@ -77,7 +86,7 @@ impl io::Write for Sink<'_> {
             self.grow(bytes.len());
         }
         self.bytes.extend_from_slice(bytes);
-        self.tape.written.set(self.bytes.len());
+        self.recorder.written.set(self.bytes.len());
         Ok(())
     }
 
@@ -88,10 +97,10 @@ impl io::Write for Sink<'_> {
 
 /// Takes the notes of one serialization.
 #[derive(Default)]
-pub(crate) struct Tape {
+pub(crate) struct SpanRecorder {
     written: Cell<usize>,
     last: Cell<Shape>,
-    fields: RefCell<Vec<Field>>,
+    fields: RefCell<Vec<FieldSpan>>,
     top: Option<RefCell<Vec<FieldSize>>>,
     depth: Cell<usize>,
     /// The entries of each map whose length was not told beforehand, in order.
@@ -111,13 +120,13 @@ enum Shape {
     Parts,
 }
 
-impl Tape {
-    /// Makes a tape that also notes the sizes of the top-level fields by name.
+impl SpanRecorder {
+    /// Makes a recorder that also notes the sizes of the top-level fields by name.
     pub(crate) fn weighing() -> Self {
         Self { top: Some(RefCell::default()), ..Self::default() }
     }
 
-    /// Gives a tape for a second pass that tells the lengths of all maps beforehand, if the first one
+    /// Gives a recorder for a second pass that tells the lengths of all maps beforehand, if the first one
     /// met a map that did not, as `#[serde(flatten)]` makes them. MessagePack's writer keeps such a map
     /// back to its end, so that nothing could be noted within it.
     pub(crate) fn second_pass(&mut self) -> Option<Self> {
@@ -134,7 +143,7 @@ impl Tape {
         len
     }
 
-    pub(crate) fn into_fields(self) -> Vec<Field> {
+    pub(crate) fn into_fields(self) -> Vec<FieldSpan> {
         self.fields.into_inner()
     }
 
@@ -168,56 +177,56 @@ impl Tape {
 }
 
 /// A value whose place is noted when it is serialized.
-pub(crate) struct Noted<'a, T: ?Sized> {
+pub(crate) struct Recorded<'a, T: ?Sized> {
     value: &'a T,
-    tape: &'a Tape,
+    recorder: &'a SpanRecorder,
     /// Whether a sequence is known to be a list. In what `#[serde(flatten)]` gives, a tuple is a sequence too.
     lists: bool,
 }
 
-impl<'a, T: ?Sized> Noted<'a, T> {
-    pub(crate) fn new(value: &'a T, tape: &'a Tape) -> Self {
-        Self { value, tape, lists: true }
+impl<'a, T: ?Sized> Recorded<'a, T> {
+    pub(crate) fn new(value: &'a T, recorder: &'a SpanRecorder) -> Self {
+        Self { value, recorder, lists: true }
     }
 }
 
-impl<T: Serialize + ?Sized> Serialize for Noted<'_, T> {
+impl<T: Serialize + ?Sized> Serialize for Recorded<'_, T> {
     #[inline]
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        let Self { value, tape, lists } = self;
-        let start = tape.written.get();
-        tape.last.set(Shape::Other);
-        let done = value.serialize(Recorder { inner, tape })?;
-        let range = start..tape.written.get();
-        let str_len = match tape.last.get() {
+        let Self { value, recorder, lists } = self;
+        let start = recorder.written.get();
+        recorder.last.set(Shape::Other);
+        let done = value.serialize(RecordingSerializer { inner, recorder })?;
+        let range = start..recorder.written.get();
+        let str_len = match recorder.last.get() {
             Shape::Parts => return Ok(done),
             Shape::Seq if !lists => return Ok(done),
             Shape::Str(len) => Some(len),
             Shape::Seq | Shape::Other => None,
         };
         if range.len() >= MIN_FIELD {
-            let mut fields = tape.fields.borrow_mut();
+            let mut fields = recorder.fields.borrow_mut();
             if fields.is_empty() {
                 fields.reserve(FIELDS);
             }
-            fields.push(Field { range, str_len });
+            fields.push(FieldSpan { range, str_len });
         }
         Ok(done)
     }
 }
 
-pub(crate) struct Recorder<'a, S> {
+pub(crate) struct RecordingSerializer<'a, S> {
     inner: S,
-    tape: &'a Tape,
+    recorder: &'a SpanRecorder,
 }
 
-impl<'a, S> Recorder<'a, S> {
+impl<'a, S> RecordingSerializer<'a, S> {
     fn parts<P, E>(self, start: impl FnOnce(S) -> Result<P, E>) -> Result<Parts<'a, P>, E> {
-        let tape = self.tape;
+        let recorder = self.recorder;
         let inner = start(self.inner)?;
         Ok(Parts {
             inner,
-            tape,
+            recorder,
             entry: (String::new(), 0),
             element: 0,
             flattened: false,
@@ -243,7 +252,7 @@ macro_rules! parts {
     )*};
 }
 
-impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
+impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
     type Ok = S::Ok;
     type Error = S::Error;
     type SerializeSeq = S::SerializeSeq;
@@ -287,20 +296,22 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<S::SerializeSeq, S::Error> {
-        self.tape.last.set(Shape::Seq);
+        self.recorder.last.set(Shape::Seq);
         self.inner.serialize_seq(len)
     }
 
     #[inline]
     fn serialize_str(self, v: &str) -> Result<S::Ok, S::Error> {
         let done = self.inner.serialize_str(v)?;
-        self.tape.last.set(Shape::Str(v.len()));
+        self.recorder.last.set(Shape::Str(v.len()));
         Ok(done)
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        let tape = self.tape;
-        self.inner.serialize_some(&Noted::new(value, tape)).inspect(|_| tape.last.set(Shape::Parts))
+        let recorder = self.recorder;
+        self.inner
+            .serialize_some(&Recorded::new(value, recorder))
+            .inspect(|_| recorder.last.set(Shape::Parts))
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -308,10 +319,10 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let tape = self.tape;
+        let recorder = self.recorder;
         self.inner
-            .serialize_newtype_struct(name, &Noted::new(value, tape))
-            .inspect(|_| tape.last.set(Shape::Parts))
+            .serialize_newtype_struct(name, &Recorded::new(value, recorder))
+            .inspect(|_| recorder.last.set(Shape::Parts))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -321,20 +332,20 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let tape = self.tape;
+        let recorder = self.recorder;
         self.inner
-            .serialize_newtype_variant(name, index, variant, &Noted::new(value, tape))
-            .inspect(|_| tape.last.set(Shape::Parts))
+            .serialize_newtype_variant(name, index, variant, &Recorded::new(value, recorder))
+            .inspect(|_| recorder.last.set(Shape::Parts))
     }
 
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        let tape = self.tape;
+        let recorder = self.recorder;
         let flattened = len.is_none();
-        let len = len.or_else(|| tape.known_len());
+        let len = len.or_else(|| recorder.known_len());
         let mut parts = self.parts(|inner| inner.serialize_map(len))?;
         parts.flattened = flattened;
         if len.is_none() {
-            let mut counts = tape.counts.borrow_mut();
+            let mut counts = recorder.counts.borrow_mut();
             parts.counted = Some(counts.len());
             counts.push(0);
         }
@@ -353,7 +364,7 @@ impl<'a, S: Serializer> Serializer for Recorder<'a, S> {
 /// The parts of a struct, a map or a tuple, each noted.
 pub(crate) struct Parts<'a, P> {
     inner: P,
-    tape: &'a Tape,
+    recorder: &'a SpanRecorder,
     /// The name of the map entry at hand, and where it began.
     entry: (String, usize),
     /// The number of the tuple element at hand.
@@ -367,7 +378,7 @@ pub(crate) struct Parts<'a, P> {
 impl<P> Parts<'_, P> {
     fn end<O, E>(self, end: impl FnOnce(P) -> Result<O, E>) -> Result<O, E> {
         let done = end(self.inner)?;
-        self.tape.last.set(Shape::Parts);
+        self.recorder.last.set(Shape::Parts);
         Ok(done)
     }
 }
@@ -384,11 +395,11 @@ macro_rules! named_fields {
                 name: &'static str,
                 value: &T,
             ) -> Result<(), P::Error> {
-                let Self { inner, tape, .. } = self;
-                tape.field(
+                let Self { inner, recorder, .. } = self;
+                recorder.field(
                     || name.to_owned(),
-                    tape.written.get(),
-                    || inner.serialize_field(name, &Noted::new(value, tape)),
+                    recorder.written.get(),
+                    || inner.serialize_field(name, &Recorded::new(value, recorder)),
                 )
             }
 
@@ -413,11 +424,11 @@ macro_rules! elements {
 
             #[inline]
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-                let Self { inner, tape, element, .. } = self;
-                tape.field(
+                let Self { inner, recorder, element, .. } = self;
+                recorder.field(
                     || element.to_string(),
-                    tape.written.get(),
-                    || inner.$method(&Noted::new(value, tape)),
+                    recorder.written.get(),
+                    || inner.$method(&Recorded::new(value, recorder)),
                 )?;
                 *element += 1;
                 Ok(())
@@ -441,30 +452,30 @@ impl<P: ser::SerializeMap> ser::SerializeMap for Parts<'_, P> {
     type Error = P::Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), P::Error> {
-        if self.tape.weighs_this_level() {
+        if self.recorder.weighs_this_level() {
             let mut name = String::new();
             if write!(name, "{}", Shown(key)).is_err() {
                 name.push('?');
             }
             let cut = name.char_indices().nth(64).map_or(name.len(), |(at, _)| at);
             name.truncate(cut);
-            self.entry = (name, self.tape.written.get());
+            self.entry = (name, self.recorder.written.get());
         }
         self.inner.serialize_key(key)
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-        let Self { inner, tape, entry: (name, from), counted, flattened, .. } = self;
+        let Self { inner, recorder, entry: (name, from), counted, flattened, .. } = self;
         let lists = !*flattened;
         if let Some(at) = *counted
-            && let Some(count) = tape.counts.borrow_mut().get_mut(at)
+            && let Some(count) = recorder.counts.borrow_mut().get_mut(at)
         {
             *count += 1;
         }
-        tape.field(
+        recorder.field(
             || std::mem::take(name),
             *from,
-            || inner.serialize_value(&Noted { value, tape, lists }),
+            || inner.serialize_value(&Recorded { value, recorder, lists }),
         )
     }
 

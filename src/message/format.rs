@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{DecodeError, EncodeError};
-use crate::fields::{Noted, Sink, Tape};
-use crate::wiped::Wiped;
+use crate::bytes::secret_bytes::SecretBytes;
+use crate::error::Source;
+use crate::message::error::MessageError;
+use crate::message::fields::{Recorded, Sink, SpanRecorder};
 
 /// Names the formats in which a session can be serialized.
 ///
@@ -99,25 +100,29 @@ impl Format {
         }
     }
 
-    /// Serializes a session, with notes of where its fields lie on the tape.
+    /// Serializes a session, with notes of where its fields lie on the recorder.
     pub(crate) fn serialize<T: Serialize>(
         self,
         session: &T,
-        tape: &mut Tape,
-    ) -> Result<Wiped, EncodeError> {
-        let bytes = self.serialize_once(session, tape)?;
-        match tape.second_pass() {
+        recorder: &mut SpanRecorder,
+    ) -> Result<SecretBytes, Source> {
+        let bytes = self.serialize_once(session, recorder)?;
+        match recorder.second_pass() {
             Some(second) if self == Self::MessagePack => {
-                *tape = second;
-                self.serialize_once(session, tape)
+                *recorder = second;
+                self.serialize_once(session, recorder)
             }
             _ => Ok(bytes),
         }
     }
 
-    fn serialize_once<T: Serialize>(self, session: &T, tape: &Tape) -> Result<Wiped, EncodeError> {
-        let mut sink = Sink::new(tape);
-        let value = Noted::new(session, tape);
+    fn serialize_once<T: Serialize>(
+        self,
+        session: &T,
+        recorder: &SpanRecorder,
+    ) -> Result<SecretBytes, Source> {
+        let mut sink = Sink::new(recorder);
+        let value = Recorded::new(session, recorder);
         match self {
             Self::MessagePack => {
                 let mut to = rmp_serde::Serializer::new(sink).with_struct_map();
@@ -142,10 +147,7 @@ impl Format {
     /// Holds that what was serialized can be read again. The named formats refuse what is nested too
     /// deeply, and some only when reading; the positional ones write types that they cannot read, such
     /// as those with `skip_serializing_if`.
-    pub(crate) fn check_readable<T: DeserializeOwned>(
-        self,
-        body: &[u8],
-    ) -> Result<(), EncodeError> {
+    pub(crate) fn check_readable<T: DeserializeOwned>(self, body: &[u8]) -> Result<(), Source> {
         // Each level has a head of its own, so a body with few bytes that may be heads need not be read.
         let heads = match self {
             Self::MessagePack if body.len() < MAX_DEPTH - 1 => 0,
@@ -164,35 +166,35 @@ impl Format {
             return Ok(());
         }
         match self.deserialize::<T>(body) {
-            Err(DecodeError::Deserialize(source)) => Err(EncodeError::Serialize(source)),
+            Err(MessageError::Deserialize(source)) => Err(source),
             _ => Ok(()),
         }
     }
 
     /// Deserializes a session; bytes left over are an error.
-    pub(crate) fn deserialize<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, DecodeError> {
+    pub(crate) fn deserialize<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, MessageError> {
         match self {
             Self::MessagePack => {
                 let mut from = rmp_serde::Deserializer::from_read_ref(body);
                 from.set_max_depth(MAX_DEPTH);
-                let session = T::deserialize(&mut from).map_err(misfit)?;
+                let session = T::deserialize(&mut from).map_err(refused_by_type)?;
                 // A further value cannot even begin where no byte is left.
                 match <()>::deserialize(&mut from) {
                     Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(session),
-                    _ => Err(misfit(TRAILING)),
+                    _ => Err(refused_by_type(TRAILING)),
                 }
             }
             #[cfg(feature = "json")]
-            Self::Json => serde_json::from_slice(body).map_err(misfit),
+            Self::Json => serde_json::from_slice(body).map_err(refused_by_type),
             #[cfg(feature = "postcard")]
             Self::Postcard => {
-                let (session, rest) = postcard::take_from_bytes(body).map_err(misfit)?;
+                let (session, rest) = postcard::take_from_bytes(body).map_err(refused_by_type)?;
                 whole(session, rest)
             }
             #[cfg(feature = "bincode")]
             Self::Bincode => {
                 let (session, read) =
-                    bincode::serde::decode_from_slice(body, BINCODE).map_err(misfit)?;
+                    bincode::serde::decode_from_slice(body, BINCODE).map_err(refused_by_type)?;
                 whole(session, body.get(read..).unwrap_or_default())
             }
         }
@@ -206,27 +208,27 @@ fn count(bytes: &[u8], is_one: impl Fn(u8) -> bool) -> usize {
 }
 
 #[cfg(any(feature = "postcard", feature = "bincode"))]
-fn whole<T>(session: T, rest: &[u8]) -> Result<T, DecodeError> {
-    if rest.is_empty() { Ok(session) } else { Err(misfit(TRAILING)) }
+fn whole<T>(session: T, rest: &[u8]) -> Result<T, MessageError> {
+    if rest.is_empty() { Ok(session) } else { Err(refused_by_type(TRAILING)) }
 }
 
 const TRAILING: &str = "bytes follow the session";
 
-fn refused(error: impl std::error::Error + Send + Sync + 'static) -> EncodeError {
-    EncodeError::Serialize(Arc::new(error))
+fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Source {
+    Arc::new(error)
 }
 
-/// Tells no more than [`told`] does: a deserializer quotes what it found.
-fn misfit(error: impl fmt::Display) -> DecodeError {
-    DecodeError::Deserialize(Arc::new(Misfit(told(&error.to_string()))))
+/// Tells no more than [`redact`] does: a deserializer quotes what it found.
+fn refused_by_type(error: impl fmt::Display) -> MessageError {
+    MessageError::Deserialize(Arc::new(DeserializeError(redact(&error.to_string()))))
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Misfit(String);
+struct DeserializeError(String);
 
 /// Gives what of serde's own messages (`serde::de::Error`) is of the type and not of the session.
-fn told(message: &str) -> String {
+fn redact(message: &str) -> String {
     let found = |start: &str| message.starts_with(start);
     if found("missing field `") || found("duplicate field `") {
         let quoted = message.splitn(3, '`').take(2).collect::<Vec<_>>();
@@ -263,5 +265,5 @@ const MAX_DEPTH: usize = 128;
 const BINCODE: bincode::config::Configuration<
     bincode::config::LittleEndian,
     bincode::config::Varint,
-    bincode::config::Limit<{ crate::limits::MAX_BODY }>,
+    bincode::config::Limit<{ crate::message::MAX_BODY }>,
 > = bincode::config::standard().with_limit();

@@ -36,13 +36,13 @@ use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDec
 use lz4_flex::block::CompressTable;
 use memchr::memchr_iter;
 
-use crate::error::DecodeError;
-use crate::fields::Field;
-use crate::format::Format;
-use crate::limits::MAX_BODY;
-use crate::text;
-use crate::varint::{read_varint, write_varint};
-use crate::wiped::Wiped;
+use crate::bytes::base64url;
+use crate::bytes::secret_bytes::SecretBytes;
+use crate::bytes::varint::{read_varint, write_varint};
+use crate::message::MAX_BODY;
+use crate::message::error::MessageError;
+use crate::message::fields::FieldSpan;
+use crate::message::format::Format;
 
 /// Says whether and how a session is compressed. Opening needs no setting: each session says how it
 /// was made.
@@ -77,7 +77,7 @@ pub(crate) enum Method {
 /// Packs `body` onto `out`. Without a method, tokens become bytes and nothing is compressed.
 pub(crate) fn pack(
     body: &[u8],
-    fields: &[Field],
+    fields: &[FieldSpan],
     format: Format,
     method: Option<Method>,
     out: &mut Vec<u8>,
@@ -108,7 +108,7 @@ struct Packer<'a> {
 }
 
 impl<'a> Packer<'a> {
-    fn field(&mut self, field: &Field, format: Format) {
+    fn field(&mut self, field: &FieldSpan, format: Format) {
         if let Some((start, chars)) = self.chars(field, format)
             && self.token(start, chars)
         {
@@ -124,7 +124,7 @@ impl<'a> Packer<'a> {
 
     /// Finds where the characters of a string begin, and the characters. A string that JSON had to
     /// escape has more of them than the session's, and is no token.
-    fn chars(&self, field: &Field, format: Format) -> Option<(usize, &'a [u8])> {
+    fn chars(&self, field: &FieldSpan, format: Format) -> Option<(usize, &'a [u8])> {
         let end = field.range.end.checked_sub(format.string_tail())?;
         let start = end.checked_sub(field.str_len?)?;
         Some((start, self.body.get(start..end)?))
@@ -154,9 +154,9 @@ impl<'a> Packer<'a> {
     /// Writes what one string of base64url stands for.
     fn text(&mut self, chars: &[u8]) -> Option<()> {
         let head = self.out.len();
-        write_head(true, None, text::decoded_len(chars.len()), self.out);
+        write_head(true, None, base64url::decoded_len(chars.len()), self.out);
         let start = self.out.len();
-        text::decode_onto(chars, self.out)?;
+        base64url::decode_onto(chars, self.out)?;
         let bytes = self.out.get(start..).unwrap_or_default();
         // Claims compress; keys, signatures and ciphertexts do not.
         if bytes.starts_with(b"{") && self.compressor.compress(bytes, true) {
@@ -211,7 +211,7 @@ pub(crate) fn plain(packed: &[u8]) -> Option<&[u8]> {
 
 /// Unpacks what [`pack`] gave. What comes out is measured and held against [`MAX_BODY`] before
 /// anything is allocated, and each inflating is held to the length it announced.
-pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<Wiped, DecodeError> {
+pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<SecretBytes, MessageError> {
     let mut len = 0_usize;
     let mut longest_text = 0;
     let mut rest = packed;
@@ -223,28 +223,30 @@ pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<Wiped, DecodeError
         }
     }
     if len > MAX_BODY {
-        return Err(DecodeError::Message);
+        return Err(MessageError::Malformed);
     }
-    let mut body = Wiped::new(vec![0; len]);
+    let mut body = SecretBytes::new(vec![0; len]);
     let mut left = body.as_mut_slice();
-    let mut scratch = Wiped::new(vec![0; longest_text]);
+    let mut scratch = SecretBytes::new(vec![0; longest_text]);
     let mut inflater = Inflater { method, deflate: None };
     rest = packed;
     while !rest.is_empty() {
         let segment = Segment::read(&mut rest)?;
         let target;
         (target, left) =
-            left.split_at_mut_checked(segment.body_len()).ok_or(DecodeError::Message)?;
+            left.split_at_mut_checked(segment.body_len()).ok_or(MessageError::Malformed)?;
         match segment {
             Segment { as_text: false, expanded: None, bytes } => target.copy_from_slice(bytes),
-            Segment { as_text: true, expanded: None, bytes } => text::encode_into(bytes, target),
+            Segment { as_text: true, expanded: None, bytes } => {
+                base64url::encode_into(bytes, target)
+            }
             Segment { as_text: false, expanded: Some(_), bytes } => {
                 inflater.inflate(bytes, None, target)?;
             }
             Segment { as_text: true, expanded: Some(len), bytes } => {
-                let inflated = scratch.get_mut(..len).ok_or(DecodeError::Message)?;
+                let inflated = scratch.get_mut(..len).ok_or(MessageError::Malformed)?;
                 inflater.inflate(bytes, Some(DICTIONARY), inflated)?;
-                text::encode_into(inflated, target);
+                base64url::encode_into(inflated, target);
             }
         }
     }
@@ -259,8 +261,8 @@ struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    fn read(rest: &mut &'a [u8]) -> Result<Self, DecodeError> {
-        Self::read_some(rest).ok_or(DecodeError::Message)
+    fn read(rest: &mut &'a [u8]) -> Result<Self, MessageError> {
+        Self::read_some(rest).ok_or(MessageError::Malformed)
     }
 
     fn read_some(rest: &mut &'a [u8]) -> Option<Self> {
@@ -278,7 +280,7 @@ impl<'a> Segment<'a> {
 
     fn body_len(&self) -> usize {
         let len = self.expanded.unwrap_or(self.bytes.len());
-        if self.as_text { text::encoded_len(len) } else { len }
+        if self.as_text { base64url::encoded_len(len) } else { len }
     }
 }
 
@@ -288,13 +290,13 @@ struct Compressor {
     /// No value is longer.
     longest: usize,
     deflate: Option<Compress>,
-    output: Wiped,
+    output: SecretBytes,
     written: usize,
 }
 
 impl Compressor {
     fn new(method: Option<Method>, longest: usize) -> Self {
-        Self { method, longest, deflate: None, output: Wiped::default(), written: 0 }
+        Self { method, longest, deflate: None, output: SecretBytes::default(), written: 0 }
     }
 
     /// Compresses `value` to `output`, with the dictionary where it stands for text, and gives false where
@@ -365,7 +367,7 @@ impl Inflater {
         bytes: &[u8],
         dictionary: Option<&[u8]>,
         target: &mut [u8],
-    ) -> Result<(), DecodeError> {
+    ) -> Result<(), MessageError> {
         let expanded = target.len();
         let written = match (self.method, dictionary) {
             (Method::Lz4, None) => lz4_flex::block::decompress_into(bytes, target).ok(),
@@ -374,7 +376,7 @@ impl Inflater {
             }
             (Method::Deflate, _) => self.inflate_deflate(bytes, dictionary, target),
         };
-        if written == Some(expanded) { Ok(()) } else { Err(DecodeError::Message) }
+        if written == Some(expanded) { Ok(()) } else { Err(MessageError::Malformed) }
     }
 
     fn inflate_deflate(
@@ -426,13 +428,13 @@ const SEGMENT_COST: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fields::Tape;
+    use crate::message::fields::SpanRecorder;
 
     fn packed(session: &impl serde::Serialize, method: Option<Method>) -> (Vec<u8>, Vec<u8>) {
-        let mut tape = Tape::default();
-        let body = Format::MessagePack.serialize(session, &mut tape).unwrap().to_vec();
+        let mut recorder = SpanRecorder::default();
+        let body = Format::MessagePack.serialize(session, &mut recorder).unwrap().to_vec();
         let mut out = Vec::new();
-        pack(&body, &tape.into_fields(), Format::MessagePack, method, &mut out);
+        pack(&body, &recorder.into_fields(), Format::MessagePack, method, &mut out);
         (body, out)
     }
 
@@ -519,7 +521,7 @@ mod tests {
         ] {
             for method in [Method::Lz4, Method::Deflate] {
                 let error = unpack(&bad, method).unwrap_err();
-                assert!(matches!(error, DecodeError::Message), "{reason}");
+                assert!(matches!(error, MessageError::Malformed), "{reason}");
             }
         }
         assert!(unpack(&good, Method::Deflate).is_err(), "LZ4 is no DEFLATE");

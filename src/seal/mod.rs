@@ -9,15 +9,19 @@
 //! (ciphertext, tag) = XAES-256-GCM.seal(key, nonce, associated data = header · binding, message)
 //! ```
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
-use crate::error::{DecodeError, EncodeError};
-use crate::key::KeyId;
-use crate::ring::{Entry, Keys};
+use crate::error::Source;
+use crate::keys::error::KeyRefusal;
+use crate::keys::key_id::KeyId;
+use crate::keys::ring::{Entry, Keys};
+use crate::seal::binding::Binding;
 use crate::xaes::{NONCE, TAG};
+
+pub(crate) mod binding;
 
 /// Gives the bytes that sealing adds to a message: 45.
 pub(crate) const OVERHEAD: usize = PREFIX + TAG;
@@ -27,28 +31,28 @@ pub(crate) const PREFIX: usize = HEADER + NONCE;
 
 pub(crate) const MAX_CHUNKS: u8 = 4;
 
-/// Binds a sealed value to the cookie and to the application's context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Binding([u8; 32]);
+/// The reason why a sealed value does not open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OpenError {
+    /// It is too short, or has no version.
+    Malformed,
+    /// A newer version sealed it.
+    UnsupportedVersion(u8),
+    /// It announces more chunks than a session may have.
+    TooManyChunks(u8),
+    /// Its key does not open.
+    Key(KeyRefusal),
+    /// The tag does not fit: it is damaged, forged, or of another cookie or context.
+    InvalidTag,
+}
 
-impl Binding {
-    pub(crate) fn new(name: &str, context: &[u8]) -> Self {
-        let mut hash = Sha256::new();
-        for part in [b"sealed-session/1", name.as_bytes(), context] {
-            let len = u64::try_from(part.len()).expect("a length fits 64 bits");
-            hash.update(len.to_be_bytes());
-            hash.update(part);
-        }
-        Self(hash.finalize().into())
-    }
-
-    fn associated_data(self, header: [u8; HEADER]) -> [u8; HEADER + 32] {
-        let mut data = [0; HEADER + 32];
-        let (front, back) = data.split_at_mut(HEADER);
-        front.copy_from_slice(&header);
-        back.copy_from_slice(&self.0);
-        data
-    }
+/// The reason why a message cannot be sealed.
+#[derive(Debug, Clone)]
+pub(crate) enum SealError {
+    /// The key is revoked, or there is none.
+    NoActiveKey,
+    /// The operating system gave no random bytes.
+    Random(Source),
 }
 
 /// Fills a buffer with random bytes: `getrandom::fill`, save in tests.
@@ -61,13 +65,13 @@ pub(crate) fn seal(
     key: &Entry,
     binding: Binding,
     random: Random,
-) -> Result<(), EncodeError> {
-    let cipher = key.cipher().ok_or(EncodeError::NoActiveKey)?;
+) -> Result<(), SealError> {
+    let cipher = key.cipher().ok_or(SealError::NoActiveKey)?;
     let (prefix, message) =
         buffer.split_first_chunk_mut::<PREFIX>().expect("the caller leaves room for the prefix");
     let (front, back) = prefix.split_at_mut(HEADER);
     let nonce: &mut [u8; NONCE] = back.try_into().expect("the prefix ends with the nonce");
-    random(nonce).map_err(|e| EncodeError::Random(std::sync::Arc::new(e)))?;
+    random(nonce).map_err(|e| SealError::Random(Arc::new(e)))?;
     let header = header(chunks, key.id);
     front.copy_from_slice(&header);
     let tag = cipher.seal(nonce, &binding.associated_data(header), message);
@@ -82,18 +86,18 @@ pub(crate) fn open<'k>(
     keys: &'k Keys,
     binding: Binding,
     now: SystemTime,
-) -> Result<&'k Entry, DecodeError> {
+) -> Result<&'k Entry, OpenError> {
     let (_, id) = parse_header(buffer)?;
     if buffer.len() < OVERHEAD {
-        return Err(DecodeError::Malformed);
+        return Err(OpenError::Malformed);
     }
-    let (key, cipher) = keys.opening(id, now)?;
-    let (header, rest) = buffer.split_first_chunk_mut::<HEADER>().ok_or(DecodeError::Malformed)?;
-    let (nonce, rest) = rest.split_first_chunk_mut::<NONCE>().ok_or(DecodeError::Malformed)?;
-    let (message, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(DecodeError::Malformed)?;
+    let (key, cipher) = keys.opening(id, now).map_err(OpenError::Key)?;
+    let (header, rest) = buffer.split_first_chunk_mut::<HEADER>().ok_or(OpenError::Malformed)?;
+    let (nonce, rest) = rest.split_first_chunk_mut::<NONCE>().ok_or(OpenError::Malformed)?;
+    let (message, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(OpenError::Malformed)?;
     if cipher.open(nonce, &binding.associated_data(*header), message, tag).is_err() {
         buffer.zeroize();
-        return Err(DecodeError::Unauthentic);
+        return Err(OpenError::InvalidTag);
     }
     buffer.truncate(buffer.len() - TAG);
     Ok(key)
@@ -101,14 +105,13 @@ pub(crate) fn open<'k>(
 
 /// Reads what stands in clear, before anything is known to be authentic: the number of chunks, from 1
 /// to [`MAX_CHUNKS`], and the key id.
-pub(crate) fn parse_header(sealed: &[u8]) -> Result<(u8, KeyId), DecodeError> {
-    let ([first, id @ ..], _) =
-        sealed.split_first_chunk::<HEADER>().ok_or(DecodeError::Malformed)?;
+pub(crate) fn parse_header(sealed: &[u8]) -> Result<(u8, KeyId), OpenError> {
+    let ([first, id @ ..], _) = sealed.split_first_chunk::<HEADER>().ok_or(OpenError::Malformed)?;
     match (first >> 4, first & 0x0f) {
-        (0, _) | (VERSION, 0) => Err(DecodeError::Malformed),
-        (VERSION, chunks) if chunks > MAX_CHUNKS => Err(DecodeError::TooManyChunks(chunks)),
+        (0, _) | (VERSION, 0) => Err(OpenError::Malformed),
+        (VERSION, chunks) if chunks > MAX_CHUNKS => Err(OpenError::TooManyChunks(chunks)),
         (VERSION, chunks) => Ok((chunks, KeyId(*id))),
-        (newer, _) => Err(DecodeError::UnsupportedVersion(newer)),
+        (newer, _) => Err(OpenError::UnsupportedVersion(newer)),
     }
 }
 
@@ -124,7 +127,8 @@ pub(crate) const HEADER: usize = 1 + KeyId::LEN;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Codec, Key, KeyRing, RingKey};
+    use crate::keys::key::Key;
+    use crate::keys::ring::{KeyRing, RingKey};
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -144,28 +148,13 @@ mod tests {
         buffer.extend_from_slice(b"message");
         seal(&mut buffer, 1, keys.primary_at(NOW).unwrap(), binding, counting).unwrap();
         let mut text = String::new();
-        crate::text::encode(&buffer, &mut text);
+        crate::bytes::base64url::encode(&buffer, &mut text);
         assert_eq!(text, "EQqgSJQAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhfQSK4vMoOmS8IQipZa2zMJAKOXPN_taw");
         let key = open(&mut buffer, &keys, binding, NOW).unwrap();
         assert_eq!(
             (key.id, buffer.split_off(PREFIX)),
             (keys.primary_at(NOW).unwrap().id, b"message".to_vec())
         );
-    }
-
-    #[test]
-    fn nothing_is_sealed_without_random_bytes() {
-        let mut codec = Codec::<u8>::builder(ring()).session_ids().build().unwrap();
-        let settings = std::sync::Arc::get_mut(&mut codec.settings).unwrap();
-        settings.random = |_| Err(getrandom::Error::UNSUPPORTED);
-        let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
-        assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
-        // Enough for the id, and no more.
-        std::sync::Arc::get_mut(&mut codec.settings).unwrap().random = |bytes| {
-            if bytes.len() == 16 { Ok(()) } else { Err(getrandom::Error::UNSUPPORTED) }
-        };
-        let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
-        assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
     }
 
     #[test]
@@ -177,17 +166,8 @@ mod tests {
         seal(&mut buffer, 1, keys.primary_at(NOW).unwrap(), binding, getrandom::fill).unwrap();
         *buffer.last_mut().unwrap() ^= 1;
         let error = open(&mut buffer, &keys, binding, NOW).map(|_| ()).unwrap_err();
-        assert!(matches!(error, DecodeError::Unauthentic));
+        assert!(matches!(error, OpenError::InvalidTag));
         assert!(buffer.is_empty());
-    }
-
-    #[test]
-    fn a_binding_tells_its_parts_apart() {
-        let all = [("ab", "c"), ("a", "bc"), ("abc", ""), ("", "abc"), ("ab", "c\0")];
-        let bindings = all.map(|(name, context)| Binding::new(name, context.as_bytes()).0);
-        for (i, binding) in bindings.iter().enumerate() {
-            assert_eq!(bindings.iter().position(|other| other == binding), Some(i));
-        }
     }
 
     #[test]
@@ -198,6 +178,6 @@ mod tests {
         let mut buffer = vec![0; 60];
         let revoked = keys.find(id).unwrap();
         let error = seal(&mut buffer, 1, revoked, Binding::new("a", b""), getrandom::fill);
-        assert!(matches!(error, Err(EncodeError::NoActiveKey)));
+        assert!(matches!(error, Err(SealError::NoActiveKey)));
     }
 }

@@ -1,43 +1,44 @@
 //! Which codecs provide sessions to a request, and whether they fit each other.
 
-use std::any::{TypeId, type_name};
+use std::any::{Any, TypeId, type_name};
 use std::error::Error;
 use std::sync::Arc;
-use std::{fmt, iter, ptr};
+use std::{fmt, iter};
 
 use super::session::TARGET;
 use crate::Codec;
-use crate::settings::Settings;
 
 /// The codecs that provide sessions to a request, the innermost first.
 #[derive(Clone)]
-pub(super) struct Provided {
+pub(super) struct Installed {
     codec: Arc<dyn Provider>,
-    outer: Option<Arc<Provided>>,
+    outer: Option<Arc<Installed>>,
     fault: Option<LayerError>,
 }
 
-impl Provided {
+impl Installed {
     /// Adds a codec to those of the middlewares around. `None` if it is one of them.
-    pub(super) fn with<T: 'static>(outer: Option<&Self>, codec: &Codec<T>) -> Option<Self> {
-        let codec: Arc<dyn Provider> = codec.settings.clone();
+    pub(super) fn with<T: 'static>(outer: Option<&Self>, codec: &Arc<Codec<T>>) -> Option<Self> {
+        let provider: Arc<dyn Provider> = codec.clone();
         let mut fault = outer.and_then(|outer| outer.fault);
         for Self { codec: other, .. } in iter::successors(outer, |one| one.outer.as_deref()) {
-            if ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(&codec)) {
+            let same = other.as_any().downcast_ref::<Codec<T>>();
+            if same.is_some_and(|other| Codec::ptr_eq(other, codec)) {
                 return None;
             }
-            if other.session().0 == codec.session().0 {
-                fault = Some(LayerError(Fault::SameSession(codec.session().1)));
-            } else if other.cookie() == codec.cookie() {
-                fault = Some(LayerError(Fault::SameCookie(other.session().1, codec.session().1)));
+            if other.session().0 == provider.session().0 {
+                fault = Some(LayerError(Fault::SameSession(provider.session().1)));
+            } else if other.cookie() == provider.cookie() {
+                fault =
+                    Some(LayerError(Fault::SameCookie(other.session().1, provider.session().1)));
             }
         }
-        Some(Self { codec, outer: outer.cloned().map(Arc::new), fault })
+        Some(Self { codec: provider, outer: outer.cloned().map(Arc::new), fault })
     }
 
     /// Says whether the sessions of this request can be told apart.
-    pub(super) fn check(provided: Option<&Self>) -> Result<(), LayerError> {
-        match provided.and_then(|provided| provided.fault) {
+    pub(super) fn check(installed: Option<&Self>) -> Result<(), LayerError> {
+        match installed.and_then(|installed| installed.fault) {
             Some(fault) => Err(fault.logged()),
             None => Ok(()),
         }
@@ -48,15 +49,20 @@ impl Provided {
 trait Provider: Send + Sync {
     fn cookie(&self) -> &str;
     fn session(&self) -> (TypeId, &'static str);
+    fn as_any(&self) -> &dyn Any;
 }
 
-impl<T: 'static> Provider for Settings<T> {
+impl<T: 'static> Provider for Codec<T> {
     fn cookie(&self) -> &str {
-        &self.attributes.name
+        self.name()
     }
 
     fn session(&self) -> (TypeId, &'static str) {
         (TypeId::of::<T>(), type_name::<T>())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 

@@ -2,36 +2,20 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::Range;
-use std::sync::OnceLock;
 
 use memchr::{memchr, memmem};
 
-use crate::envelope::Envelope;
-use crate::error::DecodeError;
-use crate::key::KeyId;
-use crate::pack;
-use crate::seal::Binding;
-use crate::wiped::Wiped;
-
-/// Holds what one request carries for one codec, and remembers what was found in it.
+/// The cookies of one session that a request carries, by index.
 ///
-/// Made by [`Codec::request`](crate::Codec::request) and passed to the other operations, so that a
-/// session is opened once, and writing knows what the client has: when the session began, whether it
-/// changed, and which cookies to remove.
-///
-/// Finding our cookies is one pass over the header, whatever else is in it: other cookies with
-/// broken bytes do no harm, names are compared exactly, and at most four values of one name
-/// are looked at.
-#[derive(Debug, Clone)]
-pub struct Request<'a> {
-    pub(crate) binding: Binding,
+/// Finding them is one pass over the header, whatever else is in it: other cookies with broken bytes do no harm, names
+/// are compared exactly, and at most four values of one name are kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FoundCookies<'a> {
     /// The one cookie of ours that most requests have, and the others.
     first: Option<Chunk<'a>>,
     further: Vec<Chunk<'a>>,
     /// Bit i: a cookie of index i is there.
     present: u16,
-    pub(crate) memory: OnceLock<Result<Option<Remembered>, DecodeError>>,
 }
 
 /// One cookie of ours: the base cookie has index 0.
@@ -49,21 +33,16 @@ impl fmt::Debug for Chunk<'_> {
     }
 }
 
-impl<'a> Request<'a> {
-    pub(crate) fn new(binding: Binding) -> Self {
-        Self { binding, first: None, further: Vec::new(), present: 0, memory: OnceLock::new() }
-    }
-
+impl<'a> FoundCookies<'a> {
     /// Copies what is borrowed, so that the request's headers can go their way.
-    #[must_use]
-    pub fn into_owned(self) -> Request<'static> {
+    pub(crate) fn into_owned(self) -> FoundCookies<'static> {
         let own = |chunk: Chunk<'_>| {
             let value = Cow::Owned(chunk.value.into_owned());
             Chunk { index: chunk.index, value }
         };
-        let Self { binding, first, further, present, memory } = self;
+        let Self { first, further, present } = self;
         let further = further.into_iter().map(own).collect();
-        Request { binding, first: first.map(own), further, present, memory }
+        FoundCookies { first: first.map(own), further, present }
     }
 
     /// Takes our cookies out of one `Cookie` header value.
@@ -120,33 +99,6 @@ impl<'a> Request<'a> {
     pub(crate) fn present_from(&self, from: u8) -> impl Iterator<Item = u8> + use<> {
         let present = self.present;
         (from..=MAX_INDEX).filter(move |index| present & 1 << index != 0)
-    }
-}
-
-/// What is kept of an opened session until the response is written.
-#[derive(Debug, Clone)]
-pub(crate) struct Remembered {
-    pub(crate) envelope: Envelope,
-    pub(crate) key: KeyId,
-    /// What was opened, and where the packed session lies in it.
-    pub(crate) opened: Wiped,
-    pub(crate) packed: Range<usize>,
-    /// The session as it was serialized, unless it lies there plainly.
-    pub(crate) unpacked: Option<Wiped>,
-}
-
-impl Remembered {
-    /// Gives the session as it was sealed.
-    pub(crate) fn packed(&self) -> &[u8] {
-        self.opened.get(self.packed.clone()).unwrap_or_default()
-    }
-
-    /// Gives the session as it was serialized.
-    pub(crate) fn body(&self) -> &[u8] {
-        match &self.unpacked {
-            Some(body) => body,
-            None => pack::plain(self.packed()).unwrap_or_default(),
-        }
     }
 }
 
