@@ -146,7 +146,10 @@ mod tests {
         ] {
             assert_eq!(of(JarKey::from_rocket(&text)), expected, "{text}");
         }
-        assert_eq!(of(Err(TooShort { needed: 2, found: 1 })).to_string(), "the key has 1 bytes, and needs 2");
+        assert_eq!(
+            of(Err(TooShort { needed: 2, found: 1 })).to_string(),
+            "the key has 1 bytes, and needs 2"
+        );
     }
 
     #[test]

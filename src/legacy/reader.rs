@@ -1,5 +1,7 @@
 //! A reader: from the value of another library's cookie to a session.
 
+#![allow(dead_code, reason = "the codec takes it next")]
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
@@ -136,11 +138,13 @@ impl<T> Reader<T> {
     }
 
     /// Returns what the reader makes of a value, for tests with a cookie of the old application.
+    #[must_use]
     pub fn read(&self, value: &[u8]) -> Option<T> {
         self.read_at(value, SystemTime::now())
     }
 
     /// Does what [`read`](Self::read) does, at the time `now`: some formats seal one.
+    #[must_use]
     pub fn read_at(&self, value: &[u8], now: SystemTime) -> Option<T> {
         self.find(value, now).ok().map(|found| found.session)
     }

@@ -41,8 +41,7 @@ pub(super) fn actix<Old: DeserializeOwned>(text: &str) -> Option<Old> {
 /// ```
 pub(super) fn tower<Old: DeserializeOwned>(text: &str, now: SystemTime) -> Result<Old, Refusal> {
     let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::Content)?;
-    let Envelope { v: 1, record } =
-        serde_json::from_slice(&json).map_err(|_| Refusal::Content)?
+    let Envelope { v: 1, record } = serde_json::from_slice(&json).map_err(|_| Refusal::Content)?
     else {
         return Err(Refusal::Content);
     };
@@ -152,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_record_of_another_version_is_refused() {
-        let json = r#"{"v":2,"record":{"id":1,"data":{"user":7},"expiry_date":[2999,1,0,0,0,0,0,0,0]}}"#;
+        let json =
+            r#"{"v":2,"record":{"id":1,"data":{"user":7},"expiry_date":[2999,1,0,0,0,0,0,0,0]}}"#;
         let found = tower::<Old>(&URL_SAFE_NO_PAD.encode(json), SystemTime::UNIX_EPOCH);
         assert_eq!(found, Err(Refusal::Content));
     }

@@ -32,10 +32,9 @@ macro_rules! release {
                 };
                 let key = ActixKey::from(secret);
                 actix_web::rt::System::new().block_on(async {
-                    let middleware =
-                        SessionMiddleware::builder(CookieSessionStore::default(), key)
-                            .cookie_content_security(security)
-                            .build();
+                    let middleware = SessionMiddleware::builder(CookieSessionStore::default(), key)
+                        .cookie_content_security(security)
+                        .build();
                     let app =
                         init_service(App::new().wrap(middleware).route("/", web::get().to(login)))
                             .await;

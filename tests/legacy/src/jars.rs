@@ -95,8 +95,10 @@ fn login(cookies: &CookieJar<'_>) {
 }
 
 fn rocket(secret_key: &str) -> (String, String) {
-    let config = rocket::Config::figment().merge(("secret_key", secret_key)).merge(("log_level", "off"));
-    let client = Client::tracked(rocket::custom(config).mount("/", rocket::routes![login])).unwrap();
+    let config =
+        rocket::Config::figment().merge(("secret_key", secret_key)).merge(("log_level", "off"));
+    let client =
+        Client::tracked(rocket::custom(config).mount("/", rocket::routes![login])).unwrap();
     let response = client.get("/").dispatch();
     cut(response.headers().get_one("set-cookie").unwrap())
 }

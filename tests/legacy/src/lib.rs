@@ -80,9 +80,7 @@ impl Made {
             Format::SignedActix => Jar::signed(&key()).actix_session(name, Some::<Old>),
             Format::PrivateTower => Jar::private(&key()).tower_session(name, Some::<Old>),
             Format::SignedTower => Jar::signed(&key()).tower_session(name, Some::<Old>),
-            Format::Iron => {
-                IronSession::new(self.key.password()).unwrap().json(name, Some::<Old>)
-            }
+            Format::Iron => IronSession::new(self.key.password()).unwrap().json(name, Some::<Old>),
             Format::Rails => {
                 RailsSession::new(self.key.password()).unwrap().json(name, Some::<Old>)
             }
