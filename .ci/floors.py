@@ -14,6 +14,7 @@ FLOORS = [
     ["xaes"],
     ["keys", "legacy", "message"],
     ["seal"],
+    ["store"],
     ["cookie"],
     ["codec"],
     ["web", "bin"],
