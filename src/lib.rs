@@ -151,6 +151,7 @@ mod codec;
 mod cookie;
 mod error;
 mod keys;
+pub mod legacy;
 mod message;
 mod observe;
 #[cfg(feature = "revocation-redis")]
