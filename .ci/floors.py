@@ -12,8 +12,9 @@ from pathlib import Path
 FLOORS = [
     ["bytes", "error", "observe", "redis"],
     ["xaes"],
-    ["keys", "message"],
+    ["keys", "legacy", "message"],
     ["seal"],
+    ["store"],
     ["cookie"],
     ["codec"],
     ["web", "bin"],

@@ -5,10 +5,12 @@ use std::time::SystemTime;
 use serde::de::DeserializeOwned;
 
 use crate::codec::error::{DecodeError, EncodeError};
-use crate::codec::open;
+use crate::codec::open::{self, Refused};
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
+use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
+use crate::message::envelope::Envelope;
 use crate::observe;
 
 impl<T: DeserializeOwned> Settings<T> {
@@ -19,24 +21,11 @@ impl<T: DeserializeOwned> Settings<T> {
         keys: &Keys,
         now: SystemTime,
     ) -> Result<Option<(T, &'r OpenedCookie)>, DecodeError> {
-        if request.codec != self.id {
-            return Err(DecodeError::OtherCodec);
-        }
         let mut read = None;
-        let opened = match request.opened.get() {
-            Some(opened) => opened,
-            None => {
-                let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
-                    // Whether it can be read is remembered too: what cannot must not be overwritten.
-                    if let Some(found) = &found {
-                        read = Some(self.read(found)?);
-                    }
-                    Ok(found)
-                });
-                self.remember(request, found, &mut read)
-            }
-        };
+        let opened = self.open_once(request, keys, now, &mut read)?;
         if let (Ok(Some(found)), None) = (opened, &read) {
+            #[cfg(feature = "store")]
+            found.here()?;
             // A request that is kept for long does not keep its session alive, nor its key.
             self.check(found, keys, now)?;
         }
@@ -48,29 +37,61 @@ impl<T: DeserializeOwned> Settings<T> {
         }
     }
 
-    /// Keeps what was opened, unless another thread was faster.
+    /// Opens what the request carries, if that was not done before, and leaves in `read` the session that it then read.
     ///
-    /// It is told only when it is kept: who is told may ask the request again, as a subscriber of `tracing` does that
-    /// adds the user to each line.
-    fn remember<'r>(
+    /// What was opened is told only when it is kept: who is told may ask the request again, as a subscriber of `tracing`
+    /// does that adds the user to each line.
+    fn open_once<'r>(
         &self,
         request: &'r RequestCookies<'_>,
-        found: Result<Option<OpenedCookie>, DecodeError>,
+        keys: &Keys,
+        now: SystemTime,
         read: &mut Option<T>,
-    ) -> &'r Result<Option<OpenedCookie>, DecodeError> {
-        let mut found = Some(found);
+    ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
+        if request.codec != self.id {
+            return Err(DecodeError::OtherCodec);
+        }
+        if let Some(opened) = request.opened.get() {
+            return Ok(opened);
+        }
+        let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
+            // Whether it can be read is remembered too: what cannot must not be overwritten.
+            if let Some(found) = &found
+                && found.is_here()
+            {
+                let refused = |error| Refused { error, key: Some(found.key) };
+                *read = Some(self.read(found).map_err(refused)?);
+            }
+            Ok(found)
+        });
+        let mut refused_key = None;
+        let mut found = Some(found.map_err(|Refused { error, key }| {
+            refused_key = key;
+            error
+        }));
         let opened = request.opened.get_or_init(|| found.take().unwrap_or(Ok(None)));
         if found.is_some() {
-            // What was read belongs to what was not kept.
+            // Another thread was faster; what was read belongs to what is not kept.
             *read = None;
-            return opened;
+            return Ok(opened);
         }
-        observe_opened(opened);
+        observe_opened(opened, refused_key);
         #[cfg(feature = "watch")]
         if let Err(DecodeError::UnknownKey(_)) = opened {
             self.ring.wake_up().request();
         }
-        opened
+        Ok(opened)
+    }
+
+    /// Opens what the request carries, if that was not done before.
+    #[cfg(feature = "store")]
+    pub(super) fn opened<'r>(
+        &self,
+        request: &'r RequestCookies<'_>,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
+        self.open_once(request, keys, now, &mut None)
     }
 
     /// Gives the session of the request that a write goes on from, if there is one.
@@ -82,6 +103,10 @@ impl<T: DeserializeOwned> Settings<T> {
     ) -> Result<Option<&'r OpenedCookie>, EncodeError> {
         let opened = request.opened.get().filter(|_| request.codec == self.id);
         let (known, was_opened) = match opened {
+            #[cfg(feature = "store")]
+            Some(Ok(Some(found))) if !found.is_here() => {
+                (found.here().map(|()| Some(found)), false)
+            }
             Some(Ok(Some(found))) => (self.check(found, keys, now).map(|()| Some(found)), true),
             Some(Ok(None)) => (Ok(None), false),
             Some(Err(error)) => (Err(error.clone()), false),
@@ -99,26 +124,30 @@ impl<T: DeserializeOwned> Settings<T> {
     }
 
     pub(crate) fn read(&self, found: &OpenedCookie) -> Result<T, DecodeError> {
-        let envelope = &found.envelope;
+        self.read_body(&found.envelope, found.body())
+    }
+
+    /// Reads a session that was serialized as the envelope says.
+    pub(super) fn read_body(&self, envelope: &Envelope, body: &[u8]) -> Result<T, DecodeError> {
         if envelope.schema == self.schema {
-            return Ok(envelope.format.deserialize(found.body())?);
+            return Ok(envelope.format.deserialize(body)?);
         }
         if envelope.schema > self.schema {
             let (found, known) = (envelope.schema, self.schema);
             return Err(DecodeError::NewerSchema { found, known });
         }
         match self.migrations.get(&envelope.schema) {
-            Some(migrate) => Ok(migrate(envelope.format, found.body())?),
+            Some(migrate) => Ok(migrate(envelope.format, body)?),
             None => Err(DecodeError::NoMigration { found: envelope.schema }),
         }
     }
 }
 
-/// Observes what a request carries.
-fn observe_opened(opened: &Result<Option<OpenedCookie>, DecodeError>) {
+/// Observes what a request carries; where it was refused, by which key of the ring.
+fn observe_opened(opened: &Result<Option<OpenedCookie>, DecodeError>, refused: Option<KeyId>) {
     match opened {
         Ok(None) => {}
         Ok(Some(OpenedCookie { key, .. })) => observe::opened(key),
-        Err(error) => error.observe(),
+        Err(error) => error.observe(refused),
     }
 }
