@@ -39,6 +39,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
@@ -49,28 +50,28 @@ use serde::de::DeserializeOwned;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::hygiene;
-use super::provided::{LayerError, Provided};
+use super::caching;
+use super::installed::{Installed, LayerError};
 use super::session::{Pending, Session, Settled, Slot};
 use crate::Codec;
 
 /// Provides the sessions of a codec to the services within, and writes them into their responses.
 #[derive(Debug)]
 pub struct SessionLayer<T> {
-    codec: Codec<T>,
+    codec: Arc<Codec<T>>,
 }
 
 impl<T> SessionLayer<T> {
     /// Makes the layer.
     #[must_use]
     pub fn new(codec: Codec<T>) -> Self {
-        Self { codec }
+        Self { codec: Arc::new(codec) }
     }
 }
 
 impl<T> Clone for SessionLayer<T> {
     fn clone(&self) -> Self {
-        Self { codec: self.codec.clone() }
+        Self { codec: Arc::clone(&self.codec) }
     }
 }
 
@@ -78,7 +79,7 @@ impl<S, T> Layer<S> for SessionLayer<T> {
     type Service = SessionService<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService { inner, codec: self.codec.clone() }
+        SessionService { inner, codec: Arc::clone(&self.codec) }
     }
 }
 
@@ -86,12 +87,12 @@ impl<S, T> Layer<S> for SessionLayer<T> {
 #[derive(Debug)]
 pub struct SessionService<S, T> {
     inner: S,
-    codec: Codec<T>,
+    codec: Arc<Codec<T>>,
 }
 
 impl<S: Clone, T> Clone for SessionService<S, T> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), codec: self.codec.clone() }
+        Self { inner: self.inner.clone(), codec: Arc::clone(&self.codec) }
     }
 }
 
@@ -112,9 +113,9 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let extensions = request.extensions_mut();
         // The same layer twice is one: that around this one settles the session.
-        let pending = Provided::with(extensions.get(), &self.codec).map(|provided| {
-            let (slot, pending) = Slot::new(self.codec.clone());
-            extensions.insert(provided);
+        let pending = Installed::with(extensions.get(), &self.codec).map(|installed| {
+            let (slot, pending) = Slot::new(Codec::clone(&self.codec));
+            extensions.insert(installed);
             extensions.insert(slot);
             pending
         });
@@ -180,14 +181,14 @@ pub(super) fn find<T>(
 where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    Provided::check(extensions.get())?;
+    Installed::check(extensions.get())?;
     let slot = extensions.get::<Slot<T>>();
     let slot = slot.ok_or_else(|| LayerError::absent::<T>("SessionLayer"))?;
     Ok(slot.session(headers.get_all(COOKIE)))
 }
 
 fn write_head(Settled { set_cookies, looked }: Settled, headers: &mut HeaderMap) {
-    if looked && !hygiene::varies(headers.get_all(VARY).iter().map(HeaderValue::as_bytes)) {
+    if looked && !caching::varies(headers.get_all(VARY).iter().map(HeaderValue::as_bytes)) {
         headers.append(VARY, HeaderValue::from_static("cookie"));
     }
     if set_cookies.is_empty() {
@@ -198,10 +199,10 @@ fn write_head(Settled { set_cookies, looked }: Settled, headers: &mut HeaderMap)
         headers.append(SET_COOKIE, value);
     }
     let found = headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes);
-    if let Some(value) = hygiene::cache_control(found) {
+    if let Some(value) = caching::cache_control(found) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
     }
-    let overruling = headers.keys().filter(|name| hygiene::overrules_cache_control(name.as_str()));
+    let overruling = headers.keys().filter(|name| caching::overrules_cache_control(name.as_str()));
     for name in overruling.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-DICTIONARY = (pathlib.Path(__file__).parents[2] / "src/dictionary-1.txt").read_bytes()
+DICTIONARY = (pathlib.Path(__file__).parents[2] / "src/message/dictionary-1.txt").read_bytes()
 MAX_TEXT = 12_288
 MAX_BODY = 65_536
 
@@ -199,7 +199,7 @@ def open_sealed(key, sealed, name, context):
     try:
         return gcm.decrypt(short_nonce, rest, associated_data(header, name, context))
     except InvalidTag:
-        raise Refused("Unauthentic") from None
+        raise Refused("InvalidTag") from None
 
 
 # 4. The message
