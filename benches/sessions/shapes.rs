@@ -143,7 +143,14 @@ pub(crate) fn saml() -> Saml {
                 "role" | "group" => {
                     format!("CN=App-{:04x},OU=Groups,DC=corp,DC=example", random.next() % 0x10000)
                 }
-                _ => format!("{claim} {:08x}", random.next() % 0x1_0000_0000),
+                _ => {
+                    let [a, b] = [(); 2].map(|()| random.next());
+                    format!(
+                        "{claim} {:08x}, reference {:08x}",
+                        a % 0x1_0000_0000,
+                        b % 0x1_0000_0000
+                    )
+                }
             });
             attributes.insert(format!("http://{realm}/identity/claims/{claim}"), values.collect());
         }

@@ -230,9 +230,9 @@ pub(crate) fn costs(title: &str, charts: &[(String, Vec<Cost>)]) -> String {
             }
             let added = bar.session + bar.store;
             let value = if added.abs() < 0.05 && !bar.ours {
-                format!("{:.0} µs", bar.bare)
+                format!("{:.1} in all", bar.bare)
             } else {
-                format!("{:.0} µs: + {added:.1}", total(bar))
+                format!("+ {added:.1}")
             };
             text(&mut svg, (x + 6.0, y + 15.0), weight, &value);
             y += ROW;
