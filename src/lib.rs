@@ -151,9 +151,15 @@ mod codec;
 mod cookie;
 mod error;
 mod keys;
+pub mod legacy;
 mod message;
 mod observe;
+#[cfg(feature = "revocation-redis")]
+#[allow(dead_code, reason = "revocation and overflow each take what they need of it")]
+mod redis;
 mod seal;
+#[cfg(feature = "store")]
+pub mod store;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;
 mod xaes;
@@ -187,8 +193,13 @@ pub use keys::source::KeySource;
 pub use keys::watch::{Watch, WatchEvent, Watcher};
 pub use message::fields::FieldSize;
 pub use message::format::Format;
+pub use message::lifetime::Lifetime;
 pub use message::pack::Compression;
 pub use message::session_id::SessionId;
+#[cfg(feature = "revocation-redis")]
+pub use redis::RedisUrlError;
+#[cfg(feature = "store")]
+pub use store::attached::Attached;
 
 /// Pages to read, and no code.
 ///

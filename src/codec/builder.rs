@@ -21,6 +21,10 @@ use crate::keys::ring::KeyRing;
 use crate::message::format::Format;
 use crate::message::pack::Compression;
 use crate::seal::binding::Binding;
+#[cfg(feature = "store")]
+use crate::store::blob_store::BlobStore;
+#[cfg(feature = "store")]
+use crate::store::work::Overflow;
 
 /// Sets up a [`Codec`]; every setting has a safe default.
 ///
@@ -54,6 +58,8 @@ pub struct Builder<T> {
     session_ids: bool,
     schema: Option<u32>,
     migrations: BTreeMap<u32, Migrate<T>>,
+    #[cfg(feature = "store")]
+    overflow: Option<Arc<Overflow>>,
     session: PhantomData<fn(T) -> T>,
 }
 
@@ -90,6 +96,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             session_ids: false,
             schema: None,
             migrations: BTreeMap::new(),
+            #[cfg(feature = "store")]
+            overflow: None,
             session: PhantomData,
         }
     }
@@ -218,6 +226,16 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         self
     }
 
+    /// Sets a store for sessions that do not fit into their cookies, and for [`Attached`](crate::Attached) values.
+    /// Default: none; such a session is an error.
+    ///
+    /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used.
+    #[cfg(feature = "store")]
+    pub fn overflow(mut self, store: impl BlobStore) -> Self {
+        self.overflow = Some(Arc::new(Overflow::new(Arc::new(store))));
+        self
+    }
+
     /// Gives each session an id of 16 random bytes, which [`Codec::renew`] changes. Default: none, which
     /// saves 22 characters. Sessions that began without get one when they are next changed.
     ///
@@ -338,6 +356,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
                 schema,
                 migrations: self.migrations,
                 random: getrandom::fill,
+                #[cfg(feature = "store")]
+                overflow: self.overflow,
             }),
         })
     }

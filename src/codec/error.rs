@@ -3,18 +3,21 @@
 //! No message holds a secret, an offset, or a byte of a cookie. `TooLarge` names fields, escaped; with maps, those
 //! are keys of the session.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use crate::cookie::chunk::ChunkError;
 use crate::cookie::error::TooLarge;
-use crate::error::Source;
+use crate::error::{Causes, Source};
 use crate::keys::error::KeyRefusal;
 use crate::keys::key_id::KeyId;
 use crate::message::error::MessageError;
-use crate::observe::{self, Severity};
+use crate::observe::{self, RefusedKey, Severity};
 use crate::seal::{OpenError, SealError};
+#[cfg(feature = "store")]
+use crate::store::attached::Unopened;
+#[cfg(feature = "store")]
+use crate::store::blob::BlobError;
 
 /// Says why a session was not sealed. No cookie is set then, so the client keeps the old one.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -57,7 +60,7 @@ impl EncodeError {
             Self::Serialize(_) => ("serialize", Severity::Error),
             Self::Random(_) => ("random", Severity::Error),
         };
-        observe::not_sealed(reason, severity);
+        observe::not_sealed(reason, severity, &Causes(self));
     }
 }
 
@@ -93,6 +96,10 @@ impl From<SealError> for EncodeError {
 /// | [`TooManyChunks`](Self::TooManyChunks) | clear | a scanner |
 /// | [`Message`](Self::Message) | keep | a fault of the program that sealed it |
 /// | [`OtherCodec`](Self::OtherCodec) | keep | this program: the [`Request`](crate::Request) is of another codec |
+#[cfg_attr(
+    feature = "store",
+    doc = "| [`Blob`](Self::Blob) | of [`BlobError`] | the store is down, was flushed, or lies |"
+)]
 ///
 /// # Example
 ///
@@ -188,6 +195,10 @@ pub enum DecodeError {
     /// program. *Keep.*
     #[error("the request was read by another codec")]
     OtherCodec,
+    /// What lies in the store, the session or a value beside it, could not be had from there.
+    #[cfg(feature = "store")]
+    #[error(transparent)]
+    Blob(BlobError),
 }
 
 impl DecodeError {
@@ -201,6 +212,8 @@ impl DecodeError {
             _ if self.is_readable_elsewhere() => Advice::Keep,
             // The next request may be whole; what a retired key sealed ends by itself.
             Self::MissingChunk | Self::MixedChunks | Self::RetiredKey(_) => Advice::Keep,
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unauthentic) => Advice::Keep,
             _ => Advice::Clear,
         }
     }
@@ -211,6 +224,10 @@ impl DecodeError {
     #[must_use]
     pub fn is_readable_elsewhere(&self) -> bool {
         match self {
+            #[cfg(feature = "store")]
+            Self::Blob(error) => {
+                matches!(error, BlobError::NotFetched(_) | BlobError::Unavailable(_))
+            }
             Self::UnsupportedVersion(_)
             | Self::UnknownKey(_)
             | Self::FromFuture { .. }
@@ -233,8 +250,8 @@ impl DecodeError {
 }
 
 impl DecodeError {
-    /// Tells operators of it.
-    pub(crate) fn observe(&self) {
+    /// Tells operators of it, and of the key of the ring that the cookie names, if it got as far.
+    pub(crate) fn observe(&self, key: Option<KeyId>) {
         let reason = match self {
             Self::Malformed => "malformed",
             Self::UnsupportedVersion(_) => "unsupported_version",
@@ -254,16 +271,37 @@ impl DecodeError {
             Self::Deserialize(_) => "deserialize",
             Self::Message => "message",
             Self::OtherCodec => "other_codec",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::NotFetched(_)) => "blob_not_fetched",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unavailable(_)) => "store_unavailable",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Gone) => "blob_gone",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unauthentic) => "blob_unauthentic",
         };
-        let key: Cow<'static, str> = match self {
-            Self::RetiredKey(id) | Self::RevokedKey(id) => id.to_string().into(),
-            // Its id is what a client sent.
-            Self::UnknownKey(_) => "unknown".into(),
-            _ => "none".into(),
+        let (key, likely) = match self {
+            Self::RetiredKey(id) | Self::RevokedKey(id) => (RefusedKey::Known(*id), None),
+            Self::UnknownKey(id) => (RefusedKey::Unknown(*id), Some(UNKNOWN_KEY)),
+            _ => (key.map_or(RefusedKey::None, RefusedKey::Known), None),
         };
-        observe::refused(reason, key, matches!(self, Self::Expired(_)));
+        observe::refused(reason, key, &Causes(self), likely, matches!(self, Self::Expired(_)));
     }
 }
+
+#[cfg(feature = "store")]
+impl From<Unopened> for DecodeError {
+    fn from(error: Unopened) -> Self {
+        match error {
+            Unopened::Blob(error) => Self::Blob(error),
+            Unopened::Message(error) => error.into(),
+        }
+    }
+}
+
+/// The causes of an unknown key, the likeliest first.
+const UNKNOWN_KEY: &str = "another application uses this cookie name on this host, or the key has not reached this \
+     node, or the key was lost";
 
 impl From<KeyRefusal> for DecodeError {
     fn from(refusal: KeyRefusal) -> Self {
@@ -282,7 +320,7 @@ impl From<OpenError> for DecodeError {
             OpenError::UnsupportedVersion(version) => Self::UnsupportedVersion(version),
             OpenError::TooManyChunks(chunks) => Self::TooManyChunks(chunks),
             OpenError::Key(refusal) => refusal.into(),
-            OpenError::InvalidTag => Self::InvalidTag,
+            OpenError::InvalidTag(_) => Self::InvalidTag,
         }
     }
 }

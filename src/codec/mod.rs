@@ -19,7 +19,8 @@ use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
 use crate::cookie::limits::{Cost, MAX_TEXT};
 use crate::cookie::set_cookies::SetCookies;
-use crate::keys::ring::KeyRing;
+use crate::keys::ring::{KeyRing, Keys};
+use crate::message::lifetime::Lifetime;
 use crate::message::seconds::Seconds;
 use crate::seal;
 
@@ -31,6 +32,8 @@ pub(crate) mod lifetimes;
 mod lookup;
 mod open;
 pub(crate) mod opened;
+#[cfg(feature = "store")]
+mod overflow;
 pub(crate) mod request_cookies;
 pub(crate) mod reseal;
 pub(crate) mod settings;
@@ -180,6 +183,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
             sealed: envelope.sealed.into(),
             expires: Seconds(envelope.sealed.0.saturating_add(lives)).into(),
             id: envelope.id,
+            lifetime: envelope.lifetime,
             schema: envelope.schema,
             format: envelope.format,
             key: *key,
@@ -230,7 +234,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let keys = self.settings.ring.load();
         let known = self.settings.known(request, &keys, now);
         known
-            .and_then(|known| write::write(&self.settings, session, known, request, &keys, now))
+            .and_then(|known| {
+                let known = known.ok_or(Lifetime::new());
+                self.write(session, known, request, &keys, now)
+            })
             .inspect_err(EncodeError::observe)
     }
 
@@ -261,18 +268,69 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         request: &RequestCookies<'_>,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
-        write::write(&self.settings, session, None, request, &self.settings.ring.load(), now)
-            .inspect_err(EncodeError::observe)
+        self.renew_with_at(session, request, Lifetime::new(), now)
+    }
+
+    /// Begins a session anew that lives as this says, within the codec's timeouts.
+    ///
+    /// It keeps its lifetime until it ends or is begun anew, whichever node writes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`renew`](Self::renew).
+    pub fn renew_with(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+        lifetime: Lifetime,
+    ) -> Result<SetCookies, EncodeError> {
+        self.renew_with_at(session, request, lifetime, SystemTime::now())
+    }
+
+    /// Does what [`renew_with`](Self::renew_with) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`renew`](Self::renew).
+    pub fn renew_with_at(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+        lifetime: Lifetime,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        let keys = self.settings.ring.load();
+        self.write(session, Err(lifetime), request, &keys, now).inspect_err(EncodeError::observe)
+    }
+
+    fn write(
+        &self,
+        session: &T,
+        known: Result<&OpenedCookie, Lifetime>,
+        request: &RequestCookies<'_>,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        let write = || write::write(&self.settings, session, known, request, keys, now);
+        #[cfg(feature = "store")]
+        return self.settings.with_attached(known.is_err(), write);
+        #[cfg(not(feature = "store"))]
+        write()
     }
 
     /// Ends a session in the client: removes each of its cookies that the request has, and the base
     /// cookie in any case.
     ///
-    /// A copy of the cookie made before remains valid until it expires.
+    /// A copy of the cookie made before remains valid until it expires, unless its session lies in the store, from where
+    /// it is removed.
     pub fn clear(&self, request: &RequestCookies<'_>) -> SetCookies {
         let mut removals = vec![self.settings.attributes.remove(0)];
         self.settings.remove_from(1, request, &mut removals);
-        SetCookies::new(removals, None)
+        #[cfg_attr(not(feature = "store"), expect(unused_mut))]
+        let mut set_cookies = SetCookies::new(removals, None);
+        #[cfg(feature = "store")]
+        set_cookies.add_work(self.settings.left_behind(request));
+        set_cookies
     }
 
     /// Gives the bytes that a session may have after packing, under the limits of this codec.

@@ -1,6 +1,8 @@
 //! The settings of a codec, checked, and what follows from them alone.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "store")]
+use std::sync::Arc;
 
 use memchr::memmem;
 
@@ -13,11 +15,14 @@ use crate::keys::ring::KeyRing;
 use crate::message::envelope::Envelope;
 use crate::message::error::MessageError;
 use crate::message::format::Format;
+use crate::message::lifetime::Lifetime;
 use crate::message::pack::{Compression, Method};
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::seal::binding::Binding;
 use crate::seal::{self, Random};
+#[cfg(feature = "store")]
+use crate::store::work::Overflow;
 
 pub(crate) struct Settings<T> {
     pub(crate) ring: KeyRing,
@@ -33,6 +38,8 @@ pub(crate) struct Settings<T> {
     pub(crate) schema: u32,
     pub(crate) migrations: BTreeMap<u32, Migrate<T>>,
     pub(crate) random: Random,
+    #[cfg(feature = "store")]
+    pub(crate) overflow: Option<Arc<Overflow>>,
 }
 
 /// Reads a session of an older schema.
@@ -51,6 +58,10 @@ impl<T> Settings<T> {
             sealed: today,
             schema: self.schema,
             id: self.session_ids.then_some(SessionId([0; SessionId::LEN])),
+            #[cfg(feature = "store")]
+            elsewhere: None,
+            lifetime: Lifetime::new(),
+            skipped: Vec::new(),
         };
         envelope.write(&mut out);
         (out.len() + 2, envelope.growth(self.lifetimes.absolute))
