@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 FLOORS = [
-    ["bytes", "error", "observe", "redis"],
+    ["bytes", "cutoff", "error", "observe", "redis"],
     ["xaes"],
     ["keys", "message"],
     ["seal"],
-    ["cookie"],
+    ["cookie", "revocation"],
     ["codec"],
     ["web", "bin"],
 ]

@@ -149,6 +149,7 @@
 mod bytes;
 mod codec;
 mod cookie;
+mod cutoff;
 mod error;
 mod keys;
 mod message;
@@ -156,6 +157,8 @@ mod observe;
 #[cfg(feature = "revocation-redis")]
 #[allow(dead_code, reason = "revocation and overflow each take what they need of it")]
 mod redis;
+#[cfg(feature = "revocation")]
+pub mod revocation;
 mod seal;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;
@@ -221,6 +224,12 @@ pub mod docs {
     #[cfg(feature = "watch")]
     #[doc = include_str!("../docs/OPERATING.md")]
     pub mod operating {}
+
+    /// How to end sessions before their time, what then holds, and for how long.
+    ///
+    #[cfg(feature = "revocation")]
+    #[doc = include_str!("../docs/REVOCATION.md")]
+    pub mod revocation {}
 
     /// How large the cookies of a session get, in each format and with each compression.
     ///

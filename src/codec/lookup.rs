@@ -24,13 +24,16 @@ impl<T: DeserializeOwned> Settings<T> {
         }
         let mut read = None;
         let opened = request.opened.get_or_init(|| {
-            let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
-                // Whether it can be read is remembered too: what cannot must not be overwritten.
-                if let Some(found) = &found {
-                    read = Some(self.read(found)?);
-                }
-                Ok(found)
-            });
+            let found = open::open(request, keys, &self.lifetimes, &self.judge.ended, now)
+                .and_then(|mut found| {
+                    // Whether it can be read is remembered too: what cannot must not be overwritten.
+                    if let Some(found) = &mut found {
+                        let session = self.read(found)?;
+                        found.tags = self.judge.tags(&session, found.envelope.began)?;
+                        read = Some(session);
+                    }
+                    Ok(found)
+                });
             observe_opened(&found);
             #[cfg(feature = "watch")]
             if let Err(DecodeError::UnknownKey(_)) = found {
@@ -40,7 +43,7 @@ impl<T: DeserializeOwned> Settings<T> {
         });
         if let (Ok(Some(found)), None) = (opened, &read) {
             // A request that is kept for long does not keep its session alive, nor its key.
-            self.check(found, keys, now)?;
+            self.check_again(found, keys, now)?;
         }
         match (opened, read) {
             (Err(error), _) => Err(error.clone()),
@@ -59,7 +62,9 @@ impl<T: DeserializeOwned> Settings<T> {
     ) -> Result<Option<&'r OpenedCookie>, EncodeError> {
         let opened = request.opened.get().filter(|_| request.binding == self.binding);
         let (known, was_opened) = match opened {
-            Some(Ok(Some(found))) => (self.check(found, keys, now).map(|()| Some(found)), true),
+            Some(Ok(Some(found))) => {
+                (self.check_again(found, keys, now).map(|()| Some(found)), true)
+            }
             Some(Ok(None)) => (Ok(None), false),
             Some(Err(error)) => (Err(error.clone()), false),
             None => {
@@ -73,6 +78,17 @@ impl<T: DeserializeOwned> Settings<T> {
             Err(error) if was_opened => Err(EncodeError::Ended(error)),
             Err(_) => Ok(None),
         }
+    }
+
+    /// Judges once more what was opened before: its time may have passed, and its key or itself been revoked.
+    fn check_again(
+        &self,
+        found: &OpenedCookie,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<(), DecodeError> {
+        self.check(found, keys, now)?;
+        self.judge.again(&found.tags, found.envelope.began, || self.read(found))
     }
 
     pub(crate) fn read(&self, found: &OpenedCookie) -> Result<T, DecodeError> {

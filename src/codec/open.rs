@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::codec::error::{Advice, DecodeError};
+use crate::codec::judge::{Ended, Tags};
 use crate::codec::lifetimes::Lifetimes;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::cookie::chunk;
@@ -19,12 +20,13 @@ pub(crate) fn open(
     request: &RequestCookies<'_>,
     keys: &Keys,
     lifetimes: &Lifetimes,
+    ended: &Ended,
     now: SystemTime,
 ) -> Result<Option<OpenedCookie>, DecodeError> {
     let mut newest: Option<OpenedCookie> = None;
     let mut worst: Option<DecodeError> = None;
     for base in request.found.values(0) {
-        match open_one(base, request, keys, lifetimes, now) {
+        match open_one(base, request, keys, lifetimes, ended, now) {
             Ok(found) => {
                 let known = newest.as_ref().map(|newest| newest.envelope.sealed);
                 if known.is_none_or(|known| known < found.envelope.sealed) {
@@ -54,14 +56,17 @@ fn open_one(
     request: &RequestCookies<'_>,
     keys: &Keys,
     lifetimes: &Lifetimes,
+    ended: &Ended,
     now: SystemTime,
 ) -> Result<OpenedCookie, DecodeError> {
     let mut opened = SecretBytes::new(chunk::sealed(base, &request.found)?);
     let key = seal::open(&mut opened, keys, request.binding, now)?.id;
     let (envelope, range) = Envelope::parse(opened.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;
+    ended.check(&envelope)?;
     let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
-    let mut found = OpenedCookie { envelope, key, opened, packed, unpacked: None };
+    let mut found =
+        OpenedCookie { envelope, key, opened, packed, unpacked: None, tags: Tags::default() };
     if pack::plain(found.packed()).is_none() {
         found.unpacked = Some(pack::unpack(found.packed(), envelope.method)?);
     }

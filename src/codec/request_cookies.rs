@@ -7,6 +7,7 @@ use memchr::memmem;
 
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::codec::error::DecodeError;
+use crate::codec::judge::Tags;
 use crate::cookie::found::FoundCookies;
 use crate::keys::key_id::KeyId;
 use crate::message::envelope::Envelope;
@@ -60,6 +61,8 @@ pub(crate) struct OpenedCookie {
     pub(crate) packed: Range<usize>,
     /// The session as it was serialized, unless it lies there plainly.
     pub(crate) unpacked: Option<SecretBytes>,
+    /// By what else it can be revoked.
+    pub(crate) tags: Tags,
 }
 
 impl OpenedCookie {

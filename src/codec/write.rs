@@ -79,20 +79,17 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         let mut envelope = Envelope {
             format: codec.format,
             method: Method::Lz4,
-            began: now.into(),
+            began: codec.judge.beginning(session, now, codec.lifetimes.skew),
             sealed: now.into(),
             schema: codec.schema,
             id: known.and_then(|known| known.envelope.id),
         };
         if let Some(known) = known {
             envelope.began = known.envelope.began;
+            // It may be of another user now, whose sessions have ended.
+            codec.judge.tags(session, envelope.began).map_err(EncodeError::Ended)?;
         }
-        // An id that other nodes gave stays, though this one gives none.
-        if codec.session_ids && envelope.id.is_none() {
-            let mut id = [0; SessionId::LEN];
-            (codec.random)(&mut id).map_err(|e| EncodeError::Random(std::sync::Arc::new(e)))?;
-            envelope.id = Some(SessionId(id));
-        }
+        self.give_id(&mut envelope)?;
         let fields = recorder.into_fields();
         let message = smallest(codec, envelope, body, &fields)
             .map_err(|refusal| too_large(session, refusal))?;
@@ -104,9 +101,16 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         let Self { codec, session, request, now, .. } = *self;
         let mut envelope = known.envelope;
         envelope.sealed = now.into();
+        self.give_id(&mut envelope)?;
         let packed = known.packed();
-        let message = message(codec, envelope, packed.len(), |out| out.extend_from_slice(packed))
-            .map_err(|refusal| too_large(session, refusal))?;
+        let build =
+            |envelope| message(codec, envelope, packed.len(), |out| out.extend_from_slice(packed));
+        let message = build(envelope).or_else(|_| {
+            // It began before ids were given, and has no room for one.
+            envelope.id = known.envelope.id;
+            build(envelope)
+        });
+        let message = message.map_err(|refusal| too_large(session, refusal))?;
         // What a longer session left behind goes first, if there is no room for both.
         let chars = base64url::encoded_len(message.0.len() - PREFIX + OVERHEAD);
         let used = codec.layout.cost(chars, message.1).response_bytes;
@@ -118,6 +122,18 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             return Ok(SetCookies::new(removals, None));
         }
         self.seal(envelope, message, known.body().len())
+    }
+
+    /// Gives the session an id, if it lacks one and this codec gives them. An id that other nodes gave stays, though
+    /// this one gives none.
+    fn give_id(&self, envelope: &mut Envelope) -> Result<(), EncodeError> {
+        if self.codec.session_ids && envelope.id.is_none() {
+            let mut id = [0; SessionId::LEN];
+            let random = (self.codec.random)(&mut id);
+            random.map_err(|error| EncodeError::Random(std::sync::Arc::new(error)))?;
+            envelope.id = Some(SessionId(id));
+        }
+        Ok(())
     }
 
     fn seal(
