@@ -14,6 +14,7 @@ FLOORS = [
     ["xaes"],
     ["keys", "message"],
     ["seal"],
+    ["store"],
     ["cookie", "revocation"],
     ["codec"],
     ["web", "bin"],

@@ -149,6 +149,7 @@
 mod bytes;
 mod codec;
 mod cookie;
+#[cfg_attr(not(feature = "revocation"), allow(dead_code, reason = "not all of it is used by keys"))]
 mod cutoff;
 mod error;
 mod keys;
@@ -160,6 +161,9 @@ mod redis;
 #[cfg(feature = "revocation")]
 pub mod revocation;
 mod seal;
+#[cfg(feature = "store")]
+#[allow(dead_code, reason = "the codec does not use it yet")]
+pub mod store;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;
 mod xaes;
@@ -197,6 +201,8 @@ pub use message::pack::Compression;
 pub use message::session_id::SessionId;
 #[cfg(feature = "revocation-redis")]
 pub use redis::RedisUrlError;
+#[cfg(feature = "store")]
+pub use store::attached::Attached;
 
 /// Pages to read, and no code.
 ///

@@ -37,7 +37,7 @@ fn describe() {
 }
 
 #[cfg(feature = "metrics")]
-const COUNTERS: [(&str, &str); 10] = [
+const COUNTERS: &[(&str, &str)] = &[
     ("sealed_session_opened_total", "requests whose session was opened, by key"),
     (
         "sealed_session_refused_total",
@@ -53,6 +53,7 @@ const COUNTERS: [(&str, &str); 10] = [
         "sealed_session_journal_failures_total",
         "times that the journal of revocations became unreadable or unwritable",
     ),
+    ("sealed_session_store_failures_total", "operations that a store failed to do, by operation"),
     (
         "sealed_session_reloads_total",
         "changes of the key ring (reloaded) and looks at a broken key file (failed)",
@@ -138,8 +139,8 @@ fn gauge(name: &'static str, value: impl TryInto<u32>) {
 }
 
 #[cfg(all(feature = "metrics", feature = "revocation"))]
-const GAUGES: [(&str, &str); 1] =
-    [("sealed_session_revocations", "revocations that are known and not forgotten")];
+const GAUGES: &[(&str, &str)] =
+    &[("sealed_session_revocations", "revocations that are known and not forgotten")];
 
 /// Whether anything is observed.
 pub(crate) const ENABLED: bool = cfg!(any(feature = "tracing", feature = "metrics"));
@@ -236,6 +237,21 @@ pub(crate) fn not_reloaded(error: &impl Display, known: bool) {
     }
     #[cfg(feature = "metrics")]
     count!("sealed_session_reloads_total", "result" => "failed").increment(1);
+}
+
+/// Observes an operation that a store failed to do.
+#[cfg(feature = "store")]
+#[cold]
+pub(crate) fn store_failed(operation: &'static str, error: &dyn std::error::Error) {
+    #[cfg(feature = "tracing")]
+    match error.source() {
+        Some(source) => {
+            tracing::error!(target: TARGET, operation, "{error}: {source}");
+        }
+        None => tracing::error!(target: TARGET, operation, "{error}"),
+    }
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_store_failures_total", "operation" => operation).increment(1);
 }
 
 #[cfg(feature = "tracing")]

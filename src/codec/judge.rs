@@ -112,8 +112,8 @@ impl Ended {
     }
 
     /// Judges a session by its tags.
+    #[cfg(feature = "revocation")]
     fn tags(&self, tags: &Tags, began: Seconds) -> Result<(), DecodeError> {
-        #[cfg(feature = "revocation")]
         if let (Some(revocations), Some(found)) = (&self.revocations, &tags.found)
             && found.iter().any(|tag| revocations.ends_tag(began.0, *tag))
         {

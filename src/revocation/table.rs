@@ -150,7 +150,7 @@ impl Table {
     }
 
     /// Returns whether the entry, as far as it reaches, has this mark.
-    #[cfg_attr(not(feature = "revocation-redis"), allow(dead_code))]
+    #[allow(dead_code, reason = "the feed uses it")]
     pub(crate) fn has_mark(&self, target: &[u8; 16], mark: u8) -> bool {
         let (key, part, place) = self.place(target);
         let Some(part) = self.parts.get(part) else { return false };
