@@ -26,11 +26,11 @@ macro_rules! count {
 fn describe() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        for (name, what) in COUNTERS {
+        for &(name, what) in COUNTERS {
             metrics::describe_counter!(name, what);
         }
         #[cfg(feature = "revocation")]
-        for (name, what) in GAUGES {
+        for &(name, what) in GAUGES {
             metrics::describe_gauge!(name, what);
         }
     });
