@@ -153,6 +153,7 @@ mod cookie;
 mod cutoff;
 mod error;
 mod keys;
+pub mod legacy;
 mod message;
 mod observe;
 #[cfg(feature = "revocation-redis")]
@@ -162,7 +163,6 @@ mod redis;
 pub mod revocation;
 mod seal;
 #[cfg(feature = "store")]
-#[allow(dead_code, reason = "the codec does not use it yet")]
 pub mod store;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;

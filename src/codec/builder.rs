@@ -22,6 +22,10 @@ use crate::keys::ring::KeyRing;
 use crate::message::format::Format;
 use crate::message::pack::Compression;
 use crate::seal::binding::Binding;
+#[cfg(feature = "store")]
+use crate::store::blob_store::BlobStore;
+#[cfg(feature = "store")]
+use crate::store::work::Overflow;
 
 /// Sets up a [`Codec`]; every setting has a safe default.
 ///
@@ -56,6 +60,8 @@ pub struct Builder<T> {
     judge: Judge<T>,
     schema: Option<u32>,
     migrations: BTreeMap<u32, Migrate<T>>,
+    #[cfg(feature = "store")]
+    overflow: Option<Arc<Overflow>>,
     session: PhantomData<fn(T) -> T>,
 }
 
@@ -93,6 +99,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             judge: Judge::default(),
             schema: None,
             migrations: BTreeMap::new(),
+            #[cfg(feature = "store")]
+            overflow: None,
             session: PhantomData,
         }
     }
@@ -218,6 +226,16 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// [`Limits::UNMODIFIED_NGINX`], one cookie.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets a store for sessions that do not fit into their cookies, and for [`Attached`](crate::Attached) values.
+    /// Default: none; such a session is an error.
+    ///
+    /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used.
+    #[cfg(feature = "store")]
+    pub fn overflow(mut self, store: impl BlobStore) -> Self {
+        self.overflow = Some(Arc::new(Overflow::new(Arc::new(store))));
         self
     }
 
@@ -381,6 +399,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
                 schema,
                 migrations: self.migrations,
                 random: getrandom::fill,
+                #[cfg(feature = "store")]
+                overflow: self.overflow,
             }),
         })
     }

@@ -6,6 +6,8 @@ use crate::bytes::secret_bytes::SecretBytes;
 use crate::codec::error::{Advice, DecodeError};
 use crate::codec::judge::{Ended, Tags};
 use crate::codec::lifetimes::Lifetimes;
+#[cfg(feature = "store")]
+use crate::codec::overflow::Fetched;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::cookie::chunk;
 use crate::keys::key_id::KeyId;
@@ -96,8 +98,20 @@ fn authentic(
     lifetimes.check(&envelope, now)?;
     ended.check(&envelope)?;
     let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
-    let mut found =
-        OpenedCookie { envelope, key, opened, packed, unpacked: None, tags: Tags::default() };
+    let mut found = OpenedCookie {
+        envelope,
+        key,
+        opened,
+        packed,
+        unpacked: None,
+        tags: Tags::default(),
+        #[cfg(feature = "store")]
+        fetched: Fetched::default(),
+    };
+    #[cfg(feature = "store")]
+    if found.envelope.elsewhere.is_some() {
+        return if found.packed().is_empty() { Ok(found) } else { Err(DecodeError::Message) };
+    }
     if pack::plain(found.packed()).is_none() {
         found.unpacked = Some(pack::unpack(found.packed(), found.envelope.method)?);
     }

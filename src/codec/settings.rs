@@ -1,6 +1,8 @@
 //! The settings of a codec, checked, and what follows from them alone.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "store")]
+use std::sync::Arc;
 
 use memchr::memmem;
 
@@ -20,6 +22,8 @@ use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::seal::binding::Binding;
 use crate::seal::{self, Random};
+#[cfg(feature = "store")]
+use crate::store::work::Overflow;
 
 pub(crate) struct Settings<T> {
     pub(crate) ring: KeyRing,
@@ -36,6 +40,8 @@ pub(crate) struct Settings<T> {
     pub(crate) schema: u32,
     pub(crate) migrations: BTreeMap<u32, Migrate<T>>,
     pub(crate) random: Random,
+    #[cfg(feature = "store")]
+    pub(crate) overflow: Option<Arc<Overflow>>,
 }
 
 /// Reads a session of an older schema.
@@ -54,6 +60,8 @@ impl<T> Settings<T> {
             sealed: today,
             schema: self.schema,
             id: self.session_ids.then_some(SessionId([0; SessionId::LEN])),
+            #[cfg(feature = "store")]
+            elsewhere: None,
             lifetime: Lifetime::new(),
             skipped: Vec::new(),
         };

@@ -79,7 +79,11 @@ fn a_journal_torn_at_any_byte_gives_all_that_is_whole_and_goes_on() {
         let (set, journal) = open(&folder.journal());
         let records = cut.saturating_sub(32) / 32;
         for number in 1..=4 {
-            assert_eq!(knows(&set, number), number as usize <= records, "{number} of {cut} bytes");
+            assert_eq!(
+                knows(&set, number),
+                number <= u64::try_from(records).unwrap(),
+                "{number} of {cut} bytes"
+            );
         }
         stored(&set.revoke_session(id(5)).unwrap());
         drop(journal);
@@ -104,7 +108,7 @@ fn a_journal_damaged_at_any_byte_loses_at_most_that_record() {
         fs::write(folder.journal(), &damaged).unwrap();
         fs::set_permissions(folder.journal(), fs::Permissions::from_mode(0o600)).unwrap();
         let (set, _journal) = open(&folder.journal());
-        let lost = (at >= 32).then(|| (at / 32) as u64);
+        let lost = (at >= 32).then_some(u64::try_from(at / 32).unwrap());
         for number in 1..=4 {
             assert_eq!(knows(&set, number), Some(number) != lost, "{number} with {at} damaged");
         }
