@@ -61,6 +61,7 @@ impl<T> Settings<T> {
         now: SystemTime,
     ) -> Result<(), DecodeError> {
         keys.opening(found.key, now)?;
-        self.lifetimes.check(&found.envelope, now)
+        self.lifetimes.check(&found.envelope, now)?;
+        self.judge.ended.check(&found.envelope)
     }
 }
