@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 FLOORS = [
-    ["bytes", "error", "observe"],
+    ["bytes", "error", "observe", "redis"],
     ["xaes"],
     ["keys", "message"],
     ["seal"],
+    ["store"],
     ["cookie"],
     ["codec"],
     ["web", "bin"],

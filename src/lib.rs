@@ -153,7 +153,13 @@ mod error;
 mod keys;
 mod message;
 mod observe;
+#[cfg(feature = "revocation-redis")]
+#[allow(dead_code, reason = "revocation and overflow each take what they need of it")]
+mod redis;
 mod seal;
+#[cfg(feature = "store")]
+#[allow(dead_code, reason = "the codec does not use it yet")]
+pub mod store;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;
 mod xaes;
@@ -189,6 +195,10 @@ pub use message::fields::FieldSize;
 pub use message::format::Format;
 pub use message::pack::Compression;
 pub use message::session_id::SessionId;
+#[cfg(feature = "revocation-redis")]
+pub use redis::RedisUrlError;
+#[cfg(feature = "store")]
+pub use store::attached::Attached;
 
 /// Pages to read, and no code.
 ///

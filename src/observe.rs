@@ -33,7 +33,7 @@ fn describe() {
 }
 
 #[cfg(feature = "metrics")]
-const COUNTERS: [(&str, &str); 8] = [
+const COUNTERS: [(&str, &str); 9] = [
     ("sealed_session_opened_total", "requests whose session was opened, by key"),
     (
         "sealed_session_refused_total",
@@ -44,6 +44,7 @@ const COUNTERS: [(&str, &str); 8] = [
     ("sealed_session_body_bytes_total", "bytes of the sealed sessions as serialized"),
     ("sealed_session_cookie_bytes_total", "characters of the sealed sessions in cookies"),
     ("sealed_session_not_sealed_total", "sessions that could not be sealed, by reason"),
+    ("sealed_session_store_failures_total", "operations that a store failed to do, by operation"),
     (
         "sealed_session_reloads_total",
         "changes of the key ring (reloaded) and looks at a broken key file (failed)",
@@ -167,6 +168,21 @@ pub(crate) fn not_reloaded(error: &impl Display, known: bool) {
     }
     #[cfg(feature = "metrics")]
     count!("sealed_session_reloads_total", "result" => "failed").increment(1);
+}
+
+/// Observes an operation that a store failed to do.
+#[cfg(feature = "store")]
+#[cold]
+pub(crate) fn store_failed(operation: &'static str, error: &dyn std::error::Error) {
+    #[cfg(feature = "tracing")]
+    match error.source() {
+        Some(source) => {
+            tracing::error!(target: TARGET, operation, "{error}: {source}");
+        }
+        None => tracing::error!(target: TARGET, operation, "{error}"),
+    }
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_store_failures_total", "operation" => operation).increment(1);
 }
 
 #[cfg(feature = "tracing")]

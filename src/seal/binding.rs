@@ -19,6 +19,11 @@ impl Binding {
         Self(hash.finalize().into())
     }
 
+    #[cfg(feature = "store")]
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     pub(super) fn associated_data(self, header: [u8; HEADER]) -> [u8; HEADER + 32] {
         let mut data = [0; HEADER + 32];
         let (front, back) = data.split_at_mut(HEADER);

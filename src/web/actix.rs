@@ -67,10 +67,11 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseErr
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::before::Outcome;
 use super::caching;
 use super::installed::{Installed, LayerError};
-use super::session::{ChangeError, Session, Settled, Slot};
-use crate::Codec;
+use super::session::{ChangeError, Refusal, Session, Settled, Slot};
+use crate::{Codec, SetCookies};
 
 /// Provides the sessions of a codec to the services within, and writes them into their responses.
 #[derive(Debug)]
@@ -149,17 +150,22 @@ where
                 Ok(response) => response.status(),
                 Err(error) => error.as_response_error().status_code(),
             };
-            match (pending.settle(status.is_client_error() || status.is_server_error()), result) {
+            let settled = pending.settle(status.is_client_error() || status.is_server_error());
+            let settled = match settled {
+                Ok(settled) => wait(settled).await,
+                Err(reason) => Err((StatusCode::INTERNAL_SERVER_ERROR, reason)),
+            };
+            match (settled, result) {
                 (Ok(settled), Ok(mut response)) => {
                     write_head(settled, response.headers_mut());
                     Ok(response.map_into_left_body())
                 }
                 (Ok(settled), Err(error)) => Err(with_head(settled, error)),
-                (Err(_), Ok(response)) => {
-                    Ok(response.into_response(refusal()).map_into_right_body())
+                (Err((status, _)), Ok(response)) => {
+                    Ok(response.into_response(refusal(status)).map_into_right_body())
                 }
-                (Err(reason), Err(_)) => {
-                    Err(InternalError::from_response(reason, refusal()).into())
+                (Err((status, reason)), Err(_)) => {
+                    Err(InternalError::from_response(reason, refusal(status)).into())
                 }
             }
         })
@@ -236,8 +242,24 @@ impl ResponseError for LayerError {
     }
 }
 
-fn refusal() -> HttpResponse<BoxBody> {
-    HttpResponse::InternalServerError().finish()
+/// Waits for what has to happen before the head is written.
+async fn wait(mut settled: Settled) -> Result<Settled, (StatusCode, Refusal)> {
+    if let Some(before) = settled.before.take() {
+        match before.await {
+            Outcome::Send => {}
+            Outcome::WithoutCookies => settled.set_cookies = SetCookies::default(),
+            Outcome::Refuse => return Err((StatusCode::SERVICE_UNAVAILABLE, Refusal::Before)),
+        }
+    }
+    Ok(settled)
+}
+
+fn refusal(status: StatusCode) -> HttpResponse<BoxBody> {
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.insert_header((RETRY_AFTER, "1"));
+    }
+    response.finish()
 }
 
 /// Writes the session into the response that an error becomes.
@@ -259,7 +281,7 @@ fn with_head(settled: Settled, error: actix_web::Error) -> actix_web::Error {
     InternalError::from_response(error, response).into()
 }
 
-fn write_head(Settled { set_cookies, looked }: Settled, headers: &mut HeaderMap) {
+fn write_head(Settled { set_cookies, looked, .. }: Settled, headers: &mut HeaderMap) {
     if looked && !caching::varies(headers.get_all(VARY).map(HeaderValue::as_bytes)) {
         headers.append(VARY, HeaderValue::from_static("cookie"));
     }

@@ -139,6 +139,7 @@
 pub mod actix;
 #[cfg(feature = "axum")]
 pub mod axum;
+mod before;
 mod caching;
 mod installed;
 mod session;

@@ -9,6 +9,7 @@ use std::thread::{self, ThreadId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::before::Before;
 use crate::{Advice, Codec, DecodeError, EncodeError, Opened, RequestCookies, SetCookies};
 
 /// The session of the request at hand: reads it, changes it, begins and ends it.
@@ -347,7 +348,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
                 codec.renew(session, request).inspect_err(|error| log_refusal(codec, error))?
             }
         };
-        Ok(Settled { set_cookies, looked: true })
+        Ok(Settled { set_cookies, looked: true, before: None })
     }
 }
 
@@ -374,6 +375,8 @@ pub(super) struct Settled {
     pub(super) set_cookies: SetCookies,
     /// Whether the response may depend on the session.
     pub(super) looked: bool,
+    /// What has to happen before the head is written.
+    pub(super) before: Option<Before>,
 }
 
 /// Says why a response was refused. The reason is in the log already.
@@ -383,6 +386,9 @@ pub(super) enum Refusal {
     Encode(#[from] EncodeError),
     #[error("a handler panicked; the cookie is left alone")]
     Panic,
+    #[cfg(feature = "actix-web")]
+    #[error("what had to happen before the response went out did not")]
+    Before,
 }
 
 fn log_refusal<T: Serialize + DeserializeOwned + 'static>(codec: &Codec<T>, error: &EncodeError) {

@@ -42,7 +42,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, COOKIE, RETRY_AFTER, SET_COOKIE, VARY};
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use serde::Serialize;
@@ -50,10 +50,11 @@ use serde::de::DeserializeOwned;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::before::{Before, Outcome};
 use super::caching;
 use super::installed::{Installed, LayerError};
 use super::session::{Pending, Session, Settled, Slot};
-use crate::Codec;
+use crate::{Codec, SetCookies};
 
 /// Provides the sessions of a codec to the services within, and writes them into their responses.
 #[derive(Debug)]
@@ -119,16 +120,21 @@ where
             extensions.insert(slot);
             pending
         });
-        ResponseFuture { inner: self.inner.call(request), pending }
+        ResponseFuture { inner: self.inner.call(request), pending, waiting: None }
     }
 }
 
 pin_project! {
     /// The future of [`SessionService`].
-    pub struct ResponseFuture<F, T> {
+    pub struct ResponseFuture<F, T>
+    where
+        F: Future,
+    {
         #[pin]
         inner: F,
         pending: Option<Pending<T>>,
+        // A response that is there, and what has to happen before it goes out.
+        waiting: Option<(Before, Settled, F::Output)>,
     }
 }
 
@@ -142,21 +148,47 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut response = ready!(this.inner.poll(context))?;
-        let Some(pending) = this.pending.take() else { return Poll::Ready(Ok(response)) };
-        let status = response.status();
-        match pending.settle(status.is_client_error() || status.is_server_error()) {
-            Ok(settled) => write_head(settled, response.headers_mut()),
-            Err(_) => {
-                response = Response::new(ResBody::default());
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        if this.waiting.is_none() {
+            let mut response = ready!(this.inner.poll(context))?;
+            let Some(pending) = this.pending.take() else { return Poll::Ready(Ok(response)) };
+            let status = response.status();
+            match pending.settle(status.is_client_error() || status.is_server_error()) {
+                Ok(Settled { before: Some(before), set_cookies, looked }) => {
+                    let settled = Settled { set_cookies, looked, before: None };
+                    *this.waiting = Some((before, settled, Ok(response)));
+                }
+                Ok(settled) => {
+                    write_head(settled, response.headers_mut());
+                    return Poll::Ready(Ok(response));
+                }
+                Err(_) => return Poll::Ready(Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR))),
             }
         }
+        let Some((before, ..)) = this.waiting else { return Poll::Pending };
+        let outcome = ready!(before.as_mut().poll(context));
+        let Some((_, mut settled, response)) = this.waiting.take() else { return Poll::Pending };
+        let mut response = response?;
+        match outcome {
+            Outcome::Send => {}
+            Outcome::WithoutCookies => settled.set_cookies = SetCookies::default(),
+            Outcome::Refuse => {
+                let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE);
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                return Poll::Ready(Ok(response));
+            }
+        }
+        write_head(settled, response.headers_mut());
         Poll::Ready(Ok(response))
     }
 }
 
-impl<F, T> fmt::Debug for ResponseFuture<F, T> {
+fn refusal<ResBody: Default>(status: StatusCode) -> Response<ResBody> {
+    let mut response = Response::new(ResBody::default());
+    *response.status_mut() = status;
+    response
+}
+
+impl<F: Future, T> fmt::Debug for ResponseFuture<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
@@ -187,7 +219,7 @@ where
     Ok(slot.session(headers.get_all(COOKIE)))
 }
 
-fn write_head(Settled { set_cookies, looked }: Settled, headers: &mut HeaderMap) {
+fn write_head(Settled { set_cookies, looked, .. }: Settled, headers: &mut HeaderMap) {
     if looked && !caching::varies(headers.get_all(VARY).iter().map(HeaderValue::as_bytes)) {
         headers.append(VARY, HeaderValue::from_static("cookie"));
     }
