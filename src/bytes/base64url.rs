@@ -50,9 +50,8 @@ static ENGINE: LazyLock<base64::engine::Simd> =
 
 /// All other processors, for which `base64` has no vector instructions.
 #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))))]
-static ENGINE: LazyLock<base64::engine::GeneralPurpose> = LazyLock::new(|| {
-    base64::engine::GeneralPurpose::new(&base64::alphabet::URL_SAFE, NO_PAD)
-});
+static ENGINE: LazyLock<base64::engine::GeneralPurpose> =
+    LazyLock::new(|| base64::engine::GeneralPurpose::new(&base64::alphabet::URL_SAFE, NO_PAD));
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::bytes::base64url;
+use crate::bytes::random::{self, SysError};
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::MAX_BODY;
 use crate::message::error::MessageError;
@@ -85,7 +86,7 @@ enum State<B> {
     },
     /// Not stored yet.
     Fresh {
-        reference: Result<Arc<BlobRef>, getrandom::Error>,
+        reference: Result<Arc<BlobRef>, SysError>,
         value: Arc<B>,
         /// What its predecessor had replaced: the browser has shown that one.
         shown: Option<BlobId>,
@@ -111,7 +112,7 @@ impl<B> Attached<B> {
                 (reference.as_ref().ok().and_then(|reference| reference.previous), *shown)
             }
         };
-        let reference = BlobRef::fresh(previous, getrandom::fill).map(Arc::new);
+        let reference = BlobRef::fresh(previous, random::fill).map(Arc::new);
         self.state = State::Fresh { reference, value: Arc::new(value), shown };
     }
 
@@ -329,9 +330,9 @@ impl Fresh {
         compress: bool,
         binding: Binding,
         padded: impl FnOnce(usize) -> usize,
-    ) -> Result<Vec<u8>, getrandom::Error> {
+    ) -> Result<Vec<u8>, SysError> {
         let method = compress.then_some(Method::Lz4);
-        self.reference.seal(Kind::Attached, binding, getrandom::fill, padded, |out| {
+        self.reference.seal(Kind::Attached, binding, random::fill, padded, |out| {
             out.push(FORMAT_OF_ALL.tag());
             pack::pack(&self.body, &self.fields, FORMAT_OF_ALL, method, out);
         })

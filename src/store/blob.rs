@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::bytes::random::SysError;
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::seal::Random;
 use crate::seal::binding::Binding;
@@ -120,10 +121,7 @@ impl BlobRef {
     pub(crate) const MAX: usize = 2 * BlobId::LEN + KEY;
 
     /// Creates the reference of a new blob.
-    pub(crate) fn fresh(
-        previous: Option<BlobId>,
-        random: Random,
-    ) -> Result<Self, getrandom::Error> {
+    pub(crate) fn fresh(previous: Option<BlobId>, random: Random) -> Result<Self, SysError> {
         let mut fresh =
             Self { id: BlobId([0; BlobId::LEN]), key: Zeroizing::new([0; KEY]), previous };
         random(&mut fresh.id.0)?;
@@ -159,7 +157,7 @@ impl BlobRef {
         random: Random,
         padded: impl FnOnce(usize) -> usize,
         append: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Vec<u8>, getrandom::Error> {
+    ) -> Result<Vec<u8>, SysError> {
         let mut buffer = SecretBytes::new(vec![0; PREFIX]);
         append(&mut buffer);
         buffer.push(MARKER);
@@ -228,18 +226,19 @@ const MARKER: u8 = 0x80;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::random;
 
     fn binding() -> Binding {
         Binding::new("__Host-session", b"context")
     }
 
     fn fresh() -> BlobRef {
-        BlobRef::fresh(None, getrandom::fill).unwrap()
+        BlobRef::fresh(None, random::fill).unwrap()
     }
 
     fn seal(reference: &BlobRef, content: &[u8]) -> Vec<u8> {
         let append = |out: &mut Vec<u8>| out.extend_from_slice(content);
-        reference.seal(Kind::Session, binding(), getrandom::fill, |len| len, append).unwrap()
+        reference.seal(Kind::Session, binding(), random::fill, |len| len, append).unwrap()
     }
 
     fn open(reference: &BlobRef, blob: &[u8]) -> Option<Vec<u8>> {
@@ -255,7 +254,7 @@ mod tests {
                 let append = |out: &mut Vec<u8>| out.extend_from_slice(content);
                 let kind = Kind::Attached;
                 let blob =
-                    reference.seal(kind, binding(), getrandom::fill, |_| padded, append).unwrap();
+                    reference.seal(kind, binding(), random::fill, |_| padded, append).unwrap();
                 assert_eq!(blob.len(), padded.max(NONCE + content.len() + 1 + TAG));
                 let opened = reference.open(kind, binding(), blob).unwrap();
                 assert_eq!(&opened[PREFIX..], content);
@@ -306,7 +305,7 @@ mod tests {
     #[test]
     fn a_reference_round_trips_and_no_other_length_parses() {
         for previous in [None, Some(BlobId::from_bytes([9; 16]))] {
-            let reference = BlobRef::fresh(previous, getrandom::fill).unwrap();
+            let reference = BlobRef::fresh(previous, random::fill).unwrap();
             let mut bytes = Vec::new();
             reference.write(&mut bytes);
             assert!(bytes.len() <= BlobRef::MAX);
@@ -319,7 +318,7 @@ mod tests {
 
     #[test]
     fn without_random_bytes_there_is_no_reference_and_no_blob() {
-        let broken: Random = |_| Err(getrandom::Error::UNSUPPORTED);
+        let broken: Random = |_| Err(SysError::UNSUPPORTED);
         assert!(BlobRef::fresh(None, broken).is_err());
         assert!(fresh().seal(Kind::Session, binding(), broken, |len| len, |_| {}).is_err());
     }
