@@ -34,7 +34,7 @@ for vector in vectors:
         add("message", bytes([vector["format"]]) + times + b"\0" + body + b"\x80")
         add("message", bytes([0x20 | vector["format"]]) + times + bytes(16) + b"\0" + body + b"\x80\0\0")
         head = varint(len(body) << 2)
-        add("message", bytes([0x40 | vector["format"]]) + times + b"\x02hi" + head + body + b"\x80")
+        add("message", bytes([0x40 | vector["format"]]) + times + b"\x02\x04\x00" + head + body + b"\x80")
 
 # Segments of each kind behind the tag of each method.
 times = varint(1_763_996_400) + b"\0"

@@ -193,6 +193,7 @@ pub use keys::source::KeySource;
 pub use keys::watch::{Watch, WatchEvent, Watcher};
 pub use message::fields::FieldSize;
 pub use message::format::Format;
+pub use message::lifetime::Lifetime;
 pub use message::pack::Compression;
 pub use message::session_id::SessionId;
 #[cfg(feature = "revocation-redis")]

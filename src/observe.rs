@@ -3,13 +3,13 @@
 //! The counters stand in `COUNTERS`, below.
 //!
 //! A label is never what a client sent: `key` is an id that stands in the ring, `unknown`, or `none` where no
-//! key comes into it. Neither secrets nor sessions nor anything of a cookie are told. Without the two
+//! key comes into it. Neither secrets nor sessions nor anything of a cookie are told, save the id of an unknown key.
+//! Errors are told with their sources, which name fields and types. Without the two
 //! features, all of this compiles to nothing.
 
 // Some of what is told is for one of the two alone.
 #![cfg_attr(not(all(feature = "tracing", feature = "metrics")), allow(unused_variables))]
 
-use std::borrow::Cow;
 use std::fmt::Display;
 
 /// Gives a counter, after all of them were described to the recorder.
@@ -62,15 +62,45 @@ pub(crate) fn opened(key: &impl Display) {
 
 /// Observes a cookie that gave no session. `usual` is what happens to every session in the end.
 #[cold]
-pub(crate) fn refused(reason: &'static str, key: Cow<'static, str>, usual: bool) {
+pub(crate) fn refused(
+    reason: &'static str,
+    key: RefusedKey<impl Display>,
+    error: &impl Display,
+    likely: Option<&'static str>,
+    usual: bool,
+) {
     #[cfg(feature = "tracing")]
-    if usual {
-        tracing::debug!(target: TARGET, reason, %key, "refused a session");
-    } else {
-        tracing::info!(target: TARGET, reason, %key, "refused a session");
+    {
+        let key = match &key {
+            RefusedKey::Known(id) | RefusedKey::Unknown(id) => Some(tracing::field::display(id)),
+            RefusedKey::None => None,
+        };
+        if usual {
+            tracing::debug!(target: TARGET, reason, key, %error, "refused a session");
+        } else {
+            tracing::info!(target: TARGET, reason, key, %error, likely, "refused a session");
+        }
     }
     #[cfg(feature = "metrics")]
-    count!("sealed_session_refused_total", "reason" => reason, "key" => key).increment(1);
+    {
+        let key = match key {
+            RefusedKey::Known(id) => id.to_string().into(),
+            RefusedKey::Unknown(_) => std::borrow::Cow::Borrowed("unknown"),
+            RefusedKey::None => "none".into(),
+        };
+        count!("sealed_session_refused_total", "reason" => reason, "key" => key).increment(1);
+    }
+}
+
+/// The key that a refused cookie names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RefusedKey<K> {
+    /// One of the ring.
+    Known(K),
+    /// One that is not in the ring. Its id is what a client sent: 8 hexadecimal digits in the log, and no label.
+    Unknown(K),
+    /// It was not looked at.
+    None,
 }
 
 /// Whether anything is observed.
@@ -122,14 +152,17 @@ pub(crate) enum Severity {
 
 /// Observes a session that could not be sealed.
 #[cold]
-pub(crate) fn not_sealed(reason: &'static str, severity: Severity) {
+pub(crate) fn not_sealed(reason: &'static str, severity: Severity, error: &impl Display) {
     #[cfg(feature = "tracing")]
     match severity {
-        Severity::Info => tracing::info!(target: TARGET, reason, "did not seal a session"),
+        Severity::Info => tracing::info!(target: TARGET, reason, %error, "did not seal a session"),
+        // The error names fields, and those of a map are a part of the session.
         Severity::TooLarge(needed, allowed) => {
             tracing::warn!(target: TARGET, reason, needed, allowed, "did not seal a session");
         }
-        Severity::Error => tracing::error!(target: TARGET, reason, "did not seal a session"),
+        Severity::Error => {
+            tracing::error!(target: TARGET, reason, %error, "did not seal a session");
+        }
     }
     #[cfg(feature = "metrics")]
     count!("sealed_session_not_sealed_total", "reason" => reason).increment(1);

@@ -388,17 +388,37 @@ fn envelopes() -> Vec<Row> {
             "Message",
         ),
         behind_seal(
-            "an extension",
-            &whole(0x51, &[&began, &[0], &[SCHEMA], &[3, 1, 2, 3], rest]),
+            "an extension that may be skipped",
+            &whole(0x51, &[&began, &[0], &[SCHEMA], &[4, 0xfe, 0x7f, 1, 3], rest]),
             "Session",
         ),
         behind_seal(
-            "an extension longer than all",
+            "an extension that must be known",
+            &whole(0x51, &[&began, &[0], &[SCHEMA], &[4, 0xff, 0x7f, 1, 3], rest]),
+            "UnsupportedFormat",
+        ),
+        behind_seal(
+            "a lifetime",
+            &whole(0x51, &[&began, &[0], &[SCHEMA], &[4, 7, 2, 1, 60], rest]),
+            "Session",
+        ),
+        behind_seal(
+            "a lifetime of no time",
+            &whole(0x51, &[&began, &[0], &[SCHEMA], &[4, 7, 2, 1, 0], rest]),
+            "Message",
+        ),
+        behind_seal(
+            "extensions of nothing",
+            &whole(0x51, &[&began, &[0], &[SCHEMA], &[0], rest]),
+            "Message",
+        ),
+        behind_seal(
+            "extensions longer than all",
             &whole(0x51, &[&began, &[0], &[SCHEMA], &[200], rest]),
             "Message",
         ),
         behind_seal(
-            "an extension of 2⁶³",
+            "extensions of 2⁶³ bytes",
             &whole(0x51, &[&began, &[0], &[SCHEMA], &varint(1 << 63), rest]),
             "Message",
         ),

@@ -3,17 +3,16 @@
 //! No message holds a secret, an offset, or a byte of a cookie. `TooLarge` names fields, escaped; with maps, those
 //! are keys of the session.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use crate::cookie::chunk::ChunkError;
 use crate::cookie::error::TooLarge;
-use crate::error::Source;
+use crate::error::{Causes, Source};
 use crate::keys::error::KeyRefusal;
 use crate::keys::key_id::KeyId;
 use crate::message::error::MessageError;
-use crate::observe::{self, Severity};
+use crate::observe::{self, RefusedKey, Severity};
 use crate::seal::{OpenError, SealError};
 
 /// Says why a session was not sealed. No cookie is set then, so the client keeps the old one.
@@ -57,7 +56,7 @@ impl EncodeError {
             Self::Serialize(_) => ("serialize", Severity::Error),
             Self::Random(_) => ("random", Severity::Error),
         };
-        observe::not_sealed(reason, severity);
+        observe::not_sealed(reason, severity, &Causes(self));
     }
 }
 
@@ -233,8 +232,8 @@ impl DecodeError {
 }
 
 impl DecodeError {
-    /// Tells operators of it.
-    pub(crate) fn observe(&self) {
+    /// Tells operators of it, and of the key of the ring that the cookie names, if it got as far.
+    pub(crate) fn observe(&self, key: Option<KeyId>) {
         let reason = match self {
             Self::Malformed => "malformed",
             Self::UnsupportedVersion(_) => "unsupported_version",
@@ -255,15 +254,18 @@ impl DecodeError {
             Self::Message => "message",
             Self::OtherCodec => "other_codec",
         };
-        let key: Cow<'static, str> = match self {
-            Self::RetiredKey(id) | Self::RevokedKey(id) => id.to_string().into(),
-            // Its id is what a client sent.
-            Self::UnknownKey(_) => "unknown".into(),
-            _ => "none".into(),
+        let (key, likely) = match self {
+            Self::RetiredKey(id) | Self::RevokedKey(id) => (RefusedKey::Known(*id), None),
+            Self::UnknownKey(id) => (RefusedKey::Unknown(*id), Some(UNKNOWN_KEY)),
+            _ => (key.map_or(RefusedKey::None, RefusedKey::Known), None),
         };
-        observe::refused(reason, key, matches!(self, Self::Expired(_)));
+        observe::refused(reason, key, &Causes(self), likely, matches!(self, Self::Expired(_)));
     }
 }
+
+/// The causes of an unknown key, the likeliest first.
+const UNKNOWN_KEY: &str = "another application uses this cookie name on this host, or the key has not reached this \
+     node, or the key was lost";
 
 impl From<KeyRefusal> for DecodeError {
     fn from(refusal: KeyRefusal) -> Self {
@@ -282,7 +284,7 @@ impl From<OpenError> for DecodeError {
             OpenError::UnsupportedVersion(version) => Self::UnsupportedVersion(version),
             OpenError::TooManyChunks(chunks) => Self::TooManyChunks(chunks),
             OpenError::Key(refusal) => refusal.into(),
-            OpenError::InvalidTag => Self::InvalidTag,
+            OpenError::InvalidTag(_) => Self::InvalidTag,
         }
     }
 }

@@ -54,10 +54,11 @@ impl Lifetimes {
         if by > self.skew {
             return Err(DecodeError::FromFuture { by });
         }
-        if now.since(envelope.began) >= self.absolute {
+        let Bounds { absolute, idle, .. } = self.bounds(envelope);
+        if now.since(envelope.began) >= absolute {
             return Err(DecodeError::Expired(Expiry::Absolute));
         }
-        if now.since(envelope.sealed) >= self.idle {
+        if now.since(envelope.sealed) >= idle {
             return Err(DecodeError::Expired(Expiry::Idle));
         }
         Ok(())
@@ -65,13 +66,30 @@ impl Lifetimes {
 
     /// Gives how long a session lives from its sealing, if nothing more happens.
     pub(crate) fn remaining(&self, envelope: &Envelope) -> Duration {
+        let Bounds { absolute, idle, .. } = self.bounds(envelope);
         let age = envelope.sealed.since(envelope.began);
-        self.absolute.saturating_sub(age).min(self.idle)
+        absolute.saturating_sub(age).min(idle)
     }
 
     pub(crate) fn touch_due(&self, envelope: &Envelope, now: SystemTime) -> bool {
-        Seconds::from(now).since(envelope.sealed) >= self.touch
+        Seconds::from(now).since(envelope.sealed) >= self.bounds(envelope).touch
     }
+
+    /// Returns what holds for one session, which may have a lifetime of its own.
+    fn bounds(&self, envelope: &Envelope) -> Bounds {
+        let absolute = envelope.lifetime.absolute_within(self.absolute);
+        let idle = envelope.lifetime.idle_within(self.idle).min(absolute);
+        // The same share of the idle time as for other sessions. Both are 400 days at most.
+        let touch = self.touch.as_secs() * idle.as_secs() / self.idle.as_secs().max(1);
+        Bounds { absolute, idle, touch: Duration::from_secs(touch) }
+    }
+}
+
+/// The durations of one session.
+struct Bounds {
+    absolute: Duration,
+    idle: Duration,
+    touch: Duration,
 }
 
 /// A week: long enough for most, and the time that a stolen cookie works at most.

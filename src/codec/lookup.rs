@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::de::DeserializeOwned;
 
 use crate::codec::error::{DecodeError, EncodeError};
-use crate::codec::open;
+use crate::codec::open::{self, Refused};
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
 use crate::keys::ring::Keys;
@@ -27,16 +27,17 @@ impl<T: DeserializeOwned> Settings<T> {
             let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
                 // Whether it can be read is remembered too: what cannot must not be overwritten.
                 if let Some(found) = &found {
-                    read = Some(self.read(found)?);
+                    let refused = |error| Refused { error, key: Some(found.key) };
+                    read = Some(self.read(found).map_err(refused)?);
                 }
                 Ok(found)
             });
             observe_opened(&found);
             #[cfg(feature = "watch")]
-            if let Err(DecodeError::UnknownKey(_)) = found {
+            if let Err(Refused { error: DecodeError::UnknownKey(_), .. }) = found {
                 self.ring.wake_up().request();
             }
-            found
+            found.map_err(|refused| refused.error)
         });
         if let (Ok(Some(found)), None) = (opened, &read) {
             // A request that is kept for long does not keep its session alive, nor its key.
@@ -92,10 +93,10 @@ impl<T: DeserializeOwned> Settings<T> {
 }
 
 /// Observes what a request carries.
-fn observe_opened(opened: &Result<Option<OpenedCookie>, DecodeError>) {
+fn observe_opened(opened: &Result<Option<OpenedCookie>, Refused>) {
     match opened {
         Ok(None) => {}
         Ok(Some(OpenedCookie { key, .. })) => observe::opened(key),
-        Err(error) => error.observe(),
+        Err(Refused { error, key }) => error.observe(*key),
     }
 }

@@ -20,6 +20,7 @@ use crate::codec::settings::Settings;
 use crate::cookie::limits::{Cost, MAX_TEXT};
 use crate::cookie::set_cookies::SetCookies;
 use crate::keys::ring::KeyRing;
+use crate::message::lifetime::Lifetime;
 use crate::message::seconds::Seconds;
 use crate::seal;
 
@@ -180,6 +181,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
             sealed: envelope.sealed.into(),
             expires: Seconds(envelope.sealed.0.saturating_add(lives)).into(),
             id: envelope.id,
+            lifetime: envelope.lifetime,
             schema: envelope.schema,
             format: envelope.format,
             key: *key,
@@ -230,7 +232,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let keys = self.settings.ring.load();
         let known = self.settings.known(request, &keys, now);
         known
-            .and_then(|known| write::write(&self.settings, session, known, request, &keys, now))
+            .and_then(|known| {
+                let known = known.ok_or(Lifetime::new());
+                write::write(&self.settings, session, known, request, &keys, now)
+            })
             .inspect_err(EncodeError::observe)
     }
 
@@ -261,7 +266,39 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         request: &RequestCookies<'_>,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
-        write::write(&self.settings, session, None, request, &self.settings.ring.load(), now)
+        self.renew_with_at(session, request, Lifetime::new(), now)
+    }
+
+    /// Begins a session anew that lives as this says, within the codec's timeouts.
+    ///
+    /// It keeps its lifetime until it ends or is begun anew, whichever node writes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`renew`](Self::renew).
+    pub fn renew_with(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+        lifetime: Lifetime,
+    ) -> Result<SetCookies, EncodeError> {
+        self.renew_with_at(session, request, lifetime, SystemTime::now())
+    }
+
+    /// Does what [`renew_with`](Self::renew_with) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`renew`](Self::renew).
+    pub fn renew_with_at(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+        lifetime: Lifetime,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        let keys = self.settings.ring.load();
+        write::write(&self.settings, session, Err(lifetime), request, &keys, now)
             .inspect_err(EncodeError::observe)
     }
 

@@ -6,6 +6,7 @@ use crate::codec::error::Advice;
 use crate::codec::reseal::Reseal;
 use crate::keys::key_id::KeyId;
 use crate::message::format::Format;
+use crate::message::lifetime::Lifetime;
 use crate::message::session_id::SessionId;
 
 /// A session that was opened, and what is known about it.
@@ -47,6 +48,8 @@ pub struct Opened<T> {
     pub expires: SystemTime,
     /// Its id, if the codec gives ids.
     pub id: Option<SessionId>,
+    /// How long it lives, where that is less than the codec allows.
+    pub lifetime: Lifetime,
     /// The schema in which it was sealed.
     pub schema: u32,
     /// The format in which it was sealed.
@@ -60,9 +63,10 @@ pub struct Opened<T> {
 impl<T> Opened<T> {
     /// Puts another value in the place of the session: a shared one, or a part of it.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Opened<U> {
-        let Self { session, began, sealed, expires, id, schema, format, key, reseal } = self;
+        let Self { session, began, sealed, expires, id, lifetime, schema, format, key, reseal } =
+            self;
         let session = f(session);
-        Opened { session, began, sealed, expires, id, schema, format, key, reseal }
+        Opened { session, began, sealed, expires, id, lifetime, schema, format, key, reseal }
     }
 
     /// Says what to do with the cookie: [`Advice::Reseal`] or [`Advice::Keep`].

@@ -14,6 +14,7 @@ use crate::keys::ring::KeyRing;
 use crate::message::envelope::Envelope;
 use crate::message::error::MessageError;
 use crate::message::format::Format;
+use crate::message::lifetime::Lifetime;
 use crate::message::pack::{Compression, Method};
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
@@ -61,6 +62,8 @@ impl<T> Settings<T> {
             sealed: today,
             schema: self.schema,
             id: self.session_ids.then_some(SessionId([0; SessionId::LEN])),
+            lifetime: Lifetime::new(),
+            skipped: Vec::new(),
         };
         envelope.write(&mut out);
         (out.len() + 2, envelope.growth(self.lifetimes.absolute))

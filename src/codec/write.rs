@@ -20,16 +20,17 @@ use crate::message::MAX_BODY;
 use crate::message::envelope::{self, Envelope};
 use crate::message::fields::{FieldSpan, SpanRecorder};
 use crate::message::format::Format;
+use crate::message::lifetime::Lifetime;
 use crate::message::pack::{self, Compression, Method};
 use crate::message::session_id::SessionId;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
 
-/// Seals `session` as one that goes on from `known`, or as one that begins.
+/// Seals `session` as one that goes on from `known`, or as one that begins with this lifetime.
 pub(crate) fn write<T: Serialize + DeserializeOwned>(
     codec: &Settings<T>,
     session: &T,
-    known: Option<&OpenedCookie>,
+    known: Result<&OpenedCookie, Lifetime>,
     request: &RequestCookies<'_>,
     keys: &Keys,
     now: SystemTime,
@@ -38,12 +39,12 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
     let writer = Writer { codec, session, request, keys, now };
     match known {
-        Some(known) if is_unchanged(codec, known, &body) => {
+        Ok(known) if is_unchanged(codec, known, &body) => {
             let written = match codec.reseal(known, keys, now) {
                 None => return Ok(SetCookies::default()),
-                Some(Reseal::Schema) => writer.seal_session(Some(known), &body, recorder),
+                Some(Reseal::Schema) => writer.seal_session(Ok(known), &body, recorder),
                 Some(Reseal::Format) if is_all(known, session) => {
-                    writer.seal_session(Some(known), &body, recorder)
+                    writer.seal_session(Ok(known), &body, recorder)
                 }
                 Some(_) => writer.reseal(known),
             };
@@ -67,7 +68,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// Seals the session as this release serializes it.
     fn seal_session(
         &self,
-        known: Option<&OpenedCookie>,
+        known: Result<&OpenedCookie, Lifetime>,
         body: &SecretBytes,
         recorder: SpanRecorder,
     ) -> Result<SetCookies, EncodeError> {
@@ -82,10 +83,16 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             began: now.into(),
             sealed: now.into(),
             schema: codec.schema,
-            id: known.and_then(|known| known.envelope.id),
+            id: None,
+            lifetime: Lifetime::new(),
+            skipped: Vec::new(),
         };
-        if let Some(known) = known {
-            envelope.began = known.envelope.began;
+        match known {
+            Ok(OpenedCookie { envelope: known, .. }) => {
+                (envelope.began, envelope.id) = (known.began, known.id);
+                envelope.lifetime = known.lifetime;
+            }
+            Err(lifetime) => envelope.lifetime = lifetime,
         }
         // An id that other nodes gave stays, though this one gives none.
         if codec.session_ids && envelope.id.is_none() {
@@ -94,18 +101,17 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             envelope.id = Some(SessionId(id));
         }
         let fields = recorder.into_fields();
-        let message = smallest(codec, envelope, body, &fields)
+        let message = smallest(codec, &envelope, body, &fields)
             .map_err(|refusal| too_large(session, refusal))?;
-        self.seal(envelope, message, body.len())
+        self.seal(&envelope, message, body.len())
     }
 
     /// Seals the very session that the client has: nothing is lost that another release put into it.
     fn reseal(&self, known: &OpenedCookie) -> Result<SetCookies, EncodeError> {
         let Self { codec, session, request, now, .. } = *self;
-        let mut envelope = known.envelope;
-        envelope.sealed = now.into();
+        let envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
         let packed = known.packed();
-        let message = message(codec, envelope, packed.len(), |out| out.extend_from_slice(packed))
+        let message = message(codec, &envelope, packed.len(), |out| out.extend_from_slice(packed))
             .map_err(|refusal| too_large(session, refusal))?;
         // What a longer session left behind goes first, if there is no room for both.
         let chars = base64url::encoded_len(message.0.len() - PREFIX + OVERHEAD);
@@ -117,12 +123,12 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         {
             return Ok(SetCookies::new(removals, None));
         }
-        self.seal(envelope, message, known.body().len())
+        self.seal(&envelope, message, known.body().len())
     }
 
     fn seal(
         &self,
-        envelope: Envelope,
+        envelope: &Envelope,
         (mut buffer, cookies): (SecretBytes, u8),
         body: usize,
     ) -> Result<SetCookies, EncodeError> {
@@ -137,7 +143,8 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             chars: base64url::encoded_len(buffer.len()),
             cookies,
         });
-        let max_age = codec.lifetimes.remaining(&envelope).as_secs();
+        let max_age = (!envelope.lifetime.is_browser_session())
+            .then(|| codec.lifetimes.remaining(envelope).as_secs());
         Ok(SetCookies::new(print(codec, &buffer, cookies, max_age, request), envelope.id))
     }
 }
@@ -180,13 +187,14 @@ fn is_all<T: Serialize>(known: &OpenedCookie, session: &T) -> bool {
 /// Builds the message, ready to be sealed, in the way that the setting of compression asks for.
 fn smallest<T>(
     codec: &Settings<T>,
-    envelope: Envelope,
+    envelope: &Envelope,
     body: &[u8],
     fields: &[FieldSpan],
 ) -> Result<(SecretBytes, u8), Refusal> {
     let build = |method: Option<Method>| {
         let method_or_any = method.unwrap_or(Method::Lz4);
-        message(codec, Envelope { method: method_or_any, ..envelope }, body.len(), |out| {
+        let envelope = Envelope { method: method_or_any, ..envelope.clone() };
+        message(codec, &envelope, body.len(), |out| {
             pack::pack(body, fields, codec.format, method, out);
         })
     };
@@ -215,7 +223,7 @@ fn smallest<T>(
 /// Builds a message around the packed session that `append` writes.
 fn message<T>(
     codec: &Settings<T>,
-    envelope: Envelope,
+    envelope: &Envelope,
     packed: usize,
     append: impl FnOnce(&mut Vec<u8>),
 ) -> Result<(SecretBytes, u8), Refusal> {
@@ -252,7 +260,7 @@ fn print<T>(
     codec: &Settings<T>,
     sealed: &[u8],
     cookies: u8,
-    max_age: u64,
+    max_age: Option<u64>,
     request: &RequestCookies<'_>,
 ) -> Vec<SetCookie> {
     let Settings { attributes, layout, .. } = codec;

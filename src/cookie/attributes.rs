@@ -122,16 +122,17 @@ impl Attributes {
         }
     }
 
-    /// Prints a `Set-Cookie` value, with the value that `write` appends.
+    /// Prints a `Set-Cookie` value, with the value that `write` appends. Without `max_age`, the cookie ends with the
+    /// browser.
     pub(crate) fn set(
         &self,
         index: u8,
         value_len: usize,
-        max_age: u64,
+        max_age: Option<u64>,
         write: impl FnOnce(&mut String),
     ) -> SetCookie {
         let max_age = match self.persistence {
-            Persistence::UntilExpiry => Some(max_age),
+            Persistence::UntilExpiry => max_age,
             Persistence::BrowserSession => None,
         };
         self.line(index, value_len, max_age, write)

@@ -43,8 +43,8 @@ pub(crate) enum OpenError {
     TooManyChunks(u8),
     /// Its key does not open.
     Key(KeyRefusal),
-    /// The tag does not fit: it is damaged, forged, or of another cookie or context.
-    InvalidTag,
+    /// The tag does not fit this key of the ring: it is damaged, forged, or of another cookie or context.
+    InvalidTag(KeyId),
 }
 
 /// The reason why a message cannot be sealed.
@@ -98,7 +98,7 @@ pub(crate) fn open<'k>(
     let (message, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(OpenError::Malformed)?;
     if cipher.open(nonce, &binding.associated_data(*header), message, tag).is_err() {
         buffer.zeroize();
-        return Err(OpenError::InvalidTag);
+        return Err(OpenError::InvalidTag(key.id));
     }
     buffer.truncate(buffer.len() - TAG);
     Ok(key)
@@ -168,7 +168,7 @@ mod tests {
         seal(&mut buffer, 1, keys.primary_at(NOW).unwrap(), binding, random::fill).unwrap();
         *buffer.last_mut().unwrap() ^= 1;
         let error = open(&mut buffer, &keys, binding, NOW).map(|_| ()).unwrap_err();
-        assert!(matches!(error, OpenError::InvalidTag));
+        assert!(matches!(error, OpenError::InvalidTag(_)));
         assert!(buffer.is_empty());
     }
 
