@@ -12,7 +12,7 @@ from pathlib import Path
 FLOORS = [
     ["bytes", "error", "observe", "redis"],
     ["xaes"],
-    ["keys", "message"],
+    ["keys", "legacy", "message"],
     ["seal"],
     ["store"],
     ["cookie"],

@@ -151,6 +151,7 @@ mod codec;
 mod cookie;
 mod error;
 mod keys;
+pub mod legacy;
 mod message;
 mod observe;
 #[cfg(feature = "revocation-redis")]
@@ -158,7 +159,6 @@ mod observe;
 mod redis;
 mod seal;
 #[cfg(feature = "store")]
-#[allow(dead_code, reason = "the codec does not use it yet")]
 pub mod store;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;

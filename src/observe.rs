@@ -206,14 +206,9 @@ pub(crate) fn not_reloaded(error: &impl Display, known: bool) {
 /// Observes an operation that a store failed to do.
 #[cfg(feature = "store")]
 #[cold]
-pub(crate) fn store_failed(operation: &'static str, error: &dyn std::error::Error) {
+pub(crate) fn store_failed(operation: &'static str, error: &impl Display) {
     #[cfg(feature = "tracing")]
-    match error.source() {
-        Some(source) => {
-            tracing::error!(target: TARGET, operation, "{error}: {source}");
-        }
-        None => tracing::error!(target: TARGET, operation, "{error}"),
-    }
+    tracing::error!(target: TARGET, operation, %error, "the store failed");
     #[cfg(feature = "metrics")]
     count!("sealed_session_store_failures_total", "operation" => operation).increment(1);
 }

@@ -22,6 +22,10 @@ use crate::keys::ring::KeyRing;
 use crate::message::format::Format;
 use crate::message::pack::Compression;
 use crate::seal::binding::Binding;
+#[cfg(feature = "store")]
+use crate::store::blob_store::BlobStore;
+#[cfg(feature = "store")]
+use crate::store::work::Overflow;
 
 /// Sets up a [`Codec`]; every setting has a safe default.
 ///
@@ -56,6 +60,8 @@ pub struct Builder<T> {
     schema: Option<u32>,
     migrations: BTreeMap<u32, Migrate<T>>,
     clock: Option<Clock>,
+    #[cfg(feature = "store")]
+    overflow: Option<Arc<Overflow>>,
     session: PhantomData<fn(T) -> T>,
 }
 
@@ -93,6 +99,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             schema: None,
             migrations: BTreeMap::new(),
             clock: None,
+            #[cfg(feature = "store")]
+            overflow: None,
             session: PhantomData,
         }
     }
@@ -252,6 +260,16 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         self
     }
 
+    /// Sets a store for sessions that do not fit into their cookies, and for [`Attached`](crate::Attached) values.
+    /// Default: none; such a session is an error.
+    ///
+    /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used.
+    #[cfg(feature = "store")]
+    pub fn overflow(mut self, store: impl BlobStore) -> Self {
+        self.overflow = Some(Arc::new(Overflow::new(Arc::new(store))));
+        self
+    }
+
     /// Gives each session an id of 16 random bytes, which [`Codec::renew`] changes. Default: none, which
     /// saves 22 characters. Sessions that began without get one when they are next changed.
     ///
@@ -373,6 +391,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
                 migrations: self.migrations,
                 random: random::fill,
                 clock: self.clock,
+                #[cfg(feature = "store")]
+                overflow: self.overflow,
             }),
         })
     }

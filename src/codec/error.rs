@@ -14,6 +14,10 @@ use crate::keys::key_id::KeyId;
 use crate::message::error::MessageError;
 use crate::observe::{self, RefusedKey, Severity};
 use crate::seal::{OpenError, SealError};
+#[cfg(feature = "store")]
+use crate::store::attached::Unopened;
+#[cfg(feature = "store")]
+use crate::store::blob::BlobError;
 
 /// Says why a session was not sealed. No cookie is set then, so the client keeps the old one.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -92,6 +96,10 @@ impl From<SealError> for EncodeError {
 /// | [`TooManyChunks`](Self::TooManyChunks) | clear | a scanner |
 /// | [`Message`](Self::Message) | keep | a fault of the program that sealed it |
 /// | [`OtherCodec`](Self::OtherCodec) | keep | this program: the [`Request`](crate::Request) is of another codec |
+#[cfg_attr(
+    feature = "store",
+    doc = "| [`Blob`](Self::Blob) | of [`BlobError`] | the store is down, was flushed, or lies |"
+)]
 ///
 /// # Example
 ///
@@ -187,6 +195,10 @@ pub enum DecodeError {
     /// program. *Keep.*
     #[error("the request was read by another codec")]
     OtherCodec,
+    /// What lies in the store, the session or a value beside it, could not be had from there.
+    #[cfg(feature = "store")]
+    #[error(transparent)]
+    Blob(BlobError),
 }
 
 impl DecodeError {
@@ -200,6 +212,8 @@ impl DecodeError {
             _ if self.is_readable_elsewhere() => Advice::Keep,
             // The next request may be whole; what a retired key sealed ends by itself.
             Self::MissingChunk | Self::MixedChunks | Self::RetiredKey(_) => Advice::Keep,
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unauthentic) => Advice::Keep,
             _ => Advice::Clear,
         }
     }
@@ -210,6 +224,10 @@ impl DecodeError {
     #[must_use]
     pub fn is_readable_elsewhere(&self) -> bool {
         match self {
+            #[cfg(feature = "store")]
+            Self::Blob(error) => {
+                matches!(error, BlobError::NotFetched(_) | BlobError::Unavailable(_))
+            }
             Self::UnsupportedVersion(_)
             | Self::UnknownKey(_)
             | Self::FromFuture { .. }
@@ -253,6 +271,14 @@ impl DecodeError {
             Self::Deserialize(_) => "deserialize",
             Self::Message => "message",
             Self::OtherCodec => "other_codec",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::NotFetched(_)) => "blob_not_fetched",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unavailable(_)) => "store_unavailable",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Gone) => "blob_gone",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unauthentic) => "blob_unauthentic",
         };
         let (key, likely) = match self {
             Self::RetiredKey(id) | Self::RevokedKey(id) => (RefusedKey::Known(*id), None),
@@ -260,6 +286,16 @@ impl DecodeError {
             _ => (key.map_or(RefusedKey::None, RefusedKey::Known), None),
         };
         observe::refused(reason, key, &Causes(self), likely, matches!(self, Self::Expired(_)));
+    }
+}
+
+#[cfg(feature = "store")]
+impl From<Unopened> for DecodeError {
+    fn from(error: Unopened) -> Self {
+        match error {
+            Unopened::Blob(error) => Self::Blob(error),
+            Unopened::Message(error) => error.into(),
+        }
     }
 }
 

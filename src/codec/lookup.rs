@@ -9,6 +9,7 @@ use crate::codec::open::{self, Refused};
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
 use crate::keys::ring::Keys;
+use crate::message::envelope::Envelope;
 use crate::observe;
 
 impl<T: DeserializeOwned> Settings<T> {
@@ -19,27 +20,11 @@ impl<T: DeserializeOwned> Settings<T> {
         keys: &Keys,
         now: SystemTime,
     ) -> Result<Option<(T, &'r OpenedCookie)>, DecodeError> {
-        if request.binding != self.binding {
-            return Err(DecodeError::OtherCodec);
-        }
         let mut read = None;
-        let opened = request.opened.get_or_init(|| {
-            let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
-                // Whether it can be read is remembered too: what cannot must not be overwritten.
-                if let Some(found) = &found {
-                    let refused = |error| Refused { error, key: Some(found.key) };
-                    read = Some(self.read(found).map_err(refused)?);
-                }
-                Ok(found)
-            });
-            observe_opened(&found);
-            #[cfg(feature = "watch")]
-            if let Err(Refused { error: DecodeError::UnknownKey(_), .. }) = found {
-                self.ring.wake_up().request();
-            }
-            found.map_err(|refused| refused.error)
-        });
+        let opened = self.open_once(request, keys, now, &mut read)?;
         if let (Ok(Some(found)), None) = (opened, &read) {
+            #[cfg(feature = "store")]
+            found.here()?;
             // A request that is kept for long does not keep its session alive, nor its key.
             self.check(found, keys, now)?;
         }
@@ -51,6 +36,48 @@ impl<T: DeserializeOwned> Settings<T> {
         }
     }
 
+    /// Opens what the request carries, if that was not done before, and leaves in `read` the session that it then read.
+    fn open_once<'r>(
+        &self,
+        request: &'r RequestCookies<'_>,
+        keys: &Keys,
+        now: SystemTime,
+        read: &mut Option<T>,
+    ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
+        if request.binding != self.binding {
+            return Err(DecodeError::OtherCodec);
+        }
+        Ok(request.opened.get_or_init(|| {
+            let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
+                // Whether it can be read is remembered too: what cannot must not be overwritten.
+                if let Some(found) = &found
+                    && found.is_here()
+                {
+                    let refused = |error| Refused { error, key: Some(found.key) };
+                    *read = Some(self.read(found).map_err(refused)?);
+                }
+                Ok(found)
+            });
+            observe_opened(&found);
+            #[cfg(feature = "watch")]
+            if let Err(Refused { error: DecodeError::UnknownKey(_), .. }) = found {
+                self.ring.wake_up().request();
+            }
+            found.map_err(|refused| refused.error)
+        }))
+    }
+
+    /// Opens what the request carries, if that was not done before.
+    #[cfg(feature = "store")]
+    pub(super) fn opened<'r>(
+        &self,
+        request: &'r RequestCookies<'_>,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
+        self.open_once(request, keys, now, &mut None)
+    }
+
     /// Gives the session of the request that a write goes on from, if there is one.
     pub(super) fn known<'r>(
         &self,
@@ -60,6 +87,10 @@ impl<T: DeserializeOwned> Settings<T> {
     ) -> Result<Option<&'r OpenedCookie>, EncodeError> {
         let opened = request.opened.get().filter(|_| request.binding == self.binding);
         let (known, was_opened) = match opened {
+            #[cfg(feature = "store")]
+            Some(Ok(Some(found))) if !found.is_here() => {
+                (found.here().map(|()| Some(found)), false)
+            }
             Some(Ok(Some(found))) => (self.check(found, keys, now).map(|()| Some(found)), true),
             Some(Ok(None)) => (Ok(None), false),
             Some(Err(error)) => (Err(error.clone()), false),
@@ -77,16 +108,20 @@ impl<T: DeserializeOwned> Settings<T> {
     }
 
     pub(crate) fn read(&self, found: &OpenedCookie) -> Result<T, DecodeError> {
-        let envelope = &found.envelope;
+        self.read_body(&found.envelope, found.body())
+    }
+
+    /// Reads a session that was serialized as the envelope says.
+    pub(super) fn read_body(&self, envelope: &Envelope, body: &[u8]) -> Result<T, DecodeError> {
         if envelope.schema == self.schema {
-            return Ok(envelope.format.deserialize(found.body())?);
+            return Ok(envelope.format.deserialize(body)?);
         }
         if envelope.schema > self.schema {
             let (found, known) = (envelope.schema, self.schema);
             return Err(DecodeError::NewerSchema { found, known });
         }
         match self.migrations.get(&envelope.schema) {
-            Some(migrate) => Ok(migrate(envelope.format, found.body())?),
+            Some(migrate) => Ok(migrate(envelope.format, body)?),
             None => Err(DecodeError::NoMigration { found: envelope.schema }),
         }
     }

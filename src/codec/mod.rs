@@ -19,7 +19,7 @@ use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
 use crate::cookie::limits::{Cost, MAX_TEXT};
 use crate::cookie::set_cookies::SetCookies;
-use crate::keys::ring::KeyRing;
+use crate::keys::ring::{KeyRing, Keys};
 use crate::message::lifetime::Lifetime;
 use crate::message::seconds::Seconds;
 use crate::seal;
@@ -32,6 +32,8 @@ pub(crate) mod lifetimes;
 mod lookup;
 mod open;
 pub(crate) mod opened;
+#[cfg(feature = "store")]
+mod overflow;
 pub(crate) mod request_cookies;
 pub(crate) mod reseal;
 pub(crate) mod settings;
@@ -234,7 +236,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         known
             .and_then(|known| {
                 let known = known.ok_or(Lifetime::new());
-                write::write(&self.settings, session, known, request, &keys, now)
+                self.write(session, known, request, &keys, now)
             })
             .inspect_err(EncodeError::observe)
     }
@@ -298,18 +300,37 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
         let keys = self.settings.ring.load();
-        write::write(&self.settings, session, Err(lifetime), request, &keys, now)
-            .inspect_err(EncodeError::observe)
+        self.write(session, Err(lifetime), request, &keys, now).inspect_err(EncodeError::observe)
+    }
+
+    fn write(
+        &self,
+        session: &T,
+        known: Result<&OpenedCookie, Lifetime>,
+        request: &RequestCookies<'_>,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        let write = || write::write(&self.settings, session, known, request, keys, now);
+        #[cfg(feature = "store")]
+        return self.settings.with_attached(known.is_err(), write);
+        #[cfg(not(feature = "store"))]
+        write()
     }
 
     /// Ends a session in the client: removes each of its cookies that the request has, and the base
     /// cookie in any case.
     ///
-    /// A copy of the cookie made before remains valid until it expires.
+    /// A copy of the cookie made before remains valid until it expires, unless its session lies in the store, from where
+    /// it is removed.
     pub fn clear(&self, request: &RequestCookies<'_>) -> SetCookies {
         let mut removals = vec![self.settings.attributes.remove(0)];
         self.settings.remove_from(1, request, &mut removals);
-        SetCookies::new(removals, None)
+        #[cfg_attr(not(feature = "store"), expect(unused_mut))]
+        let mut set_cookies = SetCookies::new(removals, None);
+        #[cfg(feature = "store")]
+        set_cookies.add_work(self.settings.left_behind(request));
+        set_cookies
     }
 
     /// Gives the bytes that a session may have after packing, under the limits of this codec.

@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::codec::error::{Advice, DecodeError};
 use crate::codec::lifetimes::Lifetimes;
+#[cfg(feature = "store")]
+use crate::codec::overflow::Fetched;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::cookie::chunk;
 use crate::keys::key_id::KeyId;
@@ -91,7 +93,19 @@ fn authentic(
     let (envelope, range) = Envelope::parse(opened.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;
     let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
-    let mut found = OpenedCookie { envelope, key, opened, packed, unpacked: None };
+    let mut found = OpenedCookie {
+        envelope,
+        key,
+        opened,
+        packed,
+        unpacked: None,
+        #[cfg(feature = "store")]
+        fetched: Fetched::default(),
+    };
+    #[cfg(feature = "store")]
+    if found.envelope.elsewhere.is_some() {
+        return if found.packed().is_empty() { Ok(found) } else { Err(DecodeError::Message) };
+    }
     if pack::plain(found.packed()).is_none() {
         found.unpacked = Some(pack::unpack(found.packed(), found.envelope.method)?);
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
+#[cfg(feature = "store")]
+use std::sync::Arc;
 
 use memchr::memmem;
 
@@ -20,6 +22,8 @@ use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::seal::binding::Binding;
 use crate::seal::{self, Random};
+#[cfg(feature = "store")]
+use crate::store::work::Overflow;
 
 pub(crate) struct Settings<T> {
     pub(crate) ring: KeyRing,
@@ -36,6 +40,8 @@ pub(crate) struct Settings<T> {
     pub(crate) migrations: BTreeMap<u32, Migrate<T>>,
     pub(crate) random: Random,
     pub(crate) clock: Option<Clock>,
+    #[cfg(feature = "store")]
+    pub(crate) overflow: Option<Arc<Overflow>>,
 }
 
 /// What tells the time in the place of [`SystemTime::now`].
@@ -62,6 +68,8 @@ impl<T> Settings<T> {
             sealed: today,
             schema: self.schema,
             id: self.session_ids.then_some(SessionId([0; SessionId::LEN])),
+            #[cfg(feature = "store")]
+            elsewhere: None,
             lifetime: Lifetime::new(),
             skipped: Vec::new(),
         };

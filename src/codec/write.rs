@@ -25,6 +25,8 @@ use crate::message::pack::{self, Compression, Method};
 use crate::message::session_id::SessionId;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
+#[cfg(feature = "store")]
+use crate::store::work::Work;
 
 /// Seals `session` as one that goes on from `known`, or as one that begins with this lifetime.
 pub(crate) fn write<T: Serialize + DeserializeOwned>(
@@ -84,6 +86,8 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             sealed: now.into(),
             schema: codec.schema,
             id: None,
+            #[cfg(feature = "store")]
+            elsewhere: None,
             lifetime: Lifetime::new(),
             skipped: Vec::new(),
         };
@@ -101,9 +105,39 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             envelope.id = Some(SessionId(id));
         }
         let fields = recorder.into_fields();
-        let message = smallest(codec, &envelope, body, &fields)
-            .map_err(|refusal| too_large(session, refusal))?;
+        let message = match smallest(codec, &envelope, body, &fields) {
+            #[cfg(feature = "store")]
+            Err(_) if codec.overflow.is_some() => {
+                let method = codec.packing_of_blobs();
+                envelope.method = method.unwrap_or(Method::Lz4);
+                let append =
+                    |out: &mut Vec<u8>| pack::pack(body, &fields, codec.format, method, out);
+                return self.seal_elsewhere(envelope, known.ok(), body.len(), append);
+            }
+            message => message.map_err(|refusal| too_large(session, refusal))?,
+        };
         self.seal(&envelope, message, body.len())
+    }
+
+    /// Seals a session whose body goes to the store, in the place of what the client has there.
+    #[cfg(feature = "store")]
+    fn seal_elsewhere(
+        &self,
+        mut envelope: Envelope,
+        known: Option<&OpenedCookie>,
+        body: usize,
+        append: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<SetCookies, EncodeError> {
+        let Self { codec, session, .. } = *self;
+        let replaced = known.and_then(|known| known.envelope.elsewhere.as_ref());
+        let previous = replaced.map(|replaced| replaced.id);
+        let (reference, blob) = codec.seal_blob(&envelope, previous, append)?;
+        envelope.elsewhere = Some(reference);
+        let message =
+            message(codec, &envelope, 0, |_| {}).map_err(|refusal| too_large(session, refusal))?;
+        let mut set_cookies = self.seal(&envelope, message, body)?;
+        set_cookies.add_work(Work { puts: vec![blob], ..Work::default() });
+        Ok(set_cookies)
     }
 
     /// Seals the very session that the client has: nothing is lost that another release put into it.
@@ -111,6 +145,11 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         let Self { codec, session, request, now, .. } = *self;
         let envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
         let packed = known.packed();
+        #[cfg(feature = "store")]
+        if envelope.elsewhere.is_some() {
+            let append = |out: &mut Vec<u8>| out.extend_from_slice(packed);
+            return self.seal_elsewhere(envelope, Some(known), known.body().len(), append);
+        }
         let message = message(codec, &envelope, packed.len(), |out| out.extend_from_slice(packed))
             .map_err(|refusal| too_large(session, refusal))?;
         // What a longer session left behind goes first, if there is no room for both.
