@@ -1,9 +1,9 @@
 //! The settings of a codec, checked, and what follows from them alone.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 #[cfg(feature = "store")]
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use memchr::memmem;
 

@@ -149,7 +149,9 @@ mod tests {
 
     fn seal(reference: &BlobRef, content: &[u8]) -> Vec<u8> {
         let append = |out: &mut Vec<u8>| out.extend_from_slice(content);
-        reference.seal(Kind::Session, binding(), crate::bytes::random::fill, |len| len, append).unwrap()
+        reference
+            .seal(Kind::Session, binding(), crate::bytes::random::fill, |len| len, append)
+            .unwrap()
     }
 
     fn open(reference: &BlobRef, blob: &[u8]) -> Option<Vec<u8>> {
@@ -164,8 +166,9 @@ mod tests {
                 let reference = fresh();
                 let append = |out: &mut Vec<u8>| out.extend_from_slice(content);
                 let kind = Kind::Attached;
-                let blob =
-                    reference.seal(kind, binding(), crate::bytes::random::fill, |_| padded, append).unwrap();
+                let blob = reference
+                    .seal(kind, binding(), crate::bytes::random::fill, |_| padded, append)
+                    .unwrap();
                 assert_eq!(blob.len(), padded.max(NONCE + content.len() + 1 + TAG));
                 let opened = reference.open(kind, binding(), blob).unwrap();
                 assert_eq!(&opened[PREFIX..], content);
