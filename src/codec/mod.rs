@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bytes::base64url;
+use crate::codec::begin::Begin;
 use crate::codec::error::{DecodeError, EncodeError};
 use crate::codec::opened::Opened;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
@@ -20,12 +21,13 @@ use crate::codec::settings::Settings;
 use crate::cookie::limits::{Cost, MAX_TEXT};
 use crate::cookie::set_cookies::SetCookies;
 use crate::keys::ring::{KeyRing, Keys};
-use crate::message::lifetime::Lifetime;
 use crate::message::seconds::Seconds;
+use crate::message::session_id::SessionId;
 #[cfg(feature = "revocation")]
 use crate::revocation::{Full, Receipt};
 use crate::seal;
 
+pub(crate) mod begin;
 pub(crate) mod builder;
 pub(crate) mod error;
 #[cfg(feature = "cli")]
@@ -207,7 +209,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let known = self.settings.known(request, &keys, now);
         known
             .and_then(|known| {
-                let known = known.ok_or(Lifetime::new());
+                let known = known.ok_or(Begin::new());
                 self.write(session, known, request, &keys, now)
             })
             .inspect_err(EncodeError::observe)
@@ -240,10 +242,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         request: &RequestCookies<'_>,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
-        self.renew_with_at(session, request, Lifetime::new(), now)
+        self.renew_with_at(session, request, Begin::new(), now)
     }
 
-    /// Begins a session anew that lives as this says, within the codec's timeouts.
+    /// Begins a session anew, as this says: with a [`Lifetime`](crate::Lifetime) of its own within the codec's timeouts, or with an id that
+    /// was drawn before.
     ///
     /// It keeps its lifetime until it ends or is begun anew, whichever node writes it.
     ///
@@ -254,9 +257,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         &self,
         session: &T,
         request: &RequestCookies<'_>,
-        lifetime: Lifetime,
+        begin: impl Into<Begin>,
     ) -> Result<SetCookies, EncodeError> {
-        self.renew_with_at(session, request, lifetime, SystemTime::now())
+        self.renew_with_at(session, request, begin, self.settings.now())
     }
 
     /// Does what [`renew_with`](Self::renew_with) does, at the time `now`.
@@ -268,17 +271,39 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         &self,
         session: &T,
         request: &RequestCookies<'_>,
-        lifetime: Lifetime,
+        begin: impl Into<Begin>,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
         let keys = self.settings.ring.load();
-        self.write(session, Err(lifetime), request, &keys, now).inspect_err(EncodeError::observe)
+        let begin = Err(begin.into());
+        self.write(session, begin, request, &keys, now).inspect_err(EncodeError::observe)
+    }
+
+    /// Draws the id for a session that is to begin, so that it is known before; `None` if the codec gives no ids.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Random`].
+    pub fn new_id(&self) -> Result<Option<SessionId>, EncodeError> {
+        self.settings.session_ids.then(|| write::new_id(&self.settings)).transpose()
+    }
+
+    /// Checks that [`encode`](Self::encode) would take this session for this request: that it fits the limits, and may be
+    /// written. Nothing is sealed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encode`](Self::encode), but for what only sealing meets.
+    pub fn fits(&self, session: &T, request: &RequestCookies<'_>) -> Result<(), EncodeError> {
+        let (keys, now) = (self.settings.ring.load(), self.settings.now());
+        let known = self.settings.known(request, &keys, now)?.ok_or(Begin::new());
+        write::fits(&self.settings, session, known, request, &keys, now)
     }
 
     fn write(
         &self,
         session: &T,
-        known: Result<&OpenedCookie, Lifetime>,
+        known: Result<&OpenedCookie, Begin>,
         request: &RequestCookies<'_>,
         keys: &Keys,
         now: SystemTime,

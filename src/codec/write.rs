@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bytes::base64url;
 use crate::bytes::secret_bytes::SecretBytes;
+use crate::codec::begin::Begin;
 use crate::codec::error::{DecodeError, EncodeError};
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::reseal::Reseal;
@@ -28,11 +29,11 @@ use crate::seal::{self, OVERHEAD, PREFIX};
 #[cfg(feature = "store")]
 use crate::store::work::Work;
 
-/// Seals `session` as one that goes on from `known`, or as one that begins with this lifetime.
+/// Seals `session` as one that goes on from `known`, or as one that begins so.
 pub(crate) fn write<T: Serialize + DeserializeOwned>(
     codec: &Settings<T>,
     session: &T,
-    known: Result<&OpenedCookie, Lifetime>,
+    known: Result<&OpenedCookie, Begin>,
     request: &RequestCookies<'_>,
     keys: &Keys,
     now: SystemTime,
@@ -57,6 +58,32 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     }
 }
 
+/// Checks that `session` can be written as one that goes on from `known`, or as one that begins so.
+pub(crate) fn fits<T: Serialize + DeserializeOwned>(
+    codec: &Settings<T>,
+    session: &T,
+    known: Result<&OpenedCookie, Begin>,
+    request: &RequestCookies<'_>,
+    keys: &Keys,
+    now: SystemTime,
+) -> Result<(), EncodeError> {
+    let mut recorder = SpanRecorder::default();
+    let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
+    match known {
+        // The client has it.
+        Ok(known) if is_unchanged(codec, known, &body) => Ok(()),
+        known => Writer { codec, session, request, keys, now }.fits(known, &body, recorder),
+    }
+}
+
+/// Draws the id of a session.
+pub(crate) fn new_id<T>(codec: &Settings<T>) -> Result<SessionId, EncodeError> {
+    let mut id = [0; SessionId::LEN];
+    let random = (codec.random)(&mut id);
+    random.map_err(|error| EncodeError::Random(std::sync::Arc::new(error)))?;
+    Ok(SessionId(id))
+}
+
 /// What one write goes by.
 struct Writer<'w, T> {
     codec: &'w Settings<T>,
@@ -70,15 +97,39 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// Seals the session as this release serializes it.
     fn seal_session(
         &self,
-        known: Result<&OpenedCookie, Lifetime>,
+        known: Result<&OpenedCookie, Begin>,
         body: &SecretBytes,
         recorder: SpanRecorder,
     ) -> Result<SetCookies, EncodeError> {
-        let Self { codec, session, now, .. } = *self;
+        let Self { codec, session, .. } = *self;
+        self.check(body)?;
+        let mut envelope = self.envelope(known)?;
+        self.give_id(&mut envelope)?;
+        let fields = recorder.into_fields();
+        let message = match smallest(codec, &envelope, body, &fields) {
+            #[cfg(feature = "store")]
+            Err(_) if codec.overflow.is_some() => {
+                let method = codec.packing_of_blobs();
+                envelope.method = method.unwrap_or(Method::Lz4);
+                let append =
+                    |out: &mut Vec<u8>| pack::pack(body, &fields, codec.format, method, out);
+                return self.seal_elsewhere(envelope, known.ok(), body.len(), append);
+            }
+            message => message.map_err(|refusal| too_large(session, refusal))?,
+        };
+        self.seal(&envelope, message, body.len())
+    }
+
+    fn check(&self, body: &SecretBytes) -> Result<(), EncodeError> {
         if body.len() > MAX_BODY {
-            return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
+            return Err(too_large(self.session, (Limit::Session, body.len(), MAX_BODY)));
         }
-        codec.format.check_readable::<T>(body).map_err(EncodeError::Serialize)?;
+        self.codec.format.check_readable::<T>(body).map_err(EncodeError::Serialize)
+    }
+
+    /// Makes what stands before the session, but for an id that has to be drawn.
+    fn envelope(&self, known: Result<&OpenedCookie, Begin>) -> Result<Envelope, EncodeError> {
+        let Self { codec, session, now, .. } = *self;
         let mut envelope = Envelope {
             format: codec.format,
             method: Method::Lz4,
@@ -98,22 +149,30 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
                 // It may be of another user now, whose sessions have ended.
                 codec.judge.tags(session, envelope.began).map_err(EncodeError::Ended)?;
             }
-            Err(lifetime) => envelope.lifetime = lifetime,
+            Err(Begin { lifetime, id }) => (envelope.lifetime, envelope.id) = (lifetime, id),
         }
-        self.give_id(&mut envelope)?;
-        let fields = recorder.into_fields();
-        let message = match smallest(codec, &envelope, body, &fields) {
-            #[cfg(feature = "store")]
-            Err(_) if codec.overflow.is_some() => {
-                let method = codec.packing_of_blobs();
-                envelope.method = method.unwrap_or(Method::Lz4);
-                let append =
-                    |out: &mut Vec<u8>| pack::pack(body, &fields, codec.format, method, out);
-                return self.seal_elsewhere(envelope, known.ok(), body.len(), append);
-            }
-            message => message.map_err(|refusal| too_large(session, refusal))?,
-        };
-        self.seal(&envelope, message, body.len())
+        Ok(envelope)
+    }
+
+    /// Checks that there is room for the session.
+    fn fits(
+        &self,
+        known: Result<&OpenedCookie, Begin>,
+        body: &SecretBytes,
+        recorder: SpanRecorder,
+    ) -> Result<(), EncodeError> {
+        let Self { codec, session, .. } = *self;
+        self.check(body)?;
+        let mut envelope = self.envelope(known)?;
+        if codec.session_ids {
+            envelope.id.get_or_insert(SessionId([0; SessionId::LEN]));
+        }
+        #[cfg(feature = "store")]
+        if codec.overflow.is_some() {
+            return Ok(());
+        }
+        let fits = smallest(codec, &envelope, body, &recorder.into_fields());
+        fits.map(|_| ()).map_err(|refusal| too_large(session, refusal))
     }
 
     /// Seals a session whose body goes to the store, in the place of what the client has there.
@@ -174,10 +233,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// this one gives none.
     fn give_id(&self, envelope: &mut Envelope) -> Result<(), EncodeError> {
         if self.codec.session_ids && envelope.id.is_none() {
-            let mut id = [0; SessionId::LEN];
-            let random = (self.codec.random)(&mut id);
-            random.map_err(|error| EncodeError::Random(std::sync::Arc::new(error)))?;
-            envelope.id = Some(SessionId(id));
+            envelope.id = Some(new_id(self.codec)?);
         }
         Ok(())
     }
