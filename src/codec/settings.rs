@@ -49,7 +49,7 @@ pub(crate) struct Settings<T> {
 /// What tells the time in the place of [`SystemTime::now`].
 pub(crate) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// Reads a session of an older schema.
+/// A function that reads a session of an older schema.
 pub(crate) type Migrate<T> = Box<dyn Fn(Format, &[u8]) -> Result<T, MessageError> + Send + Sync>;
 
 impl<T> Settings<T> {
@@ -58,7 +58,7 @@ impl<T> Settings<T> {
         self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock())
     }
 
-    /// Gives the length of what a message has beside a plain body and with the marker, for a session
+    /// Returns the length of what a message has beside a plain body and with the marker, for a session
     /// that begins today, and by how much it grows.
     pub(crate) fn envelope_len(&self) -> (usize, usize) {
         let mut out = Vec::with_capacity(ENVELOPE);
@@ -79,7 +79,7 @@ impl<T> Settings<T> {
         (out.len() + 2, envelope.growth(self.lifetimes.absolute))
     }
 
-    /// Gives the number of cookies for a message of this length, marker included, and its padded length.
+    /// Returns the number of cookies for a message of this length, marker included, and its padded length.
     ///
     /// There is room for `growth` more bytes, so that a session which fits once fits until it ends.
     pub(crate) fn padded(&self, message: usize, growth: usize) -> Option<(u8, usize)> {
