@@ -344,7 +344,9 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
             return work;
         }
         let Some(Ok(Some(found))) = request.opened.get() else { return work };
-        let body = found.envelope.elsewhere.as_ref().map(|elsewhere| elsewhere.id);
+        // What the store does not have today is not removed: another answer of it may be better.
+        let lost = matches!(found.fetched.get(), Some(Err(_)));
+        let body = found.envelope.elsewhere.as_ref().filter(|_| !lost).map(|body| body.id);
         let scope = Scope::enter();
         if let (true, Ok(session)) = (found.is_here(), self.read(found)) {
             // What it is made to is of no interest, but what it refers to.
