@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::Codec;
+use crate::codec::judge::Judge;
 use crate::codec::lifetimes::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
 use crate::codec::settings::{Migrate, Settings};
 use crate::cookie::attributes::{Persistence, SameSite, Unchecked};
@@ -56,6 +57,7 @@ pub struct Builder<T> {
     compression: Compression,
     padding: Padding,
     session_ids: bool,
+    judge: Judge<T>,
     schema: Option<u32>,
     migrations: BTreeMap<u32, Migrate<T>>,
     #[cfg(feature = "store")]
@@ -94,6 +96,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             compression: Compression::default(),
             padding: Padding::default(),
             session_ids: false,
+            judge: Judge::default(),
             schema: None,
             migrations: BTreeMap::new(),
             #[cfg(feature = "store")]
@@ -272,6 +275,38 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         self
     }
 
+    /// Refuses what is revoked: sessions by their id, by one of their tags, or by when they began. Gives each session
+    /// [an id](Self::session_ids).
+    ///
+    /// `tags` says what a session has in common with others that is to be ended at once, such as its user; `|_| []` if
+    /// there is no such thing. It is called for each session that is opened, so it should be quick.
+    ///
+    /// A session that is older than this setting gets an id when it is next sealed. Until then it can be revoked by
+    /// its tags and its beginning alone.
+    ///
+    /// The clock skew is at least 5 seconds then: what begins in the second of a "log out everywhere", and after it, is
+    /// dated to the next one, and may be used at once.
+    #[cfg(feature = "revocation")]
+    pub fn revocations<I>(
+        mut self,
+        revocations: crate::revocation::Revocations,
+        tags: impl Fn(&T) -> I + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: IntoIterator<Item = crate::revocation::SubjectTag>,
+    {
+        self.judge = Judge::new(revocations, tags);
+        self.session_ids()
+    }
+
+    fn least_skew(&self) -> Duration {
+        #[cfg(feature = "revocation")]
+        if self.judge.ended.revocations.is_some() {
+            return self.skew.max(crate::revocation::LEAST_SKEW);
+        }
+        self.skew
+    }
+
     /// Sets the number of the session type's schema, which is sealed with each session. Default: 0.
     ///
     /// Raise it when a change of the type is more than a field added with `#[serde(default)]` or
@@ -324,7 +359,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// A [`ConfigError`] for each setting that browsers, proxies or other settings would turn into
     /// a silent failure later.
     pub fn build(self) -> Result<Codec<T>, ConfigError> {
-        let lifetimes = Lifetimes::build(self.absolute, self.idle, self.touch, self.skew)?;
+        let skew = self.least_skew();
+        let lifetimes = Lifetimes::build(self.absolute, self.idle, self.touch, skew)?;
+        #[cfg(feature = "revocation")]
+        if let Some(revocations) = &self.judge.ended.revocations
+            && !revocations.outlasts(lifetimes.absolute, lifetimes.skew)
+        {
+            return Err(ConfigError::RevocationsTooShort);
+        }
         if self.format.is_positional() && self.schema.is_none() {
             return Err(ConfigError::SchemaRequired(self.format));
         }
@@ -349,6 +391,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
                 attributes,
                 layout,
                 lifetimes,
+                judge: self.judge,
                 format: self.format,
                 compression: self.compression,
                 padding: self.padding,

@@ -84,6 +84,8 @@ impl From<SealError> for EncodeError {
 /// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was taken out too early |
 /// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
 /// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |
+/// | [`Revoked`](Self::Revoked) | clear | a logout, or "log out everywhere" |
+/// | [`RevocationsStale`](Self::RevocationsStale) | keep | the feed of revocations is lost, and you chose to refuse then |
 /// | [`UnsupportedVersion`](Self::UnsupportedVersion) | keep | a node with a newer release of this crate |
 /// | [`UnsupportedFormat`](Self::UnsupportedFormat) | keep | a node with more features of this crate |
 /// | [`NewerSchema`](Self::NewerSchema) | keep | a node with a newer release of the application |
@@ -143,6 +145,13 @@ pub enum DecodeError {
     /// The key was revoked. *Clear.*
     #[error("the key {0} of the session cookie is revoked")]
     RevokedKey(KeyId),
+    /// The session was revoked: by its id, by one of its tags, or by when it began. *Clear.*
+    #[error("the session was revoked")]
+    Revoked,
+    /// It is not known at present what is revoked, and the application chose to refuse sessions then. *Keep*: answer
+    /// 503, and never as if there were no session.
+    #[error("it is not known at present which sessions are revoked")]
+    RevocationsStale,
     /// The seal does not hold: damaged, forged, or sealed for another cookie or context. *Clear.*
     #[error("the seal of the session cookie does not hold")]
     InvalidTag,
@@ -236,10 +245,12 @@ impl DecodeError {
             | Self::NoMigration { .. }
             | Self::Deserialize(_)
             | Self::Message
+            | Self::RevocationsStale
             | Self::OtherCodec => true,
             Self::Malformed
             | Self::RetiredKey(_)
             | Self::RevokedKey(_)
+            | Self::Revoked
             | Self::InvalidTag
             | Self::MissingChunk
             | Self::MixedChunks
@@ -258,6 +269,8 @@ impl DecodeError {
             Self::UnknownKey(_) => "unknown_key",
             Self::RetiredKey(_) => "retired_key",
             Self::RevokedKey(_) => "revoked_key",
+            Self::Revoked => "revoked",
+            Self::RevocationsStale => "revocations_stale",
             Self::InvalidTag => "invalid_tag",
             Self::MissingChunk => "missing_chunk",
             Self::MixedChunks => "mixed_chunks",

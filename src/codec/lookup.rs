@@ -26,7 +26,7 @@ impl<T: DeserializeOwned> Settings<T> {
             #[cfg(feature = "store")]
             found.here()?;
             // A request that is kept for long does not keep its session alive, nor its key.
-            self.check(found, keys, now)?;
+            self.check_again(found, keys, now)?;
         }
         match (opened, read) {
             (Err(error), _) => Err(error.clone()),
@@ -48,16 +48,22 @@ impl<T: DeserializeOwned> Settings<T> {
             return Err(DecodeError::OtherCodec);
         }
         Ok(request.opened.get_or_init(|| {
-            let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
-                // Whether it can be read is remembered too: what cannot must not be overwritten.
-                if let Some(found) = &found
-                    && found.is_here()
-                {
-                    let refused = |error| Refused { error, key: Some(found.key) };
-                    *read = Some(self.read(found).map_err(refused)?);
-                }
-                Ok(found)
-            });
+            let ended = &self.judge.ended;
+            let found =
+                open::open(request, keys, &self.lifetimes, ended, now).and_then(|mut found| {
+                    // Whether it can be read is remembered too: what cannot must not be overwritten.
+                    if let Some(found) = &mut found
+                        && found.is_here()
+                    {
+                        let key = found.key;
+                        let refused = |error| Refused { error, key: Some(key) };
+                        let session = self.read(found).map_err(refused)?;
+                        let tags = self.judge.tags(&session, found.envelope.began);
+                        found.tags = tags.map_err(refused)?;
+                        *read = Some(session);
+                    }
+                    Ok(found)
+                });
             observe_opened(&found);
             #[cfg(feature = "watch")]
             if let Err(Refused { error: DecodeError::UnknownKey(_), .. }) = found {
@@ -91,7 +97,9 @@ impl<T: DeserializeOwned> Settings<T> {
             Some(Ok(Some(found))) if !found.is_here() => {
                 (found.here().map(|()| Some(found)), false)
             }
-            Some(Ok(Some(found))) => (self.check(found, keys, now).map(|()| Some(found)), true),
+            Some(Ok(Some(found))) => {
+                (self.check_again(found, keys, now).map(|()| Some(found)), true)
+            }
             Some(Ok(None)) => (Ok(None), false),
             Some(Err(error)) => (Err(error.clone()), false),
             None => {
@@ -105,6 +113,17 @@ impl<T: DeserializeOwned> Settings<T> {
             Err(error) if was_opened => Err(EncodeError::Ended(error)),
             Err(_) => Ok(None),
         }
+    }
+
+    /// Judges once more what was opened before: its time may have passed, and its key or itself been revoked.
+    fn check_again(
+        &self,
+        found: &OpenedCookie,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<(), DecodeError> {
+        self.check(found, keys, now)?;
+        self.judge.again(&found.tags, found.envelope.began, || self.read(found))
     }
 
     pub(crate) fn read(&self, found: &OpenedCookie) -> Result<T, DecodeError> {

@@ -22,12 +22,15 @@ use crate::cookie::set_cookies::SetCookies;
 use crate::keys::ring::{KeyRing, Keys};
 use crate::message::lifetime::Lifetime;
 use crate::message::seconds::Seconds;
+#[cfg(feature = "revocation")]
+use crate::revocation::{Full, Receipt};
 use crate::seal;
 
 pub(crate) mod builder;
 pub(crate) mod error;
 #[cfg(feature = "cli")]
 pub(crate) mod inspect;
+mod judge;
 pub(crate) mod lifetimes;
 mod lookup;
 mod open;
@@ -316,6 +319,44 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         return self.settings.with_attached(known.is_err(), write);
         #[cfg(not(feature = "store"))]
         write()
+    }
+
+    /// Revokes the session that the request carries, on all nodes: for a logout, together with
+    /// [`clear`](Self::clear). `None` if there is none that opens, or if it has no id yet.
+    ///
+    /// It holds here at once; the receipt tells when it is stored, and can be dropped. The middlewares do this by
+    /// themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`].
+    #[cfg(feature = "revocation")]
+    pub fn revoke(&self, request: &RequestCookies<'_>) -> Result<Option<Receipt>, Full> {
+        self.revoke_at(request, SystemTime::now())
+    }
+
+    /// Does what [`revoke`](Self::revoke) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](Self::revoke).
+    #[cfg(feature = "revocation")]
+    pub fn revoke_at(
+        &self,
+        request: &RequestCookies<'_>,
+        now: SystemTime,
+    ) -> Result<Option<Receipt>, Full> {
+        let Some(revocations) = &self.settings.judge.ended.revocations else { return Ok(None) };
+        let found = self.settings.lookup(request, &self.settings.ring.load(), now);
+        let id = found.ok().flatten().and_then(|(_, found)| found.envelope.id);
+        id.map(|id| revocations.revoke_session_at(id, now)).transpose()
+    }
+
+    /// Returns what is revoked, if the codec was [given that](crate::Builder::revocations).
+    #[cfg(feature = "revocation")]
+    #[must_use]
+    pub fn revocations(&self) -> Option<&crate::revocation::Revocations> {
+        self.settings.judge.ended.revocations.as_ref()
     }
 
     /// Ends a session in the client: removes each of its cookies that the request has, and the base

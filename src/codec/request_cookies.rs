@@ -7,6 +7,7 @@ use memchr::memmem;
 
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::codec::error::DecodeError;
+use crate::codec::judge::Tags;
 #[cfg(feature = "store")]
 use crate::codec::overflow::Fetched;
 use crate::cookie::found::FoundCookies;
@@ -62,6 +63,8 @@ pub(crate) struct OpenedCookie {
     pub(crate) packed: Range<usize>,
     /// The session as it was serialized, unless it lies there plainly.
     pub(crate) unpacked: Option<SecretBytes>,
+    /// By what else it can be revoked.
+    pub(crate) tags: Tags,
     /// What was fetched of a session whose body lies in a store.
     #[cfg(feature = "store")]
     pub(crate) fetched: Fetched,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use memchr::memmem;
 
 use crate::bytes::base64url;
+use crate::codec::judge::Judge;
 use crate::codec::lifetimes::Lifetimes;
 use crate::cookie::attributes::Attributes;
 use crate::cookie::layout::Layout;
@@ -31,6 +32,7 @@ pub(crate) struct Settings<T> {
     pub(crate) attributes: Attributes,
     pub(crate) layout: Layout,
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) judge: Judge<T>,
     pub(crate) format: Format,
     pub(crate) compression: Compression,
     pub(crate) padding: Padding,

@@ -82,7 +82,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         let mut envelope = Envelope {
             format: codec.format,
             method: Method::Lz4,
-            began: now.into(),
+            began: codec.judge.beginning(session, now, codec.lifetimes.skew),
             sealed: now.into(),
             schema: codec.schema,
             id: None,
@@ -95,15 +95,12 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             Ok(OpenedCookie { envelope: known, .. }) => {
                 (envelope.began, envelope.id) = (known.began, known.id);
                 envelope.lifetime = known.lifetime;
+                // It may be of another user now, whose sessions have ended.
+                codec.judge.tags(session, envelope.began).map_err(EncodeError::Ended)?;
             }
             Err(lifetime) => envelope.lifetime = lifetime,
         }
-        // An id that other nodes gave stays, though this one gives none.
-        if codec.session_ids && envelope.id.is_none() {
-            let mut id = [0; SessionId::LEN];
-            (codec.random)(&mut id).map_err(|e| EncodeError::Random(std::sync::Arc::new(e)))?;
-            envelope.id = Some(SessionId(id));
-        }
+        self.give_id(&mut envelope)?;
         let fields = recorder.into_fields();
         let message = match smallest(codec, &envelope, body, &fields) {
             #[cfg(feature = "store")]
@@ -143,15 +140,23 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// Seals the very session that the client has: nothing is lost that another release put into it.
     fn reseal(&self, known: &OpenedCookie) -> Result<SetCookies, EncodeError> {
         let Self { codec, session, request, now, .. } = *self;
-        let envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        let mut envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        self.give_id(&mut envelope)?;
         let packed = known.packed();
         #[cfg(feature = "store")]
         if envelope.elsewhere.is_some() {
             let append = |out: &mut Vec<u8>| out.extend_from_slice(packed);
             return self.seal_elsewhere(envelope, Some(known), known.body().len(), append);
         }
-        let message = message(codec, &envelope, packed.len(), |out| out.extend_from_slice(packed))
-            .map_err(|refusal| too_large(session, refusal))?;
+        let build = |envelope: &Envelope| {
+            message(codec, envelope, packed.len(), |out| out.extend_from_slice(packed))
+        };
+        let message = build(&envelope).or_else(|_| {
+            // It began before ids were given, and has no room for one.
+            envelope.id = known.envelope.id;
+            build(&envelope)
+        });
+        let message = message.map_err(|refusal| too_large(session, refusal))?;
         // What a longer session left behind goes first, if there is no room for both.
         let chars = base64url::encoded_len(message.0.len() - PREFIX + OVERHEAD);
         let used = codec.layout.cost(chars, message.1).response_bytes;
@@ -163,6 +168,18 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             return Ok(SetCookies::new(removals, None));
         }
         self.seal(&envelope, message, known.body().len())
+    }
+
+    /// Gives the session an id, if it lacks one and this codec gives them. An id that other nodes gave stays, though
+    /// this one gives none.
+    fn give_id(&self, envelope: &mut Envelope) -> Result<(), EncodeError> {
+        if self.codec.session_ids && envelope.id.is_none() {
+            let mut id = [0; SessionId::LEN];
+            let random = (self.codec.random)(&mut id);
+            random.map_err(|error| EncodeError::Random(std::sync::Arc::new(error)))?;
+            envelope.id = Some(SessionId(id));
+        }
+        Ok(())
     }
 
     fn seal(
