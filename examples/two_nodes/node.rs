@@ -9,6 +9,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use sealed_session::{
     Advice, Codec, DecodeError, EncodeError, KeyRing, Limits, Opened, Reseal, RingKey, SetCookies,
 };
@@ -155,7 +157,7 @@ async fn add_to_cart(
         let article: String = article.chars().take(40).collect();
         session.cart.extend((0..count.min(100)).map(|_| {
             let mut reservation = [0; 16];
-            getrandom::fill(&mut reservation).expect("the operating system has random bytes");
+            SysRng.try_fill_bytes(&mut reservation).expect("the operating system has random bytes");
             Line { article: article.clone(), reservation: u128::from_be_bytes(reservation) }
         }));
     })

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use memchr::memmem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bytes::random;
 use crate::codec::Codec;
 use crate::codec::judge::Judge;
 use crate::codec::lifetimes::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
-use crate::codec::settings::{Migrate, Settings};
+use crate::codec::settings::{Clock, Migrate, Settings};
 use crate::cookie::attributes::{Persistence, SameSite, Unchecked};
 use crate::cookie::error::ConfigError;
 use crate::cookie::layout::Layout;
@@ -32,7 +33,7 @@ use crate::store::work::Overflow;
 /// # Example
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::time::{Duration, SystemTime};
 /// use sealed_session::{Codec, Key, Limits, SameSite};
 ///
 /// let codec = Codec::<String>::builder(Key::generate()?)
@@ -60,6 +61,7 @@ pub struct Builder<T> {
     judge: Judge<T>,
     schema: Option<u32>,
     migrations: BTreeMap<u32, Migrate<T>>,
+    clock: Option<Clock>,
     #[cfg(feature = "store")]
     overflow: Option<Arc<Overflow>>,
     session: PhantomData<fn(T) -> T>,
@@ -99,6 +101,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             judge: Judge::default(),
             schema: None,
             migrations: BTreeMap::new(),
+            clock: None,
             #[cfg(feature = "store")]
             overflow: None,
             session: PhantomData,
@@ -200,6 +203,37 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// future is refused.
     pub fn clock_skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
+        self
+    }
+
+    /// Sets the clock that all operations without a time of their own read, those of the middlewares included.
+    /// Default: [`SystemTime::now`].
+    ///
+    /// For tests, in which no time need pass, and for runtimes without that clock: on `wasm32-unknown-unknown`
+    /// `SystemTime::now` panics, and what the runtime offers takes its place (JavaScript's `Date.now()`, say).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::time::{Duration, SystemTime};
+    /// use sealed_session::{Codec, DecodeError, Key};
+    ///
+    /// let seconds = Arc::new(AtomicU64::new(1_800_000_000));
+    /// let clock = Arc::clone(&seconds);
+    /// let codec = Codec::<u32>::builder(Key::generate()?)
+    ///     .clock(move || SystemTime::UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)))
+    ///     .build()?;
+    /// let set_cookies = codec.renew(&7, &codec.request([""]))?;
+    /// let cookie = set_cookies.values().next().unwrap().split(';').next().unwrap();
+    ///
+    /// seconds.fetch_add(2 * 86_400, Ordering::Relaxed); // two days later
+    /// assert!(matches!(codec.decode(&codec.request([cookie])), Err(DecodeError::Expired(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Some(Box::new(clock));
         self
     }
 
@@ -398,7 +432,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
                 session_ids: self.session_ids,
                 schema,
                 migrations: self.migrations,
-                random: getrandom::fill,
+                random: random::fill,
+                clock: self.clock,
                 #[cfg(feature = "store")]
                 overflow: self.overflow,
             }),

@@ -139,7 +139,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// [`DecodeError`] where there is a cookie of ours that gives no session. Go on without a session,
     /// log the reason, and follow [`DecodeError::advice`].
     pub fn decode(&self, request: &RequestCookies<'_>) -> Result<Option<Opened<T>>, DecodeError> {
-        self.decode_at(request, SystemTime::now())
+        self.decode_at(request, self.settings.now())
     }
 
     /// Does what [`decode`](Self::decode) does, at the time `now`.
@@ -220,7 +220,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         session: &T,
         request: &RequestCookies<'_>,
     ) -> Result<SetCookies, EncodeError> {
-        self.encode_at(session, request, SystemTime::now())
+        self.encode_at(session, request, self.settings.now())
     }
 
     /// Does what [`encode`](Self::encode) does, at the time `now`.
@@ -257,7 +257,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         session: &T,
         request: &RequestCookies<'_>,
     ) -> Result<SetCookies, EncodeError> {
-        self.renew_at(session, request, SystemTime::now())
+        self.renew_at(session, request, self.settings.now())
     }
 
     /// Does what [`renew`](Self::renew) does, at the time `now`.
@@ -435,6 +435,7 @@ impl<T> fmt::Debug for Codec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::random::SysError;
     use crate::keys::key::Key;
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -447,12 +448,12 @@ mod tests {
     fn nothing_is_sealed_without_random_bytes() {
         let mut codec = Codec::<u8>::builder(ring()).session_ids().build().unwrap();
         let settings = Arc::get_mut(&mut codec.settings).unwrap();
-        settings.random = |_| Err(getrandom::Error::UNSUPPORTED);
+        settings.random = |_| Err(SysError::UNSUPPORTED);
         let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
         assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
         // Enough for the id, and no more.
         Arc::get_mut(&mut codec.settings).unwrap().random = |bytes| {
-            if bytes.len() == 16 { Ok(()) } else { Err(getrandom::Error::UNSUPPORTED) }
+            if bytes.len() == 16 { Ok(()) } else { Err(SysError::UNSUPPORTED) }
         };
         let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
         assert!(matches!(error, EncodeError::Random(_)), "{error:?}");

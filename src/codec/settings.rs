@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 #[cfg(feature = "store")]
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use memchr::memmem;
 
@@ -40,14 +41,23 @@ pub(crate) struct Settings<T> {
     pub(crate) schema: u32,
     pub(crate) migrations: BTreeMap<u32, Migrate<T>>,
     pub(crate) random: Random,
+    pub(crate) clock: Option<Clock>,
     #[cfg(feature = "store")]
     pub(crate) overflow: Option<Arc<Overflow>>,
 }
+
+/// What tells the time in the place of [`SystemTime::now`].
+pub(crate) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Reads a session of an older schema.
 pub(crate) type Migrate<T> = Box<dyn Fn(Format, &[u8]) -> Result<T, MessageError> + Send + Sync>;
 
 impl<T> Settings<T> {
+    /// Returns the time, by the codec's clock.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock())
+    }
+
     /// Gives the length of what a message has beside a plain body and with the marker, for a session
     /// that begins today, and by how much it grows.
     pub(crate) fn envelope_len(&self) -> (usize, usize) {

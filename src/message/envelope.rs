@@ -224,7 +224,7 @@ mod tests {
                             id,
                             #[cfg(feature = "store")]
                             elsewhere: (padded == 64)
-                                .then(|| BlobRef::fresh(None, getrandom::fill).unwrap()),
+                                .then(|| BlobRef::fresh(None, crate::bytes::random::fill).unwrap()),
                             lifetime,
                             skipped,
                         };
