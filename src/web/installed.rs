@@ -95,8 +95,9 @@ impl LayerError {
         error
     }
 
-    /// Returns whether the request may be luckier in a moment. Else the program is at fault.
-    pub(super) fn is_temporary(self) -> bool {
+    /// Returns whether the request may be luckier in a moment: answer it with 503. Else the program is at fault.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
         #[cfg(feature = "store")]
         return self.0 == Fault::StoreUnavailable;
         #[cfg(not(feature = "store"))]
