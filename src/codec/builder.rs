@@ -13,6 +13,7 @@ use crate::bytes::random;
 use crate::codec::Codec;
 use crate::codec::judge::Judge;
 use crate::codec::lifetimes::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
+use crate::codec::request_cookies::CodecId;
 use crate::codec::settings::{Clock, Migrate, Settings};
 use crate::cookie::attributes::{Persistence, SameSite, Unchecked};
 use crate::cookie::error::ConfigError;
@@ -110,6 +111,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
 
     /// Sets the cookie-name. Default: `__Host-session`.
     ///
+    /// **Two applications on one host need two names**, also on two ports or under two paths: to browsers, cookies know no
+    /// ports, and with `Path=/` no paths. Under one name, each overwrites the session of the other; and where their
+    /// keys differ, each takes that for a session under a key which has not arrived yet, and refuses changes.
+    ///
     /// Keep the prefix `__Host-` wherever you can: with it, browsers take the cookie only from this very
     /// host over HTTPS, so that no sibling domain can plant one. The name is sealed: a value moved to
     /// another name does not open.
@@ -172,7 +177,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// Binds sessions to a context: an application, an environment, a tenant. Default: empty.
     ///
     /// What was sealed under another context does not open, even under the same key. Changing the context ends
-    /// all sessions; during that deploy, old and new nodes clear each other's cookies.
+    /// all sessions; during that deploy, old and new nodes replace each other's. Applications on one host need
+    /// another [`name`](Self::name) too.
     pub fn context(mut self, context: impl Into<Vec<u8>>) -> Self {
         self.context = context.into();
         self
@@ -193,7 +199,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
 
     /// Sets after how much of the idle time an unchanged session is resealed. Default: a tenth of the
     /// idle timeout. Until then, responses carry no cookie; so a session may end this much earlier than
-    /// the idle timeout after its last use.
+    /// the idle timeout after its last use. Parts of a second are rounded up.
     pub fn touch_after(mut self, threshold: Duration) -> Self {
         self.touch = Some(threshold);
         self
@@ -419,6 +425,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         let layout = Layout::new(self.limits, attributes.name.len(), attributes_len)?;
         Ok(Codec {
             settings: Arc::new(Settings {
+                id: CodecId::next(),
                 ring: self.ring,
                 binding: Binding::new(&attributes.name, &self.context),
                 finder: memmem::Finder::new(&attributes.name).into_owned(),
