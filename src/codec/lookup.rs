@@ -8,6 +8,7 @@ use crate::codec::error::{DecodeError, EncodeError};
 use crate::codec::open::{self, Refused};
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
+use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
 use crate::message::envelope::Envelope;
 use crate::observe;
@@ -37,6 +38,9 @@ impl<T: DeserializeOwned> Settings<T> {
     }
 
     /// Opens what the request carries, if that was not done before, and leaves in `read` the session that it then read.
+    ///
+    /// What was opened is told only when it is kept: who is told may ask the request again, as a subscriber of `tracing`
+    /// does that adds the user to each line.
     fn open_once<'r>(
         &self,
         request: &'r RequestCookies<'_>,
@@ -44,33 +48,45 @@ impl<T: DeserializeOwned> Settings<T> {
         now: SystemTime,
         read: &mut Option<T>,
     ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
-        if request.binding != self.binding {
+        if request.codec != self.id {
             return Err(DecodeError::OtherCodec);
         }
-        Ok(request.opened.get_or_init(|| {
-            let ended = &self.judge.ended;
-            let found =
-                open::open(request, keys, &self.lifetimes, ended, now).and_then(|mut found| {
-                    // Whether it can be read is remembered too: what cannot must not be overwritten.
-                    if let Some(found) = &mut found
-                        && found.is_here()
-                    {
-                        let key = found.key;
-                        let refused = |error| Refused { error, key: Some(key) };
-                        let session = self.read(found).map_err(refused)?;
-                        let tags = self.judge.tags(&session, found.envelope.began);
-                        found.tags = tags.map_err(refused)?;
-                        *read = Some(session);
-                    }
-                    Ok(found)
-                });
-            observe_opened(&found);
-            #[cfg(feature = "watch")]
-            if let Err(Refused { error: DecodeError::UnknownKey(_), .. }) = found {
-                self.ring.wake_up().request();
+        if let Some(opened) = request.opened.get() {
+            return Ok(opened);
+        }
+        let ended = &self.judge.ended;
+        let found = open::open(request, keys, &self.lifetimes, ended, now);
+        let found = found.and_then(|mut found| {
+            // Whether it can be read is remembered too: what cannot must not be overwritten.
+            if let Some(found) = &mut found
+                && found.is_here()
+            {
+                let key = found.key;
+                let refused = |error| Refused { error, key: Some(key) };
+                let session = self.read(found).map_err(refused)?;
+                let tags = self.judge.tags(&session, found.envelope.began);
+                found.tags = tags.map_err(refused)?;
+                *read = Some(session);
             }
-            found.map_err(|refused| refused.error)
-        }))
+            Ok(found)
+        });
+        let mut refused_key = None;
+        let mut found = Some(found.map_err(|Refused { error, key }| {
+            refused_key = key;
+            error
+        }));
+        let opened = request.opened.get_or_init(|| found.take().unwrap_or(Ok(None)));
+        if found.is_some() {
+            // Another thread was faster; what was read belongs to what is not kept.
+            *read = None;
+            return Ok(opened);
+        }
+        observe_opened(opened, refused_key);
+        #[cfg(feature = "watch")]
+        if let Err(DecodeError::UnknownKey(_)) = opened {
+            self.ring.wake_up().request();
+        }
+        Ok(opened)
     }
 
     /// Opens what the request carries, if that was not done before.
@@ -84,14 +100,14 @@ impl<T: DeserializeOwned> Settings<T> {
         self.open_once(request, keys, now, &mut None)
     }
 
-    /// Gives the session of the request that a write goes on from, if there is one.
+    /// Returns the session of the request that a write continues, if there is one.
     pub(super) fn known<'r>(
         &self,
         request: &'r RequestCookies<'_>,
         keys: &Keys,
         now: SystemTime,
     ) -> Result<Option<&'r OpenedCookie>, EncodeError> {
-        let opened = request.opened.get().filter(|_| request.binding == self.binding);
+        let opened = request.opened.get().filter(|_| request.codec == self.id);
         let (known, was_opened) = match opened {
             #[cfg(feature = "store")]
             Some(Ok(Some(found))) if !found.is_here() => {
@@ -146,11 +162,11 @@ impl<T: DeserializeOwned> Settings<T> {
     }
 }
 
-/// Observes what a request carries.
-fn observe_opened(opened: &Result<Option<OpenedCookie>, Refused>) {
+/// Observes what a request carries; where it was refused, by which key of the ring.
+fn observe_opened(opened: &Result<Option<OpenedCookie>, DecodeError>, refused: Option<KeyId>) {
     match opened {
         Ok(None) => {}
         Ok(Some(OpenedCookie { key, .. })) => observe::opened(key),
-        Err(Refused { error, key }) => error.observe(*key),
+        Err(error) => error.observe(refused),
     }
 }

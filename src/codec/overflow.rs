@@ -153,7 +153,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.fetch_at(request, SystemTime::now())
     }
 
-    /// Does what [`fetch`](Self::fetch) does, at the time `now`.
+    /// Behaves as [`fetch`](Self::fetch) does, at the time `now`.
     #[must_use]
     pub fn fetch_at(
         &self,
@@ -180,7 +180,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.decode_with_at(request, fetched, SystemTime::now())
     }
 
-    /// Does what [`decode_with`](Self::decode_with) does, at the time `now`.
+    /// Behaves as [`decode_with`](Self::decode_with) does, at the time `now`.
     ///
     /// # Errors
     ///
@@ -340,11 +340,13 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
     /// Returns what a session that ends leaves in the store: nobody needs it any more.
     pub(super) fn left_behind(&self, request: &RequestCookies<'_>) -> Work {
         let mut work = Work::default();
-        if self.overflow.is_none() || request.binding != self.binding {
+        if self.overflow.is_none() || request.codec != self.id {
             return work;
         }
         let Some(Ok(Some(found))) = request.opened.get() else { return work };
-        let body = found.envelope.elsewhere.as_ref().map(|elsewhere| elsewhere.id);
+        // What the store does not have today is not removed: another answer of it may be better.
+        let lost = matches!(found.fetched.get(), Some(Err(_)));
+        let body = found.envelope.elsewhere.as_ref().filter(|_| !lost).map(|body| body.id);
         let scope = Scope::enter();
         if let (true, Ok(session)) = (found.is_here(), self.read(found)) {
             // What it is made to is of no interest, but what it refers to.

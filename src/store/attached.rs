@@ -103,7 +103,7 @@ impl<B> Attached<B> {
         attached
     }
 
-    /// Puts this value in the place of the present one, which stays in the store until a browser has got the new cookie.
+    /// Replaces the value, which stays in the store until a browser has got the new cookie.
     pub fn set(&mut self, value: B) {
         let (previous, shown) = match &self.state {
             State::Empty => (None, None),
@@ -113,7 +113,7 @@ impl<B> Attached<B> {
                 (reference.as_ref().and_then(|reference| reference.previous), *shown)
             }
         };
-        let reference = BlobRef::fresh(previous, getrandom::fill).ok().map(Arc::new);
+        let reference = BlobRef::fresh(previous, crate::bytes::random::fill).ok().map(Arc::new);
         self.state = State::Fresh { reference, value: Arc::new(value), shown };
     }
 
@@ -172,7 +172,7 @@ impl From<MessageError> for Unopened {
 }
 
 impl<B: DeserializeOwned> Attached<B> {
-    /// Takes in what the store has.
+    /// Opens what the store has.
     pub(crate) fn open(
         &self,
         binding: Binding,
@@ -331,9 +331,9 @@ impl Fresh {
         compress: bool,
         binding: Binding,
         padded: impl FnOnce(usize) -> usize,
-    ) -> Result<Vec<u8>, getrandom::Error> {
+    ) -> Result<Vec<u8>, crate::bytes::random::SysError> {
         let method = compress.then_some(Method::Lz4);
-        self.reference.seal(Kind::Attached, binding, getrandom::fill, padded, |out| {
+        self.reference.seal(Kind::Attached, binding, crate::bytes::random::fill, padded, |out| {
             out.push(FORMAT_OF_ALL.tag());
             pack::pack(&self.body, &self.fields, FORMAT_OF_ALL, method, out);
         })
