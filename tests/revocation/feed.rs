@@ -81,7 +81,8 @@ fn a_server_that_loses_what_it_had_is_healed_and_nothing_is_taken_back() {
         len >= 500
     };
     until("the stream has all", || has_all(&server));
-    let losses: [(&str, &dyn Fn(&mut Server)); 5] = [
+    type Lose<'a> = (&'a str, &'a dyn Fn(&mut Server));
+    let losses: [Lose<'_>; 5] = [
         ("flushed", &|server| drop(server.call(&["FLUSHALL"]))),
         ("deleted", &|server| drop(server.call(&["DEL", LOG]))),
         ("trimmed by somebody", &|server| drop(server.call(&["XTRIM", LOG, "MAXLEN", "3"]))),
@@ -244,14 +245,77 @@ fn after_a_restart_of_everything_the_journals_suffice() {
     until("a new node learns it from the server", || Node::start(&server.url()).knows(1..3));
 }
 
+/// The commands are those that docs/REVOCATION.md names.
 #[test]
 #[ignore = "needs redis-server"]
-fn a_user_a_password_a_database_and_a_prefix_are_those_of_the_url_and_the_feed() {
-    let server = Server::start(
-        "user default off\nuser shop on >s%2f@cret ~{shop}:* +@connection +select +xadd +xrange +xread \
-         +xinfo|stream +xtrim +pexpire +time +wait +role +info",
+fn a_user_with_no_more_rights_than_are_named_a_database_and_a_prefix_are_enough() {
+    let page = include_str!("../../docs/REVOCATION.md");
+    let rights = page.lines().find_map(|line| line.strip_prefix("ACL SETUSER shop ")).unwrap();
+    let server = Server::start("");
+    let mut words = vec!["ACL", "SETUSER", "shop"];
+    words.extend(rights.split(' '));
+    assert_eq!(server.call(&words), "+OK");
+    let url = format!("redis://shop:s%2Fcret%40@127.0.0.1:{}/3", server.port);
+    let start = || Node::start_with(&url, |feed| feed.prefix("shop"));
+    let [one, two] = [(); 2].map(|()| start());
+    assert_eq!(one.revoke(1), Stored::Acknowledged);
+    until("the other hears it", || two.knows([1]));
+    assert_eq!(server.call(&["DBSIZE"]), ":0", "it is in another database");
+    let set = Revocations::new(WEEK);
+    let wrong = url.replace("s%2Fcret", "geheim");
+    let feed =
+        RedisFeed::new(&wrong, WhenStale::Refuse).unwrap().prefix("shop").spawn(&set).unwrap();
+    until("a wrong password is told", || feed.status().error.is_some());
+    let told = format!("{:?}", feed.status());
+    assert!(!told.contains("geheim") && told.contains("assword"), "{told}");
+    let other = Node::start_with(&server.url(), |feed| feed.prefix("elsewhere"));
+    assert!(!other.knows([1]));
+}
+
+#[test]
+#[ignore = "needs redis-server and openssl"]
+fn tls_is_spoken_with_whom_the_certificate_names_and_with_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+    ]);
+    openssl.args(["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=DNS:localhost"]);
+    openssl.args(["-keyout", &path("key"), "-out", &path("cert")]);
+    assert!(openssl.output().expect("openssl is installed").status.success());
+    let [tls] = super::servers::ports();
+    let lines = format!(
+        "tls-port {tls}\ntls-cert-file {}\ntls-key-file {}\ntls-auth-clients no",
+        path("cert"),
+        path("key"),
     );
-    let _ = &server;
+    let _server = Server::start(&lines);
+    let pem = std::fs::read(path("cert")).unwrap();
+    let [one, two] = [(); 2].map(|()| {
+        Node::start_with(&format!("rediss://localhost:{tls}"), |feed| {
+            feed.root_certificates(pem.clone())
+        })
+    });
+    one.revoke(1);
+    until("the other hears it", || two.knows([1]));
+    for (host, roots) in [("127.0.0.1", Some(&pem)), ("localhost", None)] {
+        let set = Revocations::new(WEEK);
+        let mut feed =
+            RedisFeed::new(&format!("rediss://{host}:{tls}"), WhenStale::Refuse).unwrap();
+        if let Some(pem) = roots {
+            feed = feed.root_certificates(pem.clone());
+        }
+        let feed = feed.spawn(&set).unwrap();
+        until("it is refused", || feed.status().losses >= 2);
+        assert!(feed.status().snapshots == 0 && !set.is_fresh(), "{host}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::stream::{self, Glance, Id, Read};
 use super::{BEAT, Shared};
+use crate::bytes::random;
 use crate::observe;
 use crate::redis::{Master, Timeouts};
 use crate::revocation::entry::Entry;
@@ -438,7 +439,7 @@ fn millis(duration: Duration) -> u64 {
 fn jitter(most: Duration) -> Duration {
     let mut random = [0; 2];
     // Without random bytes all nodes do it at once, which is slower and as right.
-    let _ = getrandom::fill(&mut random);
+    let _ = random::fill(&mut random);
     most.mul_f64(f64::from(u16::from_ne_bytes(random)) / f64::from(u16::MAX))
 }
 

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::bytes::random;
 use crate::observe;
 use crate::redis::{RedisUrlError, Server};
 use crate::revocation::entry::Entry;
@@ -115,7 +116,7 @@ impl RedisFeed {
     pub fn spawn(self, set: &Revocations) -> std::io::Result<Feed> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut node = [0; 8];
-        getrandom::fill(&mut node).map_err(std::io::Error::other)?;
+        random::fill(&mut node).map_err(std::io::Error::other)?;
         let node = u64::from_be_bytes(node);
         let shared = Arc::new(Shared {
             server: self.server,
