@@ -287,6 +287,9 @@ fn tls_is_spoken_with_whom_the_certificate_names_and_with_nobody_else() {
         "ec_paramgen_curve:P-256",
         "-nodes",
     ]);
+    // Without the settings of the machine, by which it would be the certificate of an authority.
+    std::fs::write(path("config"), "[req]\ndistinguished_name=name\n[name]\n").unwrap();
+    openssl.args(["-config", &path("config")]);
     openssl.args(["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=DNS:localhost"]);
     openssl.args(["-keyout", &path("key"), "-out", &path("cert")]);
     assert!(openssl.output().expect("openssl is installed").status.success());
