@@ -94,6 +94,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::installed::LayerError;
+#[cfg(feature = "store")]
+use super::overflow::LoadError;
 use super::session::ChangeError;
 pub use super::session::Session;
 pub use super::tower::SessionLayer;
@@ -107,7 +109,10 @@ where
     type Rejection = LayerError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, LayerError> {
-        find(&parts.extensions)
+        let session = find(&parts.extensions)?;
+        #[cfg(feature = "store")]
+        session.fetch().await?;
+        Ok(session)
     }
 }
 
@@ -120,6 +125,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, LayerError> {
         let session = find::<T>(&parts.extensions)?;
+        #[cfg(feature = "store")]
+        session.fetch().await?;
         Ok(session.get().is_some().then_some(session))
     }
 }
@@ -127,9 +134,7 @@ where
 impl IntoResponse for ChangeError {
     fn into_response(self) -> Response {
         match self {
-            Self::WouldReplace(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response()
-            }
+            Self::WouldReplace(_) => unavailable(),
             _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }
@@ -137,6 +142,23 @@ impl IntoResponse for ChangeError {
 
 impl IntoResponse for LayerError {
     fn into_response(self) -> Response {
+        if self.is_temporary() {
+            return unavailable();
+        }
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
+}
+
+#[cfg(feature = "store")]
+impl IntoResponse for LoadError {
+    fn into_response(self) -> Response {
+        if self.is_lost() {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+        unavailable()
+    }
+}
+
+fn unavailable() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response()
 }

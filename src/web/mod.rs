@@ -47,7 +47,7 @@
 //! |---|---|
 //! | the handlers never looked at the session | nothing; the cookie was not even opened |
 //! | read, unchanged and fresh | no `Set-Cookie` |
-//! | changed, or read and due to be sealed again ([`Reseal`](crate::Reseal)) | the new cookies |
+//! | changed, or read and due to be resealed ([`Reseal`](crate::Reseal)) | the new cookies |
 //! | due, and looked at by [`peek`](Session::peek) or [`opened`](Session::opened) alone | no `Set-Cookie` |
 //! | [`renew`](Session::renew), [`renew_with`](Session::renew_with), [`clear`](Session::clear) | the new cookies, or their removal |
 //! | [`update`](Session::update): none before and none after | no `Set-Cookie` |
@@ -58,7 +58,7 @@
 //! | the changed session cannot be sealed: it is too large, say, or its time ran out meanwhile | status 500 without a body in place of the response, the reason in the log, no cookie |
 //! | an unchanged session was due, and cannot be sealed | the response as it is, the reason in the log, no cookie |
 //! | a [`Session`] was dropped by a panic, in the handler or in a task beside it | no cookie; 500 in place of a response that tells of no failure, if there was a change. A `clear` is kept |
-//! | the response tells of a failure of the server, or of a time that ran out: 5xx and 408 | no change is kept, with a warning in the log. A `clear` is kept, and what was only read may be sealed again |
+//! | the response tells of a failure of the server, or of a time that ran out: 5xx and 408 | no change is kept, with a warning in the log. A `clear` is kept, and what was only read may be resealed |
 //! | there is no response: the service of tower failed, or the client hung up | a warning in the log, if there was a change |
 //!
 //! The handler always runs. Where the cookie does not open, it finds no session, and
@@ -88,7 +88,7 @@
 //! # Parallel requests
 //!
 //! Of two requests at the same time that change the session, the last response wins. A request that only reads
-//! can write too, when the session is due to be sealed again: if its response comes after that of a logout, the
+//! can write too, when the session is due to be resealed: if its response comes after that of a logout, the
 //! session is back in the browser. It never removes one, so a slow read does no harm to a login. Where a logout must be final, keep on the server the
 //! [ids](crate::Builder::session_ids) of ended sessions or the time of the user's last logout.
 //!
@@ -165,11 +165,15 @@ mod before;
 mod body;
 mod caching;
 mod installed;
+#[cfg(feature = "store")]
+mod overflow;
 mod session;
 mod settings;
 #[cfg(feature = "tower")]
 pub mod tower;
 
 pub use installed::LayerError;
+#[cfg(feature = "store")]
+pub use overflow::LoadError;
 pub use session::{ChangeError, Session};
 pub use settings::Unreadable;

@@ -15,7 +15,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::before::Before;
+#[cfg(feature = "store")]
+use super::overflow;
 use super::settings::{Settings, Unreadable};
+#[cfg(feature = "store")]
+use crate::store::BlobError;
 use crate::{
     Begin, Codec, DecodeError, EncodeError, Key, Lifetime, Limits, Opened, RequestCookies,
     SessionId, SetCookies,
@@ -25,7 +29,7 @@ use crate::{
 ///
 /// An extractor in axum and actix-web; in other tower services see `tower::session`. Every
 /// clone speaks of the same session, so that what one extractor changes, the next one sees. Nothing is
-/// opened before the first look, and all is written once, when the head of the response is ready.
+/// opened before the first read, and all is written once, when the head of the response is ready.
 ///
 /// # Example
 ///
@@ -76,6 +80,9 @@ struct Shared<T> {
 struct State<T> {
     /// What was found in the request; empty until a handler looks at the session.
     opened: Option<Result<Option<Opened<Arc<T>>>, DecodeError>>,
+    /// The same, before a handler looks at it.
+    #[cfg(feature = "store")]
+    ahead: Option<Result<Option<Opened<T>>, DecodeError>>,
     /// The session as it is now.
     session: Option<Arc<T>>,
     intent: Intent,
@@ -257,7 +264,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         Ok(result)
     }
 
-    /// Puts this session in the place of the present one, which goes on: it keeps its beginning and id.
+    /// Replaces the session, which continues: it keeps its beginning and id.
     /// If there is none, it begins.
     ///
     /// # Errors
@@ -270,7 +277,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         turn.finish(Some(Arc::new(session)), intent)
     }
 
-    /// Begins anew with this session, with a new beginning and a new id, whatever the request carries.
+    /// Begins a new session, with a new beginning and a new id, whatever the request carries.
     ///
     /// Use it at each login and change of rights.
     ///
@@ -281,7 +288,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         self.turn().finish(Some(Arc::new(session)), Intent::Renew)
     }
 
-    /// Begins anew with the session that `begin` makes of the present one, if there is one: for a login that keeps the cart.
+    /// Begins a new session, which `begin` makes of the present one, if there is one: for a login that keeps the cart.
     ///
     /// [`id`](Self::id) then returns the new session's id.
     ///
@@ -394,7 +401,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         }
         let Some(_opening) = Opening::begin() else { return };
         let Settings { codec, accept, .. } = &*self.shared.settings;
-        let opened = match (codec.decode(&self.shared.request), accept) {
+        #[cfg(feature = "store")]
+        let ahead = self.state().ahead.take();
+        #[cfg(not(feature = "store"))]
+        let ahead = None;
+        let opened = ahead.unwrap_or_else(|| codec.decode(&self.shared.request));
+        let opened = match (opened, accept) {
             (Ok(Some(opened)), Some(accept)) if !accept(&opened) => {
                 let error = DecodeError::NotAccepted;
                 tracing::info!(target: TARGET, cookie = codec.name(), "{error}");
@@ -433,6 +445,8 @@ impl<T> Session<T> {
     fn of(settings: Arc<Settings<T>>, request: RequestCookies<'static>) -> Self {
         let state = State {
             opened: None,
+            #[cfg(feature = "store")]
+            ahead: None,
             session: None,
             intent: Intent::Continue,
             begin: Begin::new(),
@@ -445,13 +459,51 @@ impl<T> Session<T> {
         Self { shared: Arc::new(Shared { settings, request, state, written, panicked }) }
     }
 
-    fn codec(&self) -> &Codec<T> {
+    pub(super) fn codec(&self) -> &Codec<T> {
         &self.shared.settings.codec
     }
 
     /// Nothing half made is behind the lock, whoever panicked.
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "store")]
+impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
+    /// Keeps what `open` finds in the request for the first handler that looks, or returns what it lacks. `open` is not
+    /// called if the session was opened before.
+    pub(super) fn open_ahead<E>(
+        &self,
+        open: impl FnOnce(
+            &RequestCookies<'_>,
+        ) -> Result<Result<Option<Opened<T>>, DecodeError>, Option<E>>,
+    ) -> Option<E> {
+        let mut state = self.state();
+        if let Some(Err(DecodeError::Blob(BlobError::NotFetched(_)))) = &state.opened {
+            // Somebody looked too early.
+            state.opened = None;
+        }
+        if state.opened.is_some() || state.ahead.is_some() {
+            return None;
+        }
+        drop(state);
+        let _opening = Opening::begin()?;
+        match open(&self.shared.request) {
+            Ok(opened) => {
+                let mut state = self.state();
+                if state.ahead.is_none() {
+                    state.ahead = Some(opened);
+                }
+                None
+            }
+            Err(lacks) => lacks,
+        }
+    }
+
+    /// Returns why the session was not opened, if it was tried and no handler has looked yet.
+    pub(super) fn opened_ahead(&self) -> Option<DecodeError> {
+        self.state().ahead.as_ref().and_then(|opened| opened.as_ref().err().cloned())
     }
 }
 
@@ -676,7 +728,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
             }
             (Intent::Change, Some(session)) => codec.encode(&session, request).inspect_err(log)?,
         };
-        Ok(Settled { set_cookies, looked: true, before: None })
+        #[cfg(feature = "store")]
+        let before = overflow::before(codec, &set_cookies, intent != Intent::Continue);
+        #[cfg(not(feature = "store"))]
+        let before = None;
+        Ok(Settled { set_cookies, looked: true, before })
     }
 }
 
@@ -715,7 +771,7 @@ pub(super) struct Settled {
     pub(super) before: Option<Before>,
 }
 
-/// Says why a response was refused. The reason is in the log already.
+/// The reason why a response was refused. It is in the log already.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     #[error(transparent)]
@@ -743,7 +799,7 @@ fn one_line(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
-/// Says why a session was not changed.
+/// The reason why a session was not changed.
 ///
 /// As a response it has no body; the reason is in the log already.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -58,7 +58,7 @@ use super::settings::{Settings, Unreadable};
 pub use crate::web::body::ResponseBody;
 use crate::{Codec, Opened, SetCookies};
 
-/// Provides the sessions of a codec to the services within, and writes them into their responses.
+/// A middleware that provides the sessions of a codec to the services within, and writes them into their responses.
 #[derive(Debug)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct SessionLayer<T> {
@@ -229,7 +229,7 @@ impl<F: Future, T> fmt::Debug for ResponseFuture<F, T> {
     }
 }
 
-/// Gives the session of a request that came through [`SessionLayer`].
+/// Returns the session of a request that came through [`SessionLayer`].
 ///
 /// # Errors
 ///
