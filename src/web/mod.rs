@@ -144,6 +144,8 @@ mod caching;
 mod installed;
 #[cfg(feature = "store")]
 mod overflow;
+#[cfg(feature = "revocation")]
+mod revocation;
 mod session;
 #[cfg(feature = "tower")]
 pub mod tower;
