@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::error::{DecodeError, EncodeError};
@@ -11,7 +12,7 @@ use crate::codec::settings::Settings;
 use crate::keys::ring::Keys;
 use crate::observe;
 
-impl<T: DeserializeOwned> Settings<T> {
+impl<T: Serialize + DeserializeOwned> Settings<T> {
     /// Opens and reads the session of a request, or what was remembered of it.
     pub(super) fn lookup<'r>(
         &self,
@@ -24,13 +25,13 @@ impl<T: DeserializeOwned> Settings<T> {
         }
         let mut read = None;
         let opened = request.opened.get_or_init(|| {
-            let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
+            let found = open::open(request, keys, &self.lifetimes, now);
+            let found = self.choose(found, request, keys, now).and_then(|found| {
+                let Some((found, session)) = found else { return Ok(None) };
                 // Whether it can be read is remembered too: what cannot must not be overwritten.
-                if let Some(found) = &found {
-                    let refused = |error| Refused { error, key: Some(found.key) };
-                    read = Some(self.read(found).map_err(refused)?);
-                }
-                Ok(found)
+                let refused = |error| Refused { error, key: Some(found.key) };
+                read = Some(session.map_or_else(|| self.read(&found), Ok).map_err(refused)?);
+                Ok(Some(found))
             });
             observe_opened(&found);
             #[cfg(feature = "watch")]

@@ -30,6 +30,7 @@ pub(crate) mod error;
 pub(crate) mod inspect;
 pub(crate) mod lifetimes;
 mod lookup;
+mod old_cookies;
 mod open;
 pub(crate) mod opened;
 pub(crate) mod request_cookies;
@@ -88,6 +89,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let mut request = RequestCookies::new(self.settings.binding);
         for header in cookie_headers {
             request.read_header(&self.settings.finder, header.as_ref());
+            self.settings.old.read_header(&mut request.old, header.as_ref());
         }
         request
     }
@@ -185,6 +187,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
             schema: envelope.schema,
             format: envelope.format,
             key: *key,
+            moved_from: found
+                .moved_from
+                .and_then(|index| self.settings.old.name(index))
+                .map(Into::into),
             reseal,
         }))
     }
@@ -305,10 +311,13 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// Ends a session in the client: removes each of its cookies that the request has, and the base
     /// cookie in any case.
     ///
+    /// The cookies of other libraries that the codec [reads](Builder::also_reads) are removed too, in any case.
+    ///
     /// A copy of the cookie made before remains valid until it expires.
     pub fn clear(&self, request: &RequestCookies<'_>) -> SetCookies {
         let mut removals = vec![self.settings.attributes.remove(0)];
         self.settings.remove_from(1, request, &mut removals);
+        self.settings.old.remove(None, &mut removals);
         SetCookies::new(removals, None)
     }
 

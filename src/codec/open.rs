@@ -91,7 +91,8 @@ fn authentic(
     let (envelope, range) = Envelope::parse(opened.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;
     let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
-    let mut found = OpenedCookie { envelope, key, opened, packed, unpacked: None };
+    let mut found =
+        OpenedCookie { envelope, key, opened, packed, unpacked: None, moved_from: None };
     if pack::plain(found.packed()).is_none() {
         found.unpacked = Some(pack::unpack(found.packed(), found.envelope.method)?);
     }

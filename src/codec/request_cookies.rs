@@ -26,19 +26,22 @@ use crate::seal::binding::Binding;
 pub struct RequestCookies<'a> {
     pub(crate) binding: Binding,
     pub(crate) found: FoundCookies<'a>,
+    /// Those of other libraries, for each reader.
+    pub(crate) old: Vec<FoundCookies<'a>>,
     pub(crate) opened: OnceLock<Result<Option<OpenedCookie>, DecodeError>>,
 }
 
 impl<'a> RequestCookies<'a> {
     pub(crate) fn new(binding: Binding) -> Self {
-        Self { binding, found: FoundCookies::default(), opened: OnceLock::new() }
+        Self { binding, found: FoundCookies::default(), old: Vec::new(), opened: OnceLock::new() }
     }
 
     /// Copies what is borrowed, so that the request's headers can go their way.
     #[must_use]
     pub fn into_owned(self) -> RequestCookies<'static> {
-        let Self { binding, found, opened } = self;
-        RequestCookies { binding, found: found.into_owned(), opened }
+        let Self { binding, found, old, opened } = self;
+        let old = old.into_iter().map(FoundCookies::into_owned).collect();
+        RequestCookies { binding, found: found.into_owned(), old, opened }
     }
 
     pub(crate) fn read_header(&mut self, name: &memmem::Finder<'_>, header: &'a [u8]) {
@@ -60,6 +63,8 @@ pub(crate) struct OpenedCookie {
     pub(crate) packed: Range<usize>,
     /// The session as it was serialized, unless it lies there plainly.
     pub(crate) unpacked: Option<SecretBytes>,
+    /// The reader whose cookie it was read from, if it is not ours.
+    pub(crate) moved_from: Option<usize>,
 }
 
 impl OpenedCookie {

@@ -6,6 +6,7 @@ use memchr::memmem;
 
 use crate::bytes::base64url;
 use crate::codec::lifetimes::Lifetimes;
+use crate::codec::old_cookies::OldCookies;
 use crate::cookie::attributes::Attributes;
 use crate::cookie::layout::Layout;
 use crate::cookie::padding::{Padding, padme};
@@ -33,6 +34,7 @@ pub(crate) struct Settings<T> {
     pub(crate) session_ids: bool,
     pub(crate) schema: u32,
     pub(crate) migrations: BTreeMap<u32, Migrate<T>>,
+    pub(crate) old: OldCookies<T>,
     pub(crate) random: Random,
 }
 
@@ -53,6 +55,7 @@ impl<T> Settings<T> {
             schema: self.schema,
             id: self.session_ids.then_some(SessionId([0; SessionId::LEN])),
             lifetime: Lifetime::new(),
+            origin: None,
             skipped: Vec::new(),
         };
         envelope.write(&mut out);

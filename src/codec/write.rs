@@ -43,6 +43,9 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
             let written = match codec.reseal(known, keys, now) {
                 None => return Ok(SetCookies::default()),
                 Some(Reseal::Schema) => writer.seal_session(Ok(known), &body, recorder),
+                Some(Reseal::Moved) if known.moved_from.is_some() => {
+                    writer.seal_session(Ok(known), &body, recorder)
+                }
                 Some(Reseal::Format) if is_all(known, session) => {
                     writer.seal_session(Ok(known), &body, recorder)
                 }
@@ -85,12 +88,14 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             schema: codec.schema,
             id: None,
             lifetime: Lifetime::new(),
+            origin: None,
             skipped: Vec::new(),
         };
         match known {
             Ok(OpenedCookie { envelope: known, .. }) => {
                 (envelope.began, envelope.id) = (known.began, known.id);
                 envelope.lifetime = known.lifetime;
+                envelope.origin = codec.old.carried(known.origin, now);
             }
             Err(lifetime) => envelope.lifetime = lifetime,
         }
@@ -109,7 +114,8 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// Seals the very session that the client has: nothing is lost that another release put into it.
     fn reseal(&self, known: &OpenedCookie) -> Result<SetCookies, EncodeError> {
         let Self { codec, session, request, now, .. } = *self;
-        let envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        let origin = codec.old.carried(known.envelope.origin, now);
+        let envelope = Envelope { sealed: now.into(), origin, ..known.envelope.clone() };
         let packed = known.packed();
         let message = message(codec, &envelope, packed.len(), |out| out.extend_from_slice(packed))
             .map_err(|refusal| too_large(session, refusal))?;
@@ -145,7 +151,11 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         });
         let max_age = (!envelope.lifetime.is_browser_session())
             .then(|| codec.lifetimes.remaining(envelope).as_secs());
-        Ok(SetCookies::new(print(codec, &buffer, cookies, max_age, request), envelope.id))
+        let mut lines = print(codec, &buffer, cookies, max_age, request);
+        if !envelope.origin.is_some_and(|origin| origin.beside) {
+            codec.old.remove(Some(&request.old), &mut lines);
+        }
+        Ok(SetCookies::new(lines, envelope.id))
     }
 }
 

@@ -12,6 +12,9 @@ pub enum ConfigError {
     /// The cookie-name is empty or holds a character that is not of a token (RFC 6265bis, 4.1.1).
     #[error("the cookie name is empty or holds a character that cookie names must not have")]
     Name,
+    /// A reader is to read the cookie of another library that has the name of ours, which would be either's.
+    #[error("the cookie of another library must have another name than ours")]
+    OldName,
     /// The cookie-name is so long that no room is left.
     #[error("the cookie name has {found} bytes, {allowed} are allowed")]
     NameTooLong {

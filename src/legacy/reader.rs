@@ -1,7 +1,5 @@
 //! A reader: from the value of another library's cookie to a session.
 
-#![allow(dead_code, reason = "the codec takes it next")]
-
 use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;

@@ -25,6 +25,7 @@ use crate::message::error::MessageError;
 use crate::message::extension::{Extension, Extensions, take_extensions};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
+use crate::message::origin::Origin;
 use crate::message::pack::Method;
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
@@ -39,6 +40,7 @@ pub(crate) struct Envelope {
     pub(crate) schema: u32,
     pub(crate) id: Option<SessionId>,
     pub(crate) lifetime: Lifetime,
+    pub(crate) origin: Option<Origin>,
     /// The extensions that this release does not know and may skip, as they were written. They stay with a session that
     /// is sealed again as it is.
     pub(crate) skipped: Vec<u8>,
@@ -73,6 +75,10 @@ impl Envelope {
         let mut lifetime = Vec::new();
         self.lifetime.write(&mut lifetime);
         let mut all: Vec<_> = Extensions::new(&self.skipped).filter_map(Result::ok).collect();
+        let origin = self.origin.map(|origin| (origin.is_critical(), origin.to_bytes()));
+        if let Some((critical, bytes)) = &origin {
+            all.push(Extension { kind: ORIGIN, critical: *critical, bytes });
+        }
         if !lifetime.is_empty() {
             all.push(Extension { kind: LIFETIME, critical: true, bytes: &lifetime });
         }
@@ -114,14 +120,21 @@ impl Envelope {
         };
         let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
         let (began, sealed) = (Seconds(began), Seconds(began + age));
-        let (lifetime, skipped) = (Lifetime::new(), Vec::new());
-        Some(Self { format, method, began, sealed, schema, id, lifetime, skipped })
+        let (lifetime, origin, skipped) = (Lifetime::new(), None, Vec::new());
+        Some(Self { format, method, began, sealed, schema, id, lifetime, origin, skipped })
     }
 
     fn parse_extensions(&mut self, rest: &mut &[u8]) -> Result<(), MessageError> {
         for extension in take_extensions(rest)? {
             let extension = extension?;
             match (extension.kind, extension.critical) {
+                (ORIGIN, critical) => {
+                    let origin = Origin::parse(extension.bytes)?;
+                    if origin.is_critical() != critical {
+                        return Err(MessageError::Malformed);
+                    }
+                    self.origin = Some(origin);
+                }
                 (LIFETIME, true) => self.lifetime = Lifetime::parse(extension.bytes)?,
                 (LIFETIME, false) => return Err(MessageError::Malformed),
                 (_, true) => return Err(MessageError::UnsupportedFormat),
@@ -152,6 +165,9 @@ const EXTENSIONS: u8 = 0x40;
 const DEFLATE: u8 = 0x80;
 const MARKER: u8 = 0x80;
 
+/// The type of the extension that holds an [`Origin`].
+const ORIGIN: u64 = 2;
+
 /// The type of the extension that holds a [`Lifetime`].
 const LIFETIME: u64 = 3;
 
@@ -180,6 +196,8 @@ mod tests {
                             schema,
                             id,
                             lifetime,
+                            origin: (padded != 0)
+                                .then_some(Origin { tag: [9; 16], beside: padded == 64 }),
                             skipped,
                         };
                         let mut out = vec![9; 3];
