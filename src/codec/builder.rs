@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::Codec;
+use crate::codec::judge::Judge;
 use crate::codec::lifetimes::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
 use crate::codec::old_cookies::OldCookies;
 use crate::codec::settings::{Migrate, Settings};
@@ -23,6 +24,10 @@ use crate::legacy::Reader;
 use crate::message::format::Format;
 use crate::message::pack::Compression;
 use crate::seal::binding::Binding;
+#[cfg(feature = "store")]
+use crate::store::blob_store::BlobStore;
+#[cfg(feature = "store")]
+use crate::store::work::Overflow;
 
 /// Sets up a [`Codec`]; every setting has a safe default.
 ///
@@ -54,9 +59,12 @@ pub struct Builder<T> {
     compression: Compression,
     padding: Padding,
     session_ids: bool,
+    judge: Judge<T>,
     schema: Option<u32>,
     migrations: BTreeMap<u32, Migrate<T>>,
     readers: Vec<(Reader<T>, SystemTime)>,
+    #[cfg(feature = "store")]
+    overflow: Option<Arc<Overflow>>,
     session: PhantomData<fn(T) -> T>,
 }
 
@@ -91,9 +99,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             compression: Compression::default(),
             padding: Padding::default(),
             session_ids: false,
+            judge: Judge::default(),
             schema: None,
             migrations: BTreeMap::new(),
             readers: Vec::new(),
+            #[cfg(feature = "store")]
+            overflow: None,
             session: PhantomData,
         }
     }
@@ -222,6 +233,16 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         self
     }
 
+    /// Sets a store for sessions that do not fit into their cookies, and for [`Attached`](crate::Attached) values.
+    /// Default: none; such a session is an error.
+    ///
+    /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used.
+    #[cfg(feature = "store")]
+    pub fn overflow(mut self, store: impl BlobStore) -> Self {
+        self.overflow = Some(Arc::new(Overflow::new(Arc::new(store))));
+        self
+    }
+
     /// Gives each session an id of 16 random bytes, which [`Codec::renew`] changes. Default: none, which
     /// saves 22 characters. Sessions that began without get one when they are next changed.
     ///
@@ -256,6 +277,38 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     pub fn session_ids(mut self) -> Self {
         self.session_ids = true;
         self
+    }
+
+    /// Refuses what is revoked: sessions by their id, by one of their tags, or by when they began. Gives each session
+    /// [an id](Self::session_ids).
+    ///
+    /// `tags` says what a session has in common with others that is to be ended at once, such as its user; `|_| []` if
+    /// there is no such thing. It is called for each session that is opened, so it should be quick.
+    ///
+    /// A session that is older than this setting gets an id when it is next sealed. Until then it can be revoked by
+    /// its tags and its beginning alone.
+    ///
+    /// The clock skew is at least 5 seconds then: what begins in the second of a "log out everywhere", and after it, is
+    /// dated to the next one, and may be used at once.
+    #[cfg(feature = "revocation")]
+    pub fn revocations<I>(
+        mut self,
+        revocations: crate::revocation::Revocations,
+        tags: impl Fn(&T) -> I + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: IntoIterator<Item = crate::revocation::SubjectTag>,
+    {
+        self.judge = Judge::new(revocations, tags);
+        self.session_ids()
+    }
+
+    fn least_skew(&self) -> Duration {
+        #[cfg(feature = "revocation")]
+        if self.judge.ended.revocations.is_some() {
+            return self.skew.max(crate::revocation::LEAST_SKEW);
+        }
+        self.skew
     }
 
     /// Sets the number of the session type's schema, which is sealed with each session. Default: 0.
@@ -352,7 +405,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// A [`ConfigError`] for each setting that browsers, proxies or other settings would turn into
     /// a silent failure later.
     pub fn build(self) -> Result<Codec<T>, ConfigError> {
-        let lifetimes = Lifetimes::build(self.absolute, self.idle, self.touch, self.skew)?;
+        let skew = self.least_skew();
+        let lifetimes = Lifetimes::build(self.absolute, self.idle, self.touch, skew)?;
+        #[cfg(feature = "revocation")]
+        if let Some(revocations) = &self.judge.ended.revocations
+            && !revocations.outlasts(lifetimes.absolute, lifetimes.skew)
+        {
+            return Err(ConfigError::RevocationsTooShort);
+        }
         if self.format.is_positional() && self.schema.is_none() {
             return Err(ConfigError::SchemaRequired(self.format));
         }
@@ -379,6 +439,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
                 attributes,
                 layout,
                 lifetimes,
+                judge: self.judge,
                 format: self.format,
                 compression: self.compression,
                 padding: self.padding,
@@ -387,6 +448,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
                 migrations: self.migrations,
                 old,
                 random: getrandom::fill,
+                #[cfg(feature = "store")]
+                overflow: self.overflow,
             }),
         })
     }

@@ -14,6 +14,10 @@ use crate::keys::key_id::KeyId;
 use crate::message::error::MessageError;
 use crate::observe::{self, RefusedKey, Severity};
 use crate::seal::{OpenError, SealError};
+#[cfg(feature = "store")]
+use crate::store::attached::Unopened;
+#[cfg(feature = "store")]
+use crate::store::blob::BlobError;
 
 /// Says why a session was not sealed. No cookie is set then, so the client keeps the old one.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -81,6 +85,8 @@ impl From<SealError> for EncodeError {
 /// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was taken out too early |
 /// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
 /// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |
+/// | [`Revoked`](Self::Revoked) | clear | a logout, or "log out everywhere" |
+/// | [`RevocationsStale`](Self::RevocationsStale) | keep | the feed of revocations is lost, and you chose to refuse then |
 /// | [`UnsupportedVersion`](Self::UnsupportedVersion) | keep | a node with a newer release of this crate |
 /// | [`UnsupportedFormat`](Self::UnsupportedFormat) | keep | a node with more features of this crate |
 /// | [`NewerSchema`](Self::NewerSchema) | keep | a node with a newer release of the application |
@@ -93,6 +99,10 @@ impl From<SealError> for EncodeError {
 /// | [`TooManyChunks`](Self::TooManyChunks) | clear | a scanner |
 /// | [`Message`](Self::Message) | keep | a fault of the program that sealed it |
 /// | [`OtherCodec`](Self::OtherCodec) | keep | this program: the [`Request`](crate::Request) is of another codec |
+#[cfg_attr(
+    feature = "store",
+    doc = "| [`Blob`](Self::Blob) | of [`BlobError`] | the store is down, was flushed, or lies |"
+)]
 ///
 /// # Example
 ///
@@ -136,6 +146,13 @@ pub enum DecodeError {
     /// The key was revoked. *Clear.*
     #[error("the key {0} of the session cookie is revoked")]
     RevokedKey(KeyId),
+    /// The session was revoked: by its id, by one of its tags, or by when it began. *Clear.*
+    #[error("the session was revoked")]
+    Revoked,
+    /// It is not known at present what is revoked, and the application chose to refuse sessions then. *Keep*: answer
+    /// 503, and never as if there were no session.
+    #[error("it is not known at present which sessions are revoked")]
+    RevocationsStale,
     /// The seal does not hold: damaged, forged, or sealed for another cookie or context. *Clear.*
     #[error("the seal of the session cookie does not hold")]
     InvalidTag,
@@ -192,6 +209,10 @@ pub enum DecodeError {
     /// program. *Keep.*
     #[error("the request was read by another codec")]
     OtherCodec,
+    /// What lies in the store, the session or a value beside it, could not be had from there.
+    #[cfg(feature = "store")]
+    #[error(transparent)]
+    Blob(BlobError),
 }
 
 impl DecodeError {
@@ -205,6 +226,8 @@ impl DecodeError {
             _ if self.is_readable_elsewhere() => Advice::Keep,
             // The next request may be whole; what a retired key sealed ends by itself.
             Self::MissingChunk | Self::MixedChunks | Self::RetiredKey(_) => Advice::Keep,
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unauthentic) => Advice::Keep,
             _ => Advice::Clear,
         }
     }
@@ -215,6 +238,10 @@ impl DecodeError {
     #[must_use]
     pub fn is_readable_elsewhere(&self) -> bool {
         match self {
+            #[cfg(feature = "store")]
+            Self::Blob(error) => {
+                matches!(error, BlobError::NotFetched(_) | BlobError::Unavailable(_))
+            }
             Self::UnsupportedVersion(_)
             | Self::UnknownKey(_)
             | Self::FromFuture { .. }
@@ -223,10 +250,12 @@ impl DecodeError {
             | Self::NoMigration { .. }
             | Self::Deserialize(_)
             | Self::Message
+            | Self::RevocationsStale
             | Self::OtherCodec => true,
             Self::Malformed
             | Self::RetiredKey(_)
             | Self::RevokedKey(_)
+            | Self::Revoked
             | Self::InvalidTag
             | Self::MissingChunk
             | Self::MixedChunks
@@ -246,6 +275,8 @@ impl DecodeError {
             Self::UnknownKey(_) => "unknown_key",
             Self::RetiredKey(_) => "retired_key",
             Self::RevokedKey(_) => "revoked_key",
+            Self::Revoked => "revoked",
+            Self::RevocationsStale => "revocations_stale",
             Self::InvalidTag => "invalid_tag",
             Self::MissingChunk => "missing_chunk",
             Self::MixedChunks => "mixed_chunks",
@@ -260,6 +291,14 @@ impl DecodeError {
             Self::Deserialize(_) => "deserialize",
             Self::Message => "message",
             Self::OtherCodec => "other_codec",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::NotFetched(_)) => "blob_not_fetched",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unavailable(_)) => "store_unavailable",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Gone) => "blob_gone",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unauthentic) => "blob_unauthentic",
         };
         let (key, likely) = match self {
             Self::RetiredKey(id) | Self::RevokedKey(id) => (RefusedKey::Known(*id), None),
@@ -273,6 +312,16 @@ impl DecodeError {
             likely,
             matches!(self, Self::Expired(_) | Self::OldCookieGone),
         );
+    }
+}
+
+#[cfg(feature = "store")]
+impl From<Unopened> for DecodeError {
+    fn from(error: Unopened) -> Self {
+        match error {
+            Unopened::Blob(error) => Self::Blob(error),
+            Unopened::Message(error) => error.into(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::codec::open::{self, Refused};
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
 use crate::keys::ring::Keys;
+use crate::message::envelope::Envelope;
 use crate::observe;
 
 impl<T: Serialize + DeserializeOwned> Settings<T> {
@@ -20,17 +21,51 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
         keys: &Keys,
         now: SystemTime,
     ) -> Result<Option<(T, &'r OpenedCookie)>, DecodeError> {
+        let mut read = None;
+        let opened = self.open_once(request, keys, now, &mut read)?;
+        if let (Ok(Some(found)), None) = (opened, &read) {
+            #[cfg(feature = "store")]
+            found.here()?;
+            // A request that is kept for long does not keep its session alive, nor its key.
+            self.check_again(found, keys, now)?;
+        }
+        match (opened, read) {
+            (Err(error), _) => Err(error.clone()),
+            (Ok(None), _) => Ok(None),
+            (Ok(Some(found)), Some(session)) => Ok(Some((session, found))),
+            (Ok(Some(found)), None) => Ok(Some((self.read(found)?, found))),
+        }
+    }
+
+    /// Opens what the request carries, if that was not done before, and leaves in `read` the session that it then read.
+    fn open_once<'r>(
+        &self,
+        request: &'r RequestCookies<'_>,
+        keys: &Keys,
+        now: SystemTime,
+        read: &mut Option<T>,
+    ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
         if request.binding != self.binding {
             return Err(DecodeError::OtherCodec);
         }
-        let mut read = None;
-        let opened = request.opened.get_or_init(|| {
-            let found = open::open(request, keys, &self.lifetimes, now);
-            let found = self.choose(found, request, keys, now).and_then(|found| {
-                let Some((found, session)) = found else { return Ok(None) };
-                // Whether it can be read is remembered too: what cannot must not be overwritten.
-                let refused = |error| Refused { error, key: Some(found.key) };
-                read = Some(session.map_or_else(|| self.read(&found), Ok).map_err(refused)?);
+        Ok(request.opened.get_or_init(|| {
+            let ended = &self.judge.ended;
+            let found = open::open(request, keys, &self.lifetimes, ended, now);
+            let found = self.choose(found, request, keys, now).and_then(|chosen| {
+                let Some((mut found, session)) = chosen else { return Ok(None) };
+                let key = found.key;
+                let refused = |error| Refused { error, key: Some(key) };
+                if let Some(session) = session {
+                    found.tags =
+                        self.judge.old_cookie(&session, &found.envelope).map_err(refused)?;
+                    *read = Some(session);
+                } else if found.is_here() {
+                    // Whether it can be read is remembered too: what cannot must not be overwritten.
+                    let session = self.read(&found).map_err(refused)?;
+                    let tags = self.judge.tags(&session, found.envelope.began);
+                    found.tags = tags.map_err(refused)?;
+                    *read = Some(session);
+                }
                 Ok(Some(found))
             });
             observe_opened(&found);
@@ -39,17 +74,18 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
                 self.ring.wake_up().request();
             }
             found.map_err(|refused| refused.error)
-        });
-        if let (Ok(Some(found)), None) = (opened, &read) {
-            // A request that is kept for long does not keep its session alive, nor its key.
-            self.check(found, keys, now)?;
-        }
-        match (opened, read) {
-            (Err(error), _) => Err(error.clone()),
-            (Ok(None), _) => Ok(None),
-            (Ok(Some(found)), Some(session)) => Ok(Some((session, found))),
-            (Ok(Some(found)), None) => Ok(Some((self.read(found)?, found))),
-        }
+        }))
+    }
+
+    /// Opens what the request carries, if that was not done before.
+    #[cfg(feature = "store")]
+    pub(super) fn opened<'r>(
+        &self,
+        request: &'r RequestCookies<'_>,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
+        self.open_once(request, keys, now, &mut None)
     }
 
     /// Gives the session of the request that a write goes on from, if there is one.
@@ -61,7 +97,13 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
     ) -> Result<Option<&'r OpenedCookie>, EncodeError> {
         let opened = request.opened.get().filter(|_| request.binding == self.binding);
         let (known, was_opened) = match opened {
-            Some(Ok(Some(found))) => (self.check(found, keys, now).map(|()| Some(found)), true),
+            #[cfg(feature = "store")]
+            Some(Ok(Some(found))) if !found.is_here() => {
+                (found.here().map(|()| Some(found)), false)
+            }
+            Some(Ok(Some(found))) => {
+                (self.check_again(found, keys, now).map(|()| Some(found)), true)
+            }
             Some(Ok(None)) => (Ok(None), false),
             Some(Err(error)) => (Err(error.clone()), false),
             None => {
@@ -77,17 +119,32 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
         }
     }
 
+    /// Judges once more what was opened before: its time may have passed, and its key or itself been revoked.
+    fn check_again(
+        &self,
+        found: &OpenedCookie,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<(), DecodeError> {
+        self.check(found, keys, now)?;
+        self.judge.again(&found.tags, found.envelope.began, || self.read(found))
+    }
+
     pub(crate) fn read(&self, found: &OpenedCookie) -> Result<T, DecodeError> {
-        let envelope = &found.envelope;
+        self.read_body(&found.envelope, found.body())
+    }
+
+    /// Reads a session that was serialized as the envelope says.
+    pub(super) fn read_body(&self, envelope: &Envelope, body: &[u8]) -> Result<T, DecodeError> {
         if envelope.schema == self.schema {
-            return Ok(envelope.format.deserialize(found.body())?);
+            return Ok(envelope.format.deserialize(body)?);
         }
         if envelope.schema > self.schema {
             let (found, known) = (envelope.schema, self.schema);
             return Err(DecodeError::NewerSchema { found, known });
         }
         match self.migrations.get(&envelope.schema) {
-            Some(migrate) => Ok(migrate(envelope.format, found.body())?),
+            Some(migrate) => Ok(migrate(envelope.format, body)?),
             None => Err(DecodeError::NoMigration { found: envelope.schema }),
         }
     }

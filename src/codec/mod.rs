@@ -19,20 +19,25 @@ use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
 use crate::cookie::limits::{Cost, MAX_TEXT};
 use crate::cookie::set_cookies::SetCookies;
-use crate::keys::ring::KeyRing;
+use crate::keys::ring::{KeyRing, Keys};
 use crate::message::lifetime::Lifetime;
 use crate::message::seconds::Seconds;
+#[cfg(feature = "revocation")]
+use crate::revocation::{Full, Receipt, SubjectTag};
 use crate::seal;
 
 pub(crate) mod builder;
 pub(crate) mod error;
 #[cfg(feature = "cli")]
 pub(crate) mod inspect;
+mod judge;
 pub(crate) mod lifetimes;
 mod lookup;
 mod old_cookies;
 mod open;
 pub(crate) mod opened;
+#[cfg(feature = "store")]
+mod overflow;
 pub(crate) mod request_cookies;
 pub(crate) mod reseal;
 pub(crate) mod settings;
@@ -240,7 +245,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         known
             .and_then(|known| {
                 let known = known.ok_or(Lifetime::new());
-                write::write(&self.settings, session, known, request, &keys, now)
+                self.write(session, known, request, &keys, now)
             })
             .inspect_err(EncodeError::observe)
     }
@@ -304,8 +309,69 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
         let keys = self.settings.ring.load();
-        write::write(&self.settings, session, Err(lifetime), request, &keys, now)
-            .inspect_err(EncodeError::observe)
+        self.write(session, Err(lifetime), request, &keys, now).inspect_err(EncodeError::observe)
+    }
+
+    fn write(
+        &self,
+        session: &T,
+        known: Result<&OpenedCookie, Lifetime>,
+        request: &RequestCookies<'_>,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        let write = || write::write(&self.settings, session, known, request, keys, now);
+        #[cfg(feature = "store")]
+        return self.settings.with_attached(known.is_err(), write);
+        #[cfg(not(feature = "store"))]
+        write()
+    }
+
+    /// Revokes the session that the request carries, on all nodes: for a logout, together with
+    /// [`clear`](Self::clear). `None` if there is none that opens, or if it has no id yet.
+    ///
+    /// It holds here at once; the receipt tells when it is stored, and can be dropped. The middlewares do this by
+    /// themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`].
+    #[cfg(feature = "revocation")]
+    pub fn revoke(&self, request: &RequestCookies<'_>) -> Result<Option<Receipt>, Full> {
+        self.revoke_at(request, SystemTime::now())
+    }
+
+    /// Does what [`revoke`](Self::revoke) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](Self::revoke).
+    #[cfg(feature = "revocation")]
+    pub fn revoke_at(
+        &self,
+        request: &RequestCookies<'_>,
+        now: SystemTime,
+    ) -> Result<Option<Receipt>, Full> {
+        let Some(revocations) = &self.settings.judge.ended.revocations else { return Ok(None) };
+        let found = self.settings.lookup(request, &self.settings.ring.load(), now);
+        let Some((_, found)) = found.ok().flatten() else { return Ok(None) };
+        // The old cookie that it was read from must not bring it back.
+        let origin = found.envelope.origin.map(|origin| SubjectTag::from_bytes(origin.tag));
+        let receipt = match (origin, self.settings.old.until()) {
+            (Some(tag), Some(until)) => Some(revocations.revoke_old_cookie(tag, until, now)?),
+            _ => None,
+        };
+        match found.envelope.id {
+            Some(id) => revocations.revoke_session_at(id, now).map(Some),
+            None => Ok(receipt),
+        }
+    }
+
+    /// Returns what is revoked, if the codec was [given that](crate::Builder::revocations).
+    #[cfg(feature = "revocation")]
+    #[must_use]
+    pub fn revocations(&self) -> Option<&crate::revocation::Revocations> {
+        self.settings.judge.ended.revocations.as_ref()
     }
 
     /// Ends a session in the client: removes each of its cookies that the request has, and the base
@@ -313,12 +379,17 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     ///
     /// The cookies of other libraries that the codec [reads](Builder::also_reads) are removed too, in any case.
     ///
-    /// A copy of the cookie made before remains valid until it expires.
+    /// A copy of the cookie made before remains valid until it expires, unless its session lies in the store, from where
+    /// it is removed.
     pub fn clear(&self, request: &RequestCookies<'_>) -> SetCookies {
         let mut removals = vec![self.settings.attributes.remove(0)];
         self.settings.remove_from(1, request, &mut removals);
         self.settings.old.remove(None, &mut removals);
-        SetCookies::new(removals, None)
+        #[cfg_attr(not(feature = "store"), expect(unused_mut))]
+        let mut set_cookies = SetCookies::new(removals, None);
+        #[cfg(feature = "store")]
+        set_cookies.add_work(self.settings.left_behind(request));
+        set_cookies
     }
 
     /// Gives the bytes that a session may have after packing, under the limits of this codec.

@@ -21,7 +21,10 @@ use sha2::{Digest, Sha256};
 
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::codec::error::DecodeError;
+use crate::codec::judge::Tags;
 use crate::codec::open::Refused;
+#[cfg(feature = "store")]
+use crate::codec::overflow::Fetched;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
 use crate::cookie::attributes::{SameSite, SetCookie, Unchecked};
@@ -108,9 +111,9 @@ impl<T> OldCookies<T> {
         self.0.get(index).map(|old| &*old.reader.name)
     }
 
-    /// Returns what is sealed of the origin of a session that goes on.
-    pub(crate) fn carried(&self, origin: Option<Origin>, now: SystemTime) -> Option<Origin> {
-        origin.filter(|origin| origin.beside && self.old_nodes_run(now))
+    /// Returns until when the last of them is read.
+    pub(crate) fn until(&self) -> Option<SystemTime> {
+        self.0.iter().map(|old| old.until).max()
     }
 
     /// Returns whether nodes of an old application answer requests too.
@@ -228,10 +231,12 @@ impl<T: Serialize> Settings<T> {
         let envelope = Envelope {
             format: self.format,
             method: Method::Lz4,
-            began: now.into(),
+            began: self.judge.beginning(&session, now, self.lifetimes.skew),
             sealed: now.into(),
             schema: self.schema,
             id: None,
+            #[cfg(feature = "store")]
+            elsewhere: None,
             lifetime: Lifetime::new(),
             origin: Some(Origin { tag, beside: self.old.old_nodes_run(now) }),
             skipped: Vec::new(),
@@ -244,8 +249,30 @@ impl<T: Serialize> Settings<T> {
             packed: 0..0,
             unpacked: Some(body),
             moved_from: Some(index),
+            tags: Tags::default(),
+            #[cfg(feature = "store")]
+            fetched: Fetched::default(),
         };
         Some((found, Some(session)))
+    }
+}
+
+impl<T> Settings<T> {
+    /// Returns what is sealed of the origin of a session that goes on.
+    ///
+    /// As long as the old cookie is read, a logout has to revoke it, for the sake of copies.
+    pub(super) fn carried(&self, origin: Option<Origin>, now: SystemTime) -> Option<Origin> {
+        let origin = origin?;
+        let beside = origin.beside && self.old.old_nodes_run(now);
+        let revoked = self.judge.revokes() && self.old.until().is_some_and(|until| now < until);
+        (beside || revoked).then_some(Origin { beside, ..origin })
+    }
+
+    /// Returns what is sealed of the origin of a session that takes the place of the one that was opened.
+    pub(super) fn replaced(&self, request: &RequestCookies<'_>, now: SystemTime) -> Option<Origin> {
+        let Some(Ok(Some(found))) = request.opened.get() else { return None };
+        let origin = found.envelope.origin.map(|origin| Origin { beside: false, ..origin });
+        self.carried(origin, now)
     }
 }
 

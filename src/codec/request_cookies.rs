@@ -7,6 +7,9 @@ use memchr::memmem;
 
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::codec::error::DecodeError;
+use crate::codec::judge::Tags;
+#[cfg(feature = "store")]
+use crate::codec::overflow::Fetched;
 use crate::cookie::found::FoundCookies;
 use crate::keys::key_id::KeyId;
 use crate::message::envelope::Envelope;
@@ -65,19 +68,40 @@ pub(crate) struct OpenedCookie {
     pub(crate) unpacked: Option<SecretBytes>,
     /// The reader whose cookie it was read from, if it is not ours.
     pub(crate) moved_from: Option<usize>,
+    /// By what else it can be revoked.
+    pub(crate) tags: Tags,
+    /// What was fetched of a session whose body lies in a store.
+    #[cfg(feature = "store")]
+    pub(crate) fetched: Fetched,
 }
 
 impl OpenedCookie {
     /// Gives the session as it was sealed.
     pub(crate) fn packed(&self) -> &[u8] {
+        #[cfg(feature = "store")]
+        if let Some(Ok(content)) = self.fetched.get() {
+            return content.packed();
+        }
         self.opened.get(self.packed.clone()).unwrap_or_default()
     }
 
     /// Gives the session as it was serialized.
     pub(crate) fn body(&self) -> &[u8] {
+        #[cfg(feature = "store")]
+        if let Some(Ok(content)) = self.fetched.get() {
+            return content.body();
+        }
         match &self.unpacked {
             Some(body) => body,
             None => pack::plain(self.packed()).unwrap_or_default(),
         }
+    }
+}
+
+/// Without a store, the body is always in the cookie.
+#[cfg(not(feature = "store"))]
+impl OpenedCookie {
+    pub(super) const fn is_here(&self) -> bool {
+        true
     }
 }

@@ -69,6 +69,7 @@ impl<T> Settings<T> {
         if let Err(refusal @ KeyRefusal::Revoked(_)) = keys.opening(found.key, now) {
             return Err(refusal.into());
         }
-        self.lifetimes.check(&found.envelope, now)
+        self.lifetimes.check(&found.envelope, now)?;
+        self.judge.ended.check(&found.envelope)
     }
 }

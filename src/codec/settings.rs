@@ -1,10 +1,13 @@
 //! The settings of a codec, checked, and what follows from them alone.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "store")]
+use std::sync::Arc;
 
 use memchr::memmem;
 
 use crate::bytes::base64url;
+use crate::codec::judge::Judge;
 use crate::codec::lifetimes::Lifetimes;
 use crate::codec::old_cookies::OldCookies;
 use crate::cookie::attributes::Attributes;
@@ -20,6 +23,8 @@ use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::seal::binding::Binding;
 use crate::seal::{self, Random};
+#[cfg(feature = "store")]
+use crate::store::work::Overflow;
 
 pub(crate) struct Settings<T> {
     pub(crate) ring: KeyRing,
@@ -28,6 +33,7 @@ pub(crate) struct Settings<T> {
     pub(crate) attributes: Attributes,
     pub(crate) layout: Layout,
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) judge: Judge<T>,
     pub(crate) format: Format,
     pub(crate) compression: Compression,
     pub(crate) padding: Padding,
@@ -36,6 +42,8 @@ pub(crate) struct Settings<T> {
     pub(crate) migrations: BTreeMap<u32, Migrate<T>>,
     pub(crate) old: OldCookies<T>,
     pub(crate) random: Random,
+    #[cfg(feature = "store")]
+    pub(crate) overflow: Option<Arc<Overflow>>,
 }
 
 /// Reads a session of an older schema.
@@ -54,6 +62,8 @@ impl<T> Settings<T> {
             sealed: today,
             schema: self.schema,
             id: self.session_ids.then_some(SessionId([0; SessionId::LEN])),
+            #[cfg(feature = "store")]
+            elsewhere: None,
             lifetime: Lifetime::new(),
             origin: None,
             skipped: Vec::new(),

@@ -52,6 +52,11 @@ pub enum ConfigError {
     /// The touch threshold reaches the idle timeout, so that an active user would be logged out.
     #[error("the touch threshold must be shorter than the idle timeout")]
     TouchExceedsIdle,
+    /// What is revoked would be forgotten while its sessions live.
+    #[error(
+        "the time given to Revocations::new is shorter than the absolute timeout, or the clock skew is over half a day"
+    )]
+    RevocationsTooShort,
     /// A positional format was chosen without a schema number.
     #[error("{0} stores no field names, so a schema number must be given with Builder::schema")]
     SchemaRequired(Format),

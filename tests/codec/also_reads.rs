@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use sealed_session::legacy::Reader;
 use sealed_session::{
-    Advice, Builder, Codec, ConfigError, DecodeError, EncodeError, Limits, Reseal, SetCookies,
+    Advice, Builder, Codec, ConfigError, DecodeError, EncodeError, Limits, Padding, Reseal,
+    SetCookies,
 };
 
 use super::browser::Browser;
@@ -407,4 +408,120 @@ fn a_codec_without_the_reader_does_not_take_what_is_valid_beside_an_old_cookie()
     let header = browser.header();
     let error = plain.decode_at(&plain.request([&header]), at(1)).unwrap_err();
     assert!(matches!(error, DecodeError::OldCookieGone));
+}
+
+#[cfg(feature = "revocation")]
+mod with_revocation {
+    use sealed_session::revocation::{Revocations, SubjectTag};
+
+    use super::*;
+
+    const WEEK: std::time::Duration = std::time::Duration::from_secs(7 * DAY);
+
+    fn revoking(reader: Reader<String>) -> (Codec<String>, Revocations) {
+        let revocations = Revocations::new(3 * WEEK);
+        let tags = |user: &String| [SubjectTag::new("user", user)];
+        let codec = builder(reader).revocations(revocations.clone(), tags).build().unwrap();
+        (codec, revocations)
+    }
+
+    /// Logs out as the middlewares do.
+    fn logout(codec: &Codec<String>, browser: &mut Browser, now: SystemTime) {
+        let header = browser.header();
+        let request = codec.request([&header]);
+        let _ = codec.revoke_at(&request, now).unwrap();
+        browser.take(&codec.clear(&request));
+    }
+
+    fn read(codec: &Codec<String>, header: &str, now: SystemTime) -> Option<String> {
+        codec.decode_at(&codec.request([header]), now).ok()?.map(|opened| opened.session)
+    }
+
+    #[test]
+    fn no_copy_of_an_old_cookie_comes_back_after_a_logout() {
+        let from_old = |codec: &Codec<String>, browser: &mut Browser| {
+            let header = browser.header();
+            assert_eq!(read(codec, &header, at(1)).unwrap(), "jane", "not sealed by us at all");
+        };
+        let sealed = |codec: &Codec<String>, browser: &mut Browser| {
+            assert_eq!(visit(codec, browser, at(1)).unwrap(), "jane");
+        };
+        let changed = |codec: &Codec<String>, browser: &mut Browser| {
+            assert_eq!(visit(codec, browser, at(1)).unwrap(), "jane");
+            change(codec, browser, "jane", at(DAY / 2));
+            change(codec, browser, "mary", at(DAY / 2));
+            assert_eq!(visit(codec, browser, at(DAY - 1)).unwrap(), "mary", "and sealed again");
+        };
+        let renewed = |codec: &Codec<String>, browser: &mut Browser| {
+            assert_eq!(visit(codec, browser, at(1)).unwrap(), "jane");
+            let header = browser.header();
+            let request = codec.request([&header]);
+            codec.decode_at(&request, at(2)).unwrap();
+            browser.take(&codec.renew_at(&"mary".into(), &request, at(2)).unwrap());
+        };
+        type Way<'a> = &'a dyn Fn(&Codec<String>, &mut Browser);
+        let ways: [(&str, Way<'_>); 4] = [
+            ("unsealed", &from_old),
+            ("sealed", &sealed),
+            ("changed", &changed),
+            ("renewed", &renewed),
+        ];
+        for (way, before) in ways {
+            for reader in [reader(), reader().old_nodes_until(at(DAY))] {
+                let (codec, revocations) = revoking(reader);
+                let mut browser = Browser::default();
+                browser.set("old", "sealed.jane");
+                before(&codec, &mut browser);
+                let copy = browser.header();
+                logout(&codec, &mut browser, at(DAY));
+                assert_eq!(browser.header(), "");
+                // The copies: of both, and of the old one alone.
+                for now in [at(DAY + 1), at(13 * DAY)] {
+                    assert_eq!(read(&codec, &copy, now), None, "{way}");
+                    assert_eq!(read(&codec, "old=sealed.jane", now), None, "{way}");
+                }
+                assert_eq!(read(&codec, "old=sealed.anne", at(DAY + 1)).unwrap(), "anne", "{way}");
+                assert!(revocations.list_at(at(DAY)).all(|revoked| revoked.until >= at(14 * DAY)));
+            }
+        }
+    }
+
+    #[test]
+    fn log_out_everywhere_ends_old_cookies_too() {
+        let (codec, revocations) = revoking(reader());
+        let _ = revocations.revoke_subject_at(SubjectTag::new("user", "jane"), at(5)).unwrap();
+        let request = codec.request(["old=sealed.jane"]);
+        assert!(matches!(codec.decode_at(&request, at(6)), Err(DecodeError::Revoked)));
+        assert_eq!(read(&codec, "old=sealed.mary", at(6)).unwrap(), "mary");
+        // A login afterwards lives, and so does it when it is moved on.
+        let mut browser = Browser::default();
+        login(&codec, &mut browser, "jane", at(6));
+        assert_eq!(visit(&codec, &mut browser, at(7)).unwrap(), "jane");
+    }
+
+    #[test]
+    fn everything_before_an_incident_ends_old_cookies_too() {
+        let (codec, revocations) = revoking(reader());
+        let _ = revocations.revoke_before(at(5)).unwrap();
+        assert_eq!(read(&codec, "old=sealed.jane", at(6)), None);
+    }
+
+    #[test]
+    fn what_tells_the_old_cookie_is_sealed_no_longer_than_it_is_read() {
+        let codec = Codec::<String>::builder(ring())
+            .also_reads(reader(), at(2 * DAY))
+            .revocations(Revocations::new(3 * WEEK), |_| [])
+            .padding(Padding::DangerousNone)
+            .idle_timeout(2 * WEEK / 3)
+            .build()
+            .unwrap();
+        let mut browser = Browser::default();
+        browser.set("old", "sealed.jane");
+        let lens = [1, DAY, 2 * DAY, 3 * DAY].map(|now| {
+            change(&codec, &mut browser, "jane", at(now));
+            browser.header().len()
+        });
+        let [first, second, third, fourth] = lens;
+        assert!(second >= first && third < first - 20 && fourth >= third, "{lens:?}");
+    }
 }
