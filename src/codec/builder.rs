@@ -9,11 +9,13 @@ use memchr::memmem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bytes::random;
 use crate::codec::Codec;
 use crate::codec::judge::Judge;
 use crate::codec::lifetimes::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
 use crate::codec::old_cookies::OldCookies;
-use crate::codec::settings::{Migrate, Settings};
+use crate::codec::request_cookies::CodecId;
+use crate::codec::settings::{Clock, Migrate, Settings};
 use crate::cookie::attributes::{Persistence, SameSite, Unchecked};
 use crate::cookie::error::ConfigError;
 use crate::cookie::layout::Layout;
@@ -34,7 +36,7 @@ use crate::store::work::Overflow;
 /// # Example
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::time::{Duration, SystemTime};
 /// use sealed_session::{Codec, Key, Limits, SameSite};
 ///
 /// let codec = Codec::<String>::builder(Key::generate()?)
@@ -63,6 +65,7 @@ pub struct Builder<T> {
     schema: Option<u32>,
     migrations: BTreeMap<u32, Migrate<T>>,
     readers: Vec<(Reader<T>, SystemTime)>,
+    clock: Option<Clock>,
     #[cfg(feature = "store")]
     overflow: Option<Arc<Overflow>>,
     session: PhantomData<fn(T) -> T>,
@@ -103,6 +106,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             schema: None,
             migrations: BTreeMap::new(),
             readers: Vec::new(),
+            clock: None,
             #[cfg(feature = "store")]
             overflow: None,
             session: PhantomData,
@@ -110,6 +114,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     }
 
     /// Sets the cookie-name. Default: `__Host-session`.
+    ///
+    /// **Two applications on one host need two names**, also on two ports or under two paths: to browsers, cookies know no
+    /// ports, and with `Path=/` no paths. Under one name, each overwrites the session of the other; and where their
+    /// keys differ, each takes that for a session under a key which has not arrived yet, and refuses changes.
     ///
     /// Keep the prefix `__Host-` wherever you can: with it, browsers take the cookie only from this very
     /// host over HTTPS, so that no sibling domain can plant one. The name is sealed: a value moved to
@@ -173,7 +181,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// Binds sessions to a context: an application, an environment, a tenant. Default: empty.
     ///
     /// What was sealed under another context does not open, even under the same key. Changing the context ends
-    /// all sessions; during that deploy, old and new nodes clear each other's cookies.
+    /// all sessions; during that deploy, old and new nodes replace each other's. Applications on one host need
+    /// another [`name`](Self::name) too.
     pub fn context(mut self, context: impl Into<Vec<u8>>) -> Self {
         self.context = context.into();
         self
@@ -194,7 +203,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
 
     /// Sets after how much of the idle time an unchanged session is sealed again. Default: a tenth of the
     /// idle timeout. Until then, responses carry no cookie; so a session may end this much earlier than
-    /// the idle timeout after its last use.
+    /// the idle timeout after its last use. Parts of a second are rounded up.
     pub fn touch_after(mut self, threshold: Duration) -> Self {
         self.touch = Some(threshold);
         self
@@ -204,6 +213,37 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// future is refused.
     pub fn clock_skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
+        self
+    }
+
+    /// Sets the clock that all operations without a time of their own read, those of the middlewares included.
+    /// Default: [`SystemTime::now`].
+    ///
+    /// For tests, in which no time need pass, and for runtimes without that clock: on `wasm32-unknown-unknown`
+    /// `SystemTime::now` panics, and what the runtime offers takes its place (JavaScript's `Date.now()`, say).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::time::{Duration, SystemTime};
+    /// use sealed_session::{Codec, DecodeError, Key};
+    ///
+    /// let seconds = Arc::new(AtomicU64::new(1_800_000_000));
+    /// let clock = Arc::clone(&seconds);
+    /// let codec = Codec::<u32>::builder(Key::generate()?)
+    ///     .clock(move || SystemTime::UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)))
+    ///     .build()?;
+    /// let set_cookies = codec.renew(&7, &codec.request([""]))?;
+    /// let cookie = set_cookies.values().next().unwrap().split(';').next().unwrap();
+    ///
+    /// seconds.fetch_add(2 * 86_400, Ordering::Relaxed); // two days later
+    /// assert!(matches!(codec.decode(&codec.request([cookie])), Err(DecodeError::Expired(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Some(Box::new(clock));
         self
     }
 
@@ -433,6 +473,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         let layout = Layout::new(limits, attributes.name.len(), attributes_len)?;
         Ok(Codec {
             settings: Arc::new(Settings {
+                id: CodecId::next(),
                 ring: self.ring,
                 binding: Binding::new(&attributes.name, &self.context),
                 finder: memmem::Finder::new(&attributes.name).into_owned(),
@@ -447,7 +488,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
                 schema,
                 migrations: self.migrations,
                 old,
-                random: getrandom::fill,
+                random: random::fill,
+                clock: self.clock,
                 #[cfg(feature = "store")]
                 overflow: self.overflow,
             }),

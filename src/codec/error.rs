@@ -97,8 +97,9 @@ impl From<SealError> for EncodeError {
 /// | [`Malformed`](Self::Malformed) | clear | another program's cookie of this name, or a scanner |
 /// | [`InvalidTag`](Self::InvalidTag) | clear | damage, an attack, or another name or [`context`](crate::Builder::context) |
 /// | [`TooManyChunks`](Self::TooManyChunks) | clear | a scanner |
+/// | [`TooManyValues`](Self::TooManyValues) | keep | a sibling domain set many cookies of this name |
 /// | [`Message`](Self::Message) | keep | a fault of the program that sealed it |
-/// | [`OtherCodec`](Self::OtherCodec) | keep | this program: the [`Request`](crate::Request) is of another codec |
+/// | [`OtherCodec`](Self::OtherCodec) | keep | this program: the [`RequestCookies`](crate::RequestCookies) are of another codec |
 #[cfg_attr(
     feature = "store",
     doc = "| [`Blob`](Self::Blob) | of [`BlobError`] | the store is down, was flushed, or lies |"
@@ -107,25 +108,21 @@ impl From<SealError> for EncodeError {
 /// # Example
 ///
 /// ```
-/// use sealed_session::{Advice, Codec, Opened, RequestCookies, SetCookies};
+/// use sealed_session::{Codec, DecodeError, Opened, RequestCookies};
 ///
-/// /// The session, if there is one, and what to send if the cookie is of no use to any node.
-/// fn open(codec: &Codec<String>, request: &RequestCookies<'_>) -> (Option<Opened<String>>, SetCookies) {
-///     match codec.decode(request) {
-///         Ok(opened) => (opened, SetCookies::default()),
-///         Err(error) => {
-///             eprintln!("{error}");
-///             match error.advice() {
-///                 Advice::Clear => (None, codec.clear(request)),
-///                 // Another node may read it, or it ends by itself: leave it alone.
-///                 _ => (None, SetCookies::default()),
-///             }
+/// /// Returns the session, if there is one. Why there is none is for the log.
+/// fn open(codec: &Codec<String>, request: &RequestCookies<'_>) -> Option<Opened<String>> {
+///     codec.decode(request).unwrap_or_else(|error| {
+///         match &error {
+///             DecodeError::Expired(_) => {} // every session ends so
+///             error if error.is_readable_elsewhere() => eprintln!("no session on this node: {error}"),
+///             error => eprintln!("no session: {error}"),
 ///         }
-///     }
+///         None
+///     })
 /// }
 /// # let codec = Codec::<String>::new(sealed_session::Key::generate().unwrap());
-/// # let (session, set_cookies) = open(&codec, &codec.request(["__Host-session=nonsense"]));
-/// # assert!(session.is_none() && set_cookies.removed().count() == 1);
+/// # assert!(open(&codec, &codec.request(["__Host-session=nonsense"])).is_none());
 /// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -165,6 +162,10 @@ pub enum DecodeError {
     /// More cookies are announced than a session may have. *Clear.*
     #[error("the session announces {0} chunks")]
     TooManyChunks(u8),
+    /// None of the values that were tried gives a session, and there are more of this name. *Keep*: one of those may.
+    /// A name that begins with `__Host-` keeps other domains from setting it.
+    #[error("the request has more values of the session cookie than are tried")]
+    TooManyValues,
     /// The session is older than the absolute timeout, or was idle for too long. *Clear.*
     #[error("the session has expired ({0})")]
     Expired(Expiry),
@@ -205,8 +206,7 @@ pub enum DecodeError {
     /// The seal holds, but what is inside does not follow the format: a fault of the sealing side. *Keep.*
     #[error("the sealed message is malformed")]
     Message,
-    /// The [`Request`](crate::Request) was made by a codec with another cookie or context: a fault in the
-    /// program. *Keep.*
+    /// The [`RequestCookies`](crate::RequestCookies) were made by another codec: a fault in the program. *Keep.*
     #[error("the request was read by another codec")]
     OtherCodec,
     /// What lies in the store, the session or a value beside it, could not be had from there.
@@ -219,7 +219,7 @@ impl DecodeError {
     /// Says what to do with the cookie, so that a middleware need not guess.
     ///
     /// [`Advice::Clear`] only where no node can read the cookie again, as long as their clocks are right and
-    /// their contexts and timeouts are the same.
+    /// their contexts and timeouts are the same. Not on a mere read even then: see there.
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
@@ -249,6 +249,7 @@ impl DecodeError {
             | Self::NewerSchema { .. }
             | Self::NoMigration { .. }
             | Self::Deserialize(_)
+            | Self::TooManyValues
             | Self::Message
             | Self::RevocationsStale
             | Self::OtherCodec => true,
@@ -281,6 +282,7 @@ impl DecodeError {
             Self::MissingChunk => "missing_chunk",
             Self::MixedChunks => "mixed_chunks",
             Self::TooManyChunks(_) => "too_many_chunks",
+            Self::TooManyValues => "too_many_values",
             Self::Expired(Expiry::Absolute) => "expired_absolute",
             Self::Expired(Expiry::Idle) => "expired_idle",
             Self::OldCookieGone => "old_cookie_gone",
@@ -379,7 +381,15 @@ pub enum Advice {
     Keep,
     /// Read, but due to be sealed again: pass it to [`Codec::encode`](crate::Codec::encode).
     Reseal,
-    /// No node will read it again: remove it with [`Codec::clear`](crate::Codec::clear).
+    /// No node will read it again: a write replaces it, and [`Codec::clear`](crate::Codec::clear) may remove it.
+    ///
+    /// Do not remove it on a mere read. That buys little, for it gives nobody a session, and browsers forget it by its
+    /// Max-Age. And it can do harm, whatever the reason was:
+    ///
+    /// - *Expired*, *RevokedKey*: just then users log in again. A slow read that began before a login and answers after
+    ///   it would remove the new session.
+    /// - *InvalidTag*, *Malformed*, *TooManyChunks*: it may be the good session of another application on this host, since
+    ///   cookies know neither ports nor, but for `Path`, paths.
     Clear,
 }
 

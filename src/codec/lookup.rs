@@ -9,6 +9,7 @@ use crate::codec::error::{DecodeError, EncodeError};
 use crate::codec::open::{self, Refused};
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
+use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
 use crate::message::envelope::Envelope;
 use crate::observe;
@@ -38,6 +39,9 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
     }
 
     /// Opens what the request carries, if that was not done before, and leaves in `read` the session that it then read.
+    ///
+    /// What was opened is told only when it is kept: who is told may ask the request again, as a subscriber of `tracing`
+    /// does that adds the user to each line.
     fn open_once<'r>(
         &self,
         request: &'r RequestCookies<'_>,
@@ -45,36 +49,48 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
         now: SystemTime,
         read: &mut Option<T>,
     ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
-        if request.binding != self.binding {
+        if request.codec != self.id {
             return Err(DecodeError::OtherCodec);
         }
-        Ok(request.opened.get_or_init(|| {
-            let ended = &self.judge.ended;
-            let found = open::open(request, keys, &self.lifetimes, ended, now);
-            let found = self.choose(found, request, keys, now).and_then(|chosen| {
-                let Some((mut found, session)) = chosen else { return Ok(None) };
-                let key = found.key;
-                let refused = |error| Refused { error, key: Some(key) };
-                if let Some(session) = session {
-                    found.tags =
-                        self.judge.old_cookie(&session, &found.envelope).map_err(refused)?;
-                    *read = Some(session);
-                } else if found.is_here() {
-                    // Whether it can be read is remembered too: what cannot must not be overwritten.
-                    let session = self.read(&found).map_err(refused)?;
-                    let tags = self.judge.tags(&session, found.envelope.began);
-                    found.tags = tags.map_err(refused)?;
-                    *read = Some(session);
-                }
-                Ok(Some(found))
-            });
-            observe_opened(&found);
-            #[cfg(feature = "watch")]
-            if let Err(Refused { error: DecodeError::UnknownKey(_), .. }) = found {
-                self.ring.wake_up().request();
+        if let Some(opened) = request.opened.get() {
+            return Ok(opened);
+        }
+        let ended = &self.judge.ended;
+        let found = open::open(request, keys, &self.lifetimes, ended, now);
+        let found = self.choose(found, request, keys, now).and_then(|chosen| {
+            let Some((mut found, session)) = chosen else { return Ok(None) };
+            let key = found.key;
+            let refused = |error| Refused { error, key: Some(key) };
+            if let Some(session) = session {
+                let tags = self.judge.old_cookie(&session, &found.envelope);
+                found.tags = tags.map_err(refused)?;
+                *read = Some(session);
+            } else if found.is_here() {
+                // Whether it can be read is remembered too: what cannot must not be overwritten.
+                let session = self.read(&found).map_err(refused)?;
+                let tags = self.judge.tags(&session, found.envelope.began);
+                found.tags = tags.map_err(refused)?;
+                *read = Some(session);
             }
-            found.map_err(|refused| refused.error)
-        }))
+            Ok(Some(found))
+        });
+        let mut refused_key = None;
+        let mut found = Some(found.map_err(|Refused { error, key }| {
+            refused_key = key;
+            error
+        }));
+        let opened = request.opened.get_or_init(|| found.take().unwrap_or(Ok(None)));
+        if found.is_some() {
+            // Another thread was faster; what was read belongs to what is not kept.
+            *read = None;
+            return Ok(opened);
+        }
+        observe_opened(opened, refused_key);
+        #[cfg(feature = "watch")]
+        if let Err(DecodeError::UnknownKey(_)) = opened {
+            self.ring.wake_up().request();
+        }
+        Ok(opened)
     }
 
     /// Opens what the request carries, if that was not done before.
@@ -95,7 +111,7 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
         keys: &Keys,
         now: SystemTime,
     ) -> Result<Option<&'r OpenedCookie>, EncodeError> {
-        let opened = request.opened.get().filter(|_| request.binding == self.binding);
+        let opened = request.opened.get().filter(|_| request.codec == self.id);
         let (known, was_opened) = match opened {
             #[cfg(feature = "store")]
             Some(Ok(Some(found))) if !found.is_here() => {
@@ -150,11 +166,11 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
     }
 }
 
-/// Observes what a request carries.
-fn observe_opened(opened: &Result<Option<OpenedCookie>, Refused>) {
+/// Observes what a request carries; where it was refused, by which key of the ring.
+fn observe_opened(opened: &Result<Option<OpenedCookie>, DecodeError>, refused: Option<KeyId>) {
     match opened {
         Ok(None) => {}
         Ok(Some(OpenedCookie { key, .. })) => observe::opened(key),
-        Err(Refused { error, key }) => error.observe(*key),
+        Err(error) => error.observe(refused),
     }
 }

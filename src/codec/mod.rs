@@ -86,50 +86,19 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     ///
     /// Takes whatever the request has: an iterator over `&str`, `&[u8]`, `&String`, or `http`'s
     /// `headers.get_all("cookie")`.
+    ///
+    /// The headers must be as the browser sent them. Many cookie jars trim all white space of Unicode and decode `%5f`
+    /// in *names*; so what a sibling domain set as `__%48ost-session` comes out of them as `__Host-session`, a name
+    /// that browsers let nobody but this host set. Do not make a header again from such a jar.
     pub fn request<'a, I, B>(&self, cookie_headers: I) -> RequestCookies<'a>
     where
         I: IntoIterator<Item = &'a B>,
         B: AsRef<[u8]> + ?Sized + 'a,
     {
-        let mut request = RequestCookies::new(self.settings.binding);
+        let mut request = RequestCookies::new(self.settings.id, self.settings.binding);
         for header in cookie_headers {
             request.read_header(&self.settings.finder, header.as_ref());
             self.settings.old.read_header(&mut request.old, header.as_ref());
-        }
-        request
-    }
-
-    /// Takes this codec's cookies out of names and values that were split already, such as those of
-    /// a `cookie::CookieJar`.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use cookie::CookieJar;
-    /// use sealed_session::{Codec, Key};
-    ///
-    /// let codec = Codec::<u32>::new(Key::generate()?);
-    /// let mut jar = CookieJar::new();
-    ///
-    /// let set_cookies = {
-    ///     let request = codec.request_from_pairs(jar.iter().map(|cookie| cookie.name_value()));
-    ///     codec.encode(&7, &request)?
-    /// };
-    /// for cookie in set_cookies.cookies() {
-    ///     jar.add(cookie.into_owned()); // also those that remove one
-    /// }
-    ///
-    /// let request = codec.request_from_pairs(jar.iter().map(|cookie| cookie.name_value()));
-    /// assert_eq!(codec.decode(&request)?.expect("a session").session, 7);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn request_from_pairs<'a>(
-        &self,
-        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> RequestCookies<'a> {
-        let mut request = RequestCookies::new(self.settings.binding);
-        for (name, value) in pairs {
-            request.read_pair(&self.settings.attributes.name, name, value);
         }
         request
     }
@@ -141,7 +110,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// [`DecodeError`] where there is a cookie of ours that gives no session. Go on without a session,
     /// log the reason, and follow [`DecodeError::advice`].
     pub fn decode(&self, request: &RequestCookies<'_>) -> Result<Option<Opened<T>>, DecodeError> {
-        self.decode_at(request, SystemTime::now())
+        self.decode_at(request, self.settings.now())
     }
 
     /// Does what [`decode`](Self::decode) does, at the time `now`.
@@ -226,7 +195,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         session: &T,
         request: &RequestCookies<'_>,
     ) -> Result<SetCookies, EncodeError> {
-        self.encode_at(session, request, SystemTime::now())
+        self.encode_at(session, request, self.settings.now())
     }
 
     /// Does what [`encode`](Self::encode) does, at the time `now`.
@@ -263,7 +232,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         session: &T,
         request: &RequestCookies<'_>,
     ) -> Result<SetCookies, EncodeError> {
-        self.renew_at(session, request, SystemTime::now())
+        self.renew_at(session, request, self.settings.now())
     }
 
     /// Does what [`renew`](Self::renew) does, at the time `now`.
@@ -397,9 +366,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// A session that fits once fits for as long as it lives: room for its age is counted.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        let most = self.settings.layout.max_sealed_at_all();
         let (envelope, growth) = self.settings.envelope_len();
-        most.saturating_sub(seal::OVERHEAD + envelope + growth)
+        self.settings.longest_message().saturating_sub(envelope + growth)
     }
 
     /// Tells what a session of so many bytes after packing takes, or `None` if it is too large.
@@ -453,6 +421,7 @@ impl<T> fmt::Debug for Codec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::random::SysError;
     use crate::keys::key::Key;
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -465,12 +434,12 @@ mod tests {
     fn nothing_is_sealed_without_random_bytes() {
         let mut codec = Codec::<u8>::builder(ring()).session_ids().build().unwrap();
         let settings = Arc::get_mut(&mut codec.settings).unwrap();
-        settings.random = |_| Err(getrandom::Error::UNSUPPORTED);
+        settings.random = |_| Err(SysError::UNSUPPORTED);
         let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
         assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
         // Enough for the id, and no more.
         Arc::get_mut(&mut codec.settings).unwrap().random = |bytes| {
-            if bytes.len() == 16 { Ok(()) } else { Err(getrandom::Error::UNSUPPORTED) }
+            if bytes.len() == 16 { Ok(()) } else { Err(SysError::UNSUPPORTED) }
         };
         let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
         assert!(matches!(error, EncodeError::Random(_)), "{error:?}");

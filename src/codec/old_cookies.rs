@@ -29,7 +29,7 @@ use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
 use crate::cookie::attributes::{SameSite, SetCookie, Unchecked};
 use crate::cookie::error::ConfigError;
-use crate::cookie::found::FoundCookies;
+use crate::cookie::old::OldValues;
 use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
 use crate::legacy::reader::{Reader, Refusal};
@@ -86,19 +86,18 @@ impl<T> OldCookies<T> {
     }
 
     /// Takes the old cookies out of one `Cookie` header value.
-    pub(crate) fn read_header<'a>(&self, found: &mut Vec<FoundCookies<'a>>, header: &'a [u8]) {
-        found.resize_with(self.0.len(), FoundCookies::default);
+    pub(crate) fn read_header<'a>(&self, found: &mut Vec<OldValues<'a>>, header: &'a [u8]) {
+        found.resize_with(self.0.len(), OldValues::default);
         for (old, found) in self.0.iter().zip(found) {
             found.read_header(&old.finder, header);
         }
     }
 
     /// Appends the removal of the old cookies that a request has, or of all.
-    pub(crate) fn remove(&self, found: Option<&[FoundCookies<'_>]>, lines: &mut Vec<SetCookie>) {
+    pub(crate) fn remove(&self, found: Option<&[OldValues<'_>]>, lines: &mut Vec<SetCookie>) {
         for (index, old) in self.0.iter().enumerate() {
-            let there = |found: &[FoundCookies<'_>]| {
-                found.get(index).is_some_and(|found| found.values(0).next().is_some())
-            };
+            let there =
+                |found: &[OldValues<'_>]| found.get(index).is_some_and(|found| !found.is_empty());
             // Two readers may share a cookie, each with a key.
             if found.is_none_or(there) && !lines.contains(&old.removal) {
                 lines.push(old.removal.clone());
@@ -150,9 +149,9 @@ impl<T> OldCookie<T> {
     }
 
     /// Returns what the first value that opens gives.
-    fn read(&self, found: &FoundCookies<'_>, now: SystemTime) -> Option<(T, OriginTag)> {
+    fn read(&self, found: &OldValues<'_>, now: SystemTime) -> Option<(T, OriginTag)> {
         let mut first = None;
-        for value in found.values(0) {
+        for value in found.iter() {
             match self.reader.find(value, now) {
                 Ok(found) => {
                     let tag = tag(&self.reader.name, &found.canonical);

@@ -44,6 +44,12 @@ pub(crate) fn open(
         }
     }
     match (newest, worst) {
+        // The session may be among those that were not tried.
+        (None, Some(refused))
+            if request.found.too_many() && !refused.error.is_readable_elsewhere() =>
+        {
+            Err(Refused { error: DecodeError::TooManyValues, key: None })
+        }
         (None, Some(refused)) => Err(refused),
         (newest, _) => Ok(newest),
     }

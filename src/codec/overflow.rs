@@ -340,7 +340,7 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
     /// Returns what a session that ends leaves in the store: nobody needs it any more.
     pub(super) fn left_behind(&self, request: &RequestCookies<'_>) -> Work {
         let mut work = Work::default();
-        if self.overflow.is_none() || request.binding != self.binding {
+        if self.overflow.is_none() || request.codec != self.id {
             return work;
         }
         let Some(Ok(Some(found))) = request.opened.get() else { return work };

@@ -304,7 +304,7 @@ fn message<T>(
     let len = out.len() - PREFIX + 1;
     let growth = envelope.growth(codec.lifetimes.absolute);
     let Some((cookies, padded)) = codec.padded(len, growth) else {
-        return Err(codec.layout.refusal(base64url::encoded_len(len + growth + OVERHEAD)));
+        return Err(codec.layout.refusal(codec.chars(len + growth)));
     };
     envelope::pad(&mut out, PREFIX + padded);
     Ok((out, cookies))

@@ -15,6 +15,9 @@ pub enum ConfigError {
     /// A reader is to read the cookie of another library that has the name of ours, which would be either's.
     #[error("the cookie of another library must have another name than ours")]
     OldName,
+    /// The cookie-name ends with a dot and a number, as those of the further cookies of a split session do.
+    #[error("the cookie name must not end with a dot and a number, as those of further cookies do")]
+    NameOfChunk,
     /// The cookie-name is so long that no room is left.
     #[error("the cookie name has {found} bytes, {allowed} are allowed")]
     NameTooLong {
@@ -34,12 +37,18 @@ pub enum ConfigError {
     /// `SameSite=None` and `Partitioned` need Secure, or browsers refuse the cookie.
     #[error("SameSite=None and Partitioned need Secure, or browsers refuse the cookie")]
     NeedsSecure,
-    /// The path does not begin with `/`, or holds a `;` or a control character, or is over 1024 bytes.
-    #[error("the path must begin with / and hold no semicolon and no control character")]
-    Path,
-    /// The domain is not a host name.
-    #[error("the domain must be a host name")]
-    Domain,
+    /// No URL has this path, so that browsers would never send the cookie.
+    #[error("the path {why}")]
+    Path {
+        /// What it must do.
+        why: &'static str,
+    },
+    /// Browsers would ignore a cookie of this domain.
+    #[error("the domain {why}")]
+    Domain {
+        /// What it must do.
+        why: &'static str,
+    },
     /// A duration is zero, or so long that browsers would shorten it.
     #[error("{what} must be at least 1 second (0 for the skew) and at most 400 days")]
     Duration {

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn fresh(previous: Option<BlobId>) -> BlobRef {
-        BlobRef::fresh(previous, getrandom::fill).unwrap()
+        BlobRef::fresh(previous, crate::bytes::random::fill).unwrap()
     }
 
     #[test]

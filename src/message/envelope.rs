@@ -226,7 +226,7 @@ mod tests {
                 for body in [&b""[..], &[0x80], &[0, 0], &[0x80, 0, 0], b"session"] {
                     for padded in [0, 64, 65] {
                         let lifetime = Lifetime::new().idle_timeout(Duration::from_secs(900));
-                        let skipped = [&[4, 1, 7][..], &[8, 0]].concat(); // beside type 3, on both sides
+                        let skipped = [&[8, 0][..], &[12, 1, 7]].concat(); // types 4 and 6
                         let (lifetime, skipped) = match padded {
                             64 => (lifetime, skipped),
                             65 => (lifetime, Vec::new()),
@@ -241,7 +241,7 @@ mod tests {
                             id,
                             #[cfg(feature = "store")]
                             elsewhere: (padded == 64)
-                                .then(|| BlobRef::fresh(None, getrandom::fill).unwrap()),
+                                .then(|| BlobRef::fresh(None, crate::bytes::random::fill).unwrap()),
                             lifetime,
                             origin: (padded != 0)
                                 .then_some(Origin { tag: [9; 16], beside: padded == 64 }),
@@ -282,14 +282,19 @@ mod tests {
             (&[&[0x11, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x1f, 0x80]], Err(Message)), // schema over 32 bits
             (&[&[0x21, 0, 0], &[5; 15], &[0x80]], Err(Message)),                  // short id
             (&[&[0x21, 0, 0], &[5; 16], &[0x80]], Ok(())),
-            (&[&[0x41, 0, 0, 3, 4, 0, 0x80]], Err(Message)), // extensions longer than the message
+            (&[&[0x41, 0, 0, 3, 8, 0, 0x80]], Err(Message)), // extensions longer than the message
             (&[&[0x41, 0, 0, 0, 0x80]], Err(Message)),       // none is written by leaving them out
-            (&[&[0x41, 0, 0, 2, 4, 0, 0x80]], Ok(())),       // an unknown one is skipped
-            (&[&[0x41, 0, 0, 2, 5, 0, 0x80]], Err(UnsupportedFormat)), // but not if it is critical
+            (&[&[0x41, 0, 0, 2, 8, 0, 0x80]], Ok(())),       // an unknown one is skipped
+            (&[&[0x41, 0, 0, 2, 9, 0, 0x80]], Err(UnsupportedFormat)), // but not if it is critical
             (&[&[0x41, 0, 0, 3, 7, 1, 4, 0x80]], Ok(())),    // a lifetime
             (&[&[0x41, 0, 0, 3, 6, 1, 4, 0x80]], Err(Message)), // which is always critical
             (&[&[0x41, 0, 0, 3, 7, 1, 8, 0x80]], Err(UnsupportedFormat)), // a bound of later releases
             (&[&[0x41, 0, 0, 3, 7, 1, 0, 0x80]], Err(Message)),           // of nothing
+            (&[&[0x41, 0, 0, 19, 4, 17, 0], &[7; 16], &[0x80]], Ok(())),  // an origin
+            (&[&[0x41, 0, 0, 19, 5, 17, 1], &[7; 16], &[0x80]], Ok(())), // beside its cookie, critical
+            (&[&[0x41, 0, 0, 19, 4, 17, 1], &[7; 16], &[0x80]], Err(Message)), // and no less
+            (&[&[0x41, 0, 0, 19, 5, 17, 0], &[7; 16], &[0x80]], Err(Message)), // nor more
+            (&[&[0x41, 0, 0, 19, 5, 17, 2], &[7; 16], &[0x80]], Err(UnsupportedFormat)),
         ];
         for (parts, expected) in cases {
             let message = parts.concat();

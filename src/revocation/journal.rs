@@ -395,7 +395,7 @@ impl Keeper {
         let temporary = PathBuf::from(temporary);
         let mut generation = [0; 8];
         let written = (|| {
-            getrandom::fill(&mut generation).map_err(io::Error::other)?;
+            crate::bytes::random::fill(&mut generation).map_err(io::Error::other)?;
             match fs::remove_file(&temporary) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}

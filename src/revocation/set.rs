@@ -107,7 +107,7 @@ impl Revocations {
         let mut seeds = [[0; 8]; 2];
         for seed in &mut seeds {
             // Without random bytes the table is as right, and slower for who attacks it.
-            let _ = getrandom::fill(seed);
+            let _ = crate::bytes::random::fill(seed);
         }
         let shared = Shared {
             table: Table::new(seeds.map(u64::from_ne_bytes)),

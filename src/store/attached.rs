@@ -113,7 +113,7 @@ impl<B> Attached<B> {
                 (reference.as_ref().and_then(|reference| reference.previous), *shown)
             }
         };
-        let reference = BlobRef::fresh(previous, getrandom::fill).ok().map(Arc::new);
+        let reference = BlobRef::fresh(previous, crate::bytes::random::fill).ok().map(Arc::new);
         self.state = State::Fresh { reference, value: Arc::new(value), shown };
     }
 
@@ -331,9 +331,9 @@ impl Fresh {
         compress: bool,
         binding: Binding,
         padded: impl FnOnce(usize) -> usize,
-    ) -> Result<Vec<u8>, getrandom::Error> {
+    ) -> Result<Vec<u8>, crate::bytes::random::SysError> {
         let method = compress.then_some(Method::Lz4);
-        self.reference.seal(Kind::Attached, binding, getrandom::fill, padded, |out| {
+        self.reference.seal(Kind::Attached, binding, crate::bytes::random::fill, padded, |out| {
             out.push(FORMAT_OF_ALL.tag());
             pack::pack(&self.body, &self.fields, FORMAT_OF_ALL, method, out);
         })

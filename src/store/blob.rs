@@ -79,7 +79,7 @@ impl BlobRef {
         random: Random,
         padded: impl FnOnce(usize) -> usize,
         append: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Vec<u8>, getrandom::Error> {
+    ) -> Result<Vec<u8>, crate::bytes::random::SysError> {
         let mut buffer = SecretBytes::new(vec![0; PREFIX]);
         append(&mut buffer);
         buffer.push(MARKER);
@@ -144,12 +144,14 @@ mod tests {
     }
 
     fn fresh() -> BlobRef {
-        BlobRef::fresh(None, getrandom::fill).unwrap()
+        BlobRef::fresh(None, crate::bytes::random::fill).unwrap()
     }
 
     fn seal(reference: &BlobRef, content: &[u8]) -> Vec<u8> {
         let append = |out: &mut Vec<u8>| out.extend_from_slice(content);
-        reference.seal(Kind::Session, binding(), getrandom::fill, |len| len, append).unwrap()
+        reference
+            .seal(Kind::Session, binding(), crate::bytes::random::fill, |len| len, append)
+            .unwrap()
     }
 
     fn open(reference: &BlobRef, blob: &[u8]) -> Option<Vec<u8>> {
@@ -164,8 +166,9 @@ mod tests {
                 let reference = fresh();
                 let append = |out: &mut Vec<u8>| out.extend_from_slice(content);
                 let kind = Kind::Attached;
-                let blob =
-                    reference.seal(kind, binding(), getrandom::fill, |_| padded, append).unwrap();
+                let blob = reference
+                    .seal(kind, binding(), crate::bytes::random::fill, |_| padded, append)
+                    .unwrap();
                 assert_eq!(blob.len(), padded.max(NONCE + content.len() + 1 + TAG));
                 let opened = reference.open(kind, binding(), blob).unwrap();
                 assert_eq!(&opened[PREFIX..], content);
@@ -216,7 +219,7 @@ mod tests {
 
     #[test]
     fn without_random_bytes_there_is_no_blob() {
-        let broken: Random = |_| Err(getrandom::Error::UNSUPPORTED);
+        let broken: Random = |_| Err(crate::bytes::random::SysError::UNSUPPORTED);
         assert!(fresh().seal(Kind::Session, binding(), broken, |len| len, |_| {}).is_err());
     }
 }

@@ -93,6 +93,18 @@ fn every_decode_error_has_its_message_and_its_advice() {
         ),
         (DecodeError::Deserialize(source()), "the session does not fit its type", Keep, true),
         (DecodeError::Message, "the sealed message is malformed", Keep, true),
+        (
+            DecodeError::TooManyValues,
+            "the request has more values of the session cookie than are tried",
+            Keep,
+            true,
+        ),
+        (
+            DecodeError::OldCookieGone,
+            "the session was valid beside the cookie of the old application, which is gone",
+            Clear,
+            false,
+        ),
         (DecodeError::OtherCodec, "the request was read by another codec", Keep, true),
     ] {
         assert_eq!(error.to_string(), message);
@@ -162,6 +174,10 @@ fn every_other_error_has_its_message() {
             "the cookie name has 129 bytes, 128 are allowed",
         ),
         (
+            Box::new(ConfigError::OldName),
+            "the cookie of another library must have another name than ours",
+        ),
+        (
             Box::new(ConfigError::HostPrefix),
             "a __Host- cookie must be Secure, with Path=/ and without Domain, or browsers refuse it",
         ),
@@ -174,10 +190,11 @@ fn every_other_error_has_its_message() {
             "SameSite=None and Partitioned need Secure, or browsers refuse the cookie",
         ),
         (
-            Box::new(ConfigError::Path),
-            "the path must begin with / and hold no semicolon and no control character",
+            Box::new(ConfigError::NameOfChunk),
+            "the cookie name must not end with a dot and a number, as those of further cookies do",
         ),
-        (Box::new(ConfigError::Domain), "the domain must be a host name"),
+        (Box::new(ConfigError::Path { why: "must begin with /" }), "the path must begin with /"),
+        (Box::new(ConfigError::Domain { why: "must be …" }), "the domain must be …"),
         (
             Box::new(ConfigError::Duration { what: "the idle timeout" }),
             "the idle timeout must be at least 1 second (0 for the skew) and at most 400 days",
