@@ -119,7 +119,7 @@
 //! - `watch`: `Watcher`, which keeps a ring as its file says while requests run.
 //! - `legacy`: readers of the cookies of other libraries, in [`legacy`], so that a switch logs nobody out.
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
-//! - `cli`: the tool `sealed-session`, for key files and for a look into cookies.
+//! - `cli`: the tool `sealed-session`, for key files and to inspect cookies.
 //! - `aws-lc-rs`: AES by AWS-LC in the place of RustCrypto's. The bytes are the same, so nodes may differ. It is
 //!   faster, most so on long sessions, and needs a C compiler. See [below](#aws-lc).
 //! - `tower`, `axum`, `actix-web`: middlewares and extractors in `web`, which call the codec and write the

@@ -85,7 +85,7 @@ impl<T> OldCookies<T> {
         self.0.iter().map(|old| old.removal.cost()).sum()
     }
 
-    /// Takes the old cookies out of one `Cookie` header value.
+    /// Finds the old cookies in one `Cookie` header value.
     pub(crate) fn read_header<'a>(&self, found: &mut Vec<OldValues<'a>>, header: &'a [u8]) {
         found.resize_with(self.0.len(), OldValues::default);
         for (old, found) in self.0.iter().zip(found) {

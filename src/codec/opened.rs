@@ -44,7 +44,7 @@ pub struct Opened<T> {
     pub began: SystemTime,
     /// When it was last sealed.
     pub sealed: SystemTime,
-    /// When it expires, if it is not sealed again before.
+    /// When it expires, if it is not resealed before.
     pub expires: SystemTime,
     /// Its id, if the codec gives ids.
     pub id: Option<SessionId>,
@@ -60,12 +60,12 @@ pub struct Opened<T> {
     /// [`Builder::also_reads`](crate::Builder::also_reads). Then it begins now, has no id yet, and `key` is the one that
     /// will seal it.
     pub moved_from: Option<String>,
-    /// Why [`Codec::encode`] will seal it again even if it is unchanged; `None` if it will not.
+    /// Why [`Codec::encode`] will reseal it even if it is unchanged; `None` if it will not.
     pub reseal: Option<Reseal>,
 }
 
 impl<T> Opened<T> {
-    /// Puts another value in the place of the session: a shared one, or a part of it.
+    /// Replaces the session by another value: a shared one, or a part of it.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Opened<U> {
         let Self {
             session,
@@ -96,7 +96,7 @@ impl<T> Opened<T> {
         }
     }
 
-    /// Says what to do with the cookie: [`Advice::Reseal`] or [`Advice::Keep`].
+    /// Returns what to do with the cookie: [`Advice::Reseal`] or [`Advice::Keep`].
     #[must_use]
     pub fn advice(&self) -> Advice {
         if self.reseal.is_some() { Advice::Reseal } else { Advice::Keep }

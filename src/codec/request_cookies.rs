@@ -90,7 +90,7 @@ pub(crate) struct OpenedCookie {
 }
 
 impl OpenedCookie {
-    /// Gives the session as it was sealed.
+    /// Returns the session as it was sealed.
     pub(crate) fn packed(&self) -> &[u8] {
         #[cfg(feature = "store")]
         if let Some(Ok(content)) = self.fetched.get() {
@@ -99,7 +99,7 @@ impl OpenedCookie {
         self.opened.get(self.packed.clone()).unwrap_or_default()
     }
 
-    /// Gives the session as it was serialized.
+    /// Returns the session as it was serialized.
     pub(crate) fn body(&self) -> &[u8] {
         #[cfg(feature = "store")]
         if let Some(Ok(content)) = self.fetched.get() {

@@ -51,7 +51,7 @@ impl<'a> FoundCookies<'a> {
         FoundCookies { first: first.map(own), further, present, too_many }
     }
 
-    /// Takes our cookies out of one `Cookie` header value.
+    /// Finds our cookies in one `Cookie` header value.
     pub(crate) fn read_header(&mut self, name: &memmem::Finder<'_>, header: &'a [u8]) {
         for (rest, value) in cookies(name, header) {
             if let Some(index) = parse_suffix(rest) {
@@ -81,13 +81,13 @@ impl<'a> FoundCookies<'a> {
         }
     }
 
-    /// Gives the different values of the cookie of this index.
+    /// Returns the different values of the cookie of this index.
     pub(crate) fn values(&self, index: u8) -> impl Iterator<Item = &[u8]> {
         let chunks = self.first.iter().chain(&self.further);
         chunks.filter(move |chunk| chunk.index == index).map(|chunk| &*chunk.value)
     }
 
-    /// Gives the indexes, from `from` on, of cookies that the client has.
+    /// Returns the indexes, from `from` on, of cookies that the client has.
     pub(crate) fn present_from(&self, from: u8) -> impl Iterator<Item = u8> + use<> {
         let present = self.present;
         (from..=MAX_INDEX).filter(move |index| present & 1 << index != 0)

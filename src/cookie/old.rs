@@ -12,7 +12,7 @@ use crate::cookie::found::cookies;
 pub(crate) struct OldValues<'a>(Vec<Cow<'a, [u8]>>);
 
 impl<'a> OldValues<'a> {
-    /// Takes them out of one `Cookie` header value.
+    /// Finds them in one `Cookie` header value.
     pub(crate) fn read_header(&mut self, name: &memmem::Finder<'_>, header: &'a [u8]) {
         for (rest, value) in cookies(name, header) {
             if rest.is_empty()
