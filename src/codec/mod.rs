@@ -346,7 +346,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// Ends a session in the client: removes each of its cookies that the request has, and the base
     /// cookie in any case.
     ///
-    /// The cookies of other libraries that the codec [reads](Builder::also_reads) are removed too, in any case.
+    /// The cookies of other libraries that the codec [reads](crate::Builder::also_reads) are removed too, in any case.
     ///
     /// A copy of the cookie made before remains valid until it expires, unless its session lies in the store, from where
     /// it is removed.
