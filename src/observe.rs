@@ -282,5 +282,16 @@ pub(crate) fn store_failed(operation: &'static str, error: &impl Display) {
     count!("sealed_session_store_failures_total", "operation" => operation).increment(1);
 }
 
+/// Observes a server that removes blobs before their time when its memory is full.
+#[cfg(feature = "store-redis")]
+#[cold]
+pub(crate) fn store_evicts(policy: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: TARGET, policy,
+        "the store evicts when its memory is full, and so logs users out; set maxmemory-policy noeviction"
+    );
+}
+
 #[cfg(feature = "tracing")]
 const TARGET: &str = "sealed_session";
