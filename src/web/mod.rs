@@ -137,8 +137,9 @@
 //! in the place of its own: as one of an unknown key, for which every change is refused, or, with the same keys and another
 //! context, as one that does not open, which a change replaces.
 //!
-//! When moving here from another library, give the cookie another name than it had. Its values may look like
-//! sessions of an unknown key, which are kept, and every change would be refused until the old cookie is gone.
+//! When moving here from another library, give the cookie another name than it had, and
+//! [read the old one](crate::docs::coming_from) for a while. Under the same name, its values may look like sessions of an
+//! unknown key, which are kept, and every change would be refused until the old cookie is gone.
 //!
 //! # Streams
 //!
@@ -167,6 +168,8 @@ mod caching;
 mod installed;
 #[cfg(feature = "store")]
 mod overflow;
+#[cfg(feature = "revocation")]
+mod revocation;
 mod session;
 mod settings;
 #[cfg(feature = "tower")]

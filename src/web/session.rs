@@ -17,6 +17,8 @@ use serde::de::DeserializeOwned;
 use super::before::Before;
 #[cfg(feature = "store")]
 use super::overflow;
+#[cfg(feature = "revocation")]
+use super::revocation;
 use super::settings::{Settings, Unreadable};
 #[cfg(feature = "store")]
 use crate::store::BlobError;
@@ -83,6 +85,9 @@ struct State<T> {
     /// The same, before a handler looks at it.
     #[cfg(feature = "store")]
     ahead: Option<Result<Option<Opened<T>>, DecodeError>>,
+    /// What the response waits for: revocations that are on their way.
+    #[cfg(feature = "revocation")]
+    receipts: Vec<crate::revocation::Receipt>,
     /// The session as it is now.
     session: Option<Arc<T>>,
     intent: Intent,
@@ -258,7 +263,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
                 let intent = turn.writable()?;
                 turn.finish(Some(Arc::new(session)), intent)?;
             }
-            None if had => turn.finish(None, Intent::Clear)?,
+            None if had => {
+                turn.finish(None, Intent::Clear)?;
+                #[cfg(feature = "revocation")]
+                self.revoke()?;
+            }
             None => {}
         }
         Ok(result)
@@ -346,11 +355,17 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
 
     /// Ends the session: all of its cookies are removed.
     ///
+    /// With [revocations](crate::Builder::revocations), it ends on all nodes, and each copy of the cookie with it: at once,
+    /// whatever becomes of the response, which waits until this is stored, for at most as long as is set there.
+    ///
     /// # Errors
     ///
-    /// [`ChangeError::HeadersSent`].
+    /// [`ChangeError::HeadersSent`], and [`ChangeError::NotRevoked`], with which the cookies are removed all the same.
     pub fn clear(&self) -> Result<(), ChangeError> {
-        self.turn().finish(None, Intent::Clear)
+        self.turn().finish(None, Intent::Clear)?;
+        #[cfg(feature = "revocation")]
+        self.revoke()?;
+        Ok(())
     }
 
     /// Creates the session of a request that brings this one, or none, under a key that is new each time: to call a handler
@@ -441,12 +456,22 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
     }
 }
 
+#[cfg(feature = "revocation")]
+impl<T> Session<T> {
+    /// Lets the response wait until something is stored.
+    pub(super) fn await_stored(&self, receipt: crate::revocation::Receipt) {
+        self.state().receipts.push(receipt);
+    }
+}
+
 impl<T> Session<T> {
     fn of(settings: Arc<Settings<T>>, request: RequestCookies<'static>) -> Self {
         let state = State {
             opened: None,
             #[cfg(feature = "store")]
             ahead: None,
+            #[cfg(feature = "revocation")]
+            receipts: Vec::new(),
             session: None,
             intent: Intent::Continue,
             begin: Begin::new(),
@@ -696,6 +721,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
         };
         let (intent, begin, begins) = (state.intent, state.begin, state.begins());
         let session = state.session.clone();
+        #[cfg(feature = "revocation")]
+        let receipts = mem::take(&mut state.receipts);
+        #[cfg(feature = "revocation")]
+        let stale = intent == Intent::Continue
+            && matches!(state.opened, Some(Err(DecodeError::RevocationsStale)));
         drop(state);
 
         let panicked = panicked.load(Ordering::Relaxed);
@@ -732,6 +762,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
         let before = overflow::before(codec, &set_cookies, intent != Intent::Continue);
         #[cfg(not(feature = "store"))]
         let before = None;
+        #[cfg(feature = "revocation")]
+        let before = revocation::before(codec, receipts, stale, before);
         Ok(Settled { set_cookies, looked: true, before })
     }
 }
@@ -814,6 +846,13 @@ pub enum ChangeError {
         "the request carries a session that this node cannot read and another may; a change would destroy it"
     )]
     WouldReplace(#[source] DecodeError),
+    /// There is no room for what is revoked, so that the session lives on elsewhere, if anybody has a copy of its cookie:
+    /// raise [`Revocations::set_capacity`](crate::revocation::Revocations::set_capacity).
+    ///
+    /// As a response: status 503 with `Retry-After: 1`.
+    #[cfg(feature = "revocation")]
+    #[error("the session is not revoked")]
+    NotRevoked(#[source] crate::revocation::Full),
     /// The head of the response is written, and cookies travel in the head. Change the session before
     /// the response is returned.
     ///
@@ -834,7 +873,7 @@ pub enum ChangeError {
 }
 
 impl ChangeError {
-    fn logged(self, cookie: &str) -> Self {
+    pub(super) fn logged(self, cookie: &str) -> Self {
         match &self {
             Self::WouldReplace(DecodeError::UnknownKey(id)) => tracing::warn!(
                 target: TARGET,
@@ -845,6 +884,8 @@ impl ChangeError {
             Self::WouldReplace(reason) => {
                 tracing::warn!(target: TARGET, cookie, "{self}: {reason}")
             }
+            #[cfg(feature = "revocation")]
+            Self::NotRevoked(full) => tracing::error!(target: TARGET, cookie, "{self}: {full}"),
             _ => tracing::error!(target: TARGET, cookie, "{self}"),
         }
         self

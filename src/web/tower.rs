@@ -248,7 +248,10 @@ where
     Installed::check(extensions.get())?;
     let slot = extensions.get::<Slot<T>>();
     let slot = slot.ok_or_else(|| LayerError::absent::<T>("SessionLayer"))?;
-    Ok(slot.session())
+    let session = slot.session();
+    #[cfg(feature = "revocation")]
+    session.check_known()?;
+    Ok(session)
 }
 
 fn write_head(Settled { set_cookies, looked, .. }: Settled, headers: &mut HeaderMap) {
