@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 FLOORS = [
-    ["bytes", "error", "observe", "redis"],
+    ["bytes", "cutoff", "error", "observe", "redis"],
     ["xaes"],
     ["keys", "message"],
     ["seal"],

@@ -149,6 +149,11 @@
 mod bytes;
 mod codec;
 mod cookie;
+#[cfg_attr(
+    not(all(feature = "key-file", feature = "revocation")),
+    allow(dead_code, reason = "each feature uses a part of it")
+)]
+mod cutoff;
 mod error;
 mod keys;
 mod message;

@@ -80,6 +80,7 @@ impl From<SealError> for EncodeError {
 /// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was taken out too early |
 /// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
 /// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |
+/// | [`BeforeCutoff`](Self::BeforeCutoff) | clear | a key leaked, and what it may have forged was ended |
 /// | [`UnsupportedVersion`](Self::UnsupportedVersion) | keep | a node with a newer release of this crate |
 /// | [`UnsupportedFormat`](Self::UnsupportedFormat) | keep | a node with more features of this crate |
 /// | [`NewerSchema`](Self::NewerSchema) | keep | a node with a newer release of the application |
@@ -135,6 +136,10 @@ pub enum DecodeError {
     /// The key was revoked. *Clear.*
     #[error("the key {0} of the session cookie is revoked")]
     RevokedKey(KeyId),
+    /// The session began before the cutoff of the ring: all such sessions were ended, since one may have been forged.
+    /// *Clear.*
+    #[error("the session began before the cutoff of the key ring")]
+    BeforeCutoff,
     /// The seal does not hold: damaged, forged, or sealed for another cookie or context. *Clear.*
     #[error("the seal of the session cookie does not hold")]
     InvalidTag,
@@ -222,6 +227,7 @@ impl DecodeError {
             Self::Malformed
             | Self::RetiredKey(_)
             | Self::RevokedKey(_)
+            | Self::BeforeCutoff
             | Self::InvalidTag
             | Self::MissingChunk
             | Self::MixedChunks
@@ -240,6 +246,7 @@ impl DecodeError {
             Self::UnknownKey(_) => "unknown_key",
             Self::RetiredKey(_) => "retired_key",
             Self::RevokedKey(_) => "revoked_key",
+            Self::BeforeCutoff => "before_cutoff",
             Self::InvalidTag => "invalid_tag",
             Self::MissingChunk => "missing_chunk",
             Self::MixedChunks => "mixed_chunks",

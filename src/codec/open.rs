@@ -6,6 +6,7 @@ use crate::bytes::secret_bytes::SecretBytes;
 use crate::codec::error::{Advice, DecodeError};
 use crate::codec::lifetimes::Lifetimes;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
+use crate::codec::reseal::check_cutoff;
 use crate::cookie::chunk;
 use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
@@ -78,18 +79,20 @@ fn open_one(
     let sealed = sealed.map_err(|error| Refused { error: error.into(), key: None })?;
     let mut opened = SecretBytes::new(sealed);
     let key = seal::open(&mut opened, keys, request.binding, now)?.id;
-    authentic(opened, key, lifetimes, now).map_err(|error| Refused { error, key: Some(key) })
+    authentic(opened, key, keys, lifetimes, now).map_err(|error| Refused { error, key: Some(key) })
 }
 
 /// Reads what was inside a seal that held.
 fn authentic(
     opened: SecretBytes,
     key: KeyId,
+    keys: &Keys,
     lifetimes: &Lifetimes,
     now: SystemTime,
 ) -> Result<OpenedCookie, DecodeError> {
     let (envelope, range) = Envelope::parse(opened.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;
+    check_cutoff(&envelope, keys)?;
     let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
     let mut found = OpenedCookie { envelope, key, opened, packed, unpacked: None };
     if pack::plain(found.packed()).is_none() {

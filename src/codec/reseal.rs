@@ -7,6 +7,7 @@ use crate::codec::request_cookies::OpenedCookie;
 use crate::codec::settings::Settings;
 use crate::keys::error::KeyRefusal;
 use crate::keys::ring::Keys;
+use crate::message::envelope::Envelope;
 
 /// Says why a session is due to be sealed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +26,11 @@ pub enum Reseal {
     Format,
     /// It was idle for the touch threshold.
     Touch,
+}
+
+/// Checks that a session began late enough, by the cutoff of the ring.
+pub(crate) fn check_cutoff(envelope: &Envelope, keys: &Keys) -> Result<(), DecodeError> {
+    if keys.cutoff().ends(envelope.began.0) { Err(DecodeError::BeforeCutoff) } else { Ok(()) }
 }
 
 impl<T> Settings<T> {
@@ -53,7 +59,7 @@ impl<T> Settings<T> {
         }
     }
 
-    /// Judges once more what was opened before: its time may have passed, and its key been revoked.
+    /// Judges once more what was opened before: its time may have passed, its key been revoked, and a cutoff been set.
     pub(crate) fn check(
         &self,
         found: &OpenedCookie,
@@ -63,6 +69,7 @@ impl<T> Settings<T> {
         if let Err(refusal @ KeyRefusal::Revoked(_)) = keys.opening(found.key, now) {
             return Err(refusal.into());
         }
-        self.lifetimes.check(&found.envelope, now)
+        self.lifetimes.check(&found.envelope, now)?;
+        check_cutoff(&found.envelope, keys)
     }
 }

@@ -22,6 +22,7 @@ use crate::message::fields::{FieldSpan, SpanRecorder};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
 use crate::message::pack::{self, Compression, Method};
+use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
@@ -72,16 +73,20 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         body: &SecretBytes,
         recorder: SpanRecorder,
     ) -> Result<SetCookies, EncodeError> {
-        let Self { codec, session, now, .. } = *self;
+        let Self { codec, session, keys, now, .. } = *self;
         if body.len() > MAX_BODY {
             return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
         }
         codec.format.check_readable::<T>(body).map_err(EncodeError::Serialize)?;
+        // What begins in the second of a cutoff begins after it.
+        let now = Seconds::from(now);
+        let beginning = Seconds(keys.cutoff().beginning(now.0, codec.lifetimes.skew));
+        let (began, sealed) = if known.is_ok() { (now, now) } else { (beginning, beginning) };
         let mut envelope = Envelope {
             format: codec.format,
             method: Method::Lz4,
-            began: now.into(),
-            sealed: now.into(),
+            began,
+            sealed,
             schema: codec.schema,
             id: None,
             lifetime: Lifetime::new(),
