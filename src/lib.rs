@@ -118,7 +118,7 @@
 //! - `key-file`: `KeyFile`, a file of keys with their times; `Policy`, which rotates it.
 //! - `watch`: `Watcher`, which keeps a ring as its file says while requests run.
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
-//! - `cli`: the tool `sealed-session`, for key files and for a look into cookies.
+//! - `cli`: the tool `sealed-session`, for key files and to inspect cookies.
 //! - `aws-lc-rs`: AES by AWS-LC in the place of RustCrypto's. The bytes are the same, so nodes may differ. It is
 //!   faster, most so on long sessions, and needs a C compiler. See [below](#aws-lc).
 //! - `tower`, `axum`, `actix-web`: middlewares and extractors in `web`, which call the codec and write the
@@ -156,14 +156,16 @@ mod cookie;
 mod cutoff;
 mod error;
 mod keys;
+pub mod legacy;
 mod message;
 mod observe;
 #[cfg(feature = "revocation-redis")]
 #[allow(dead_code, reason = "revocation and overflow each take what they need of it")]
 mod redis;
+#[cfg(feature = "revocation")]
+pub mod revocation;
 mod seal;
 #[cfg(feature = "store")]
-#[allow(dead_code, reason = "the codec does not use it yet")]
 pub mod store;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;
@@ -232,6 +234,12 @@ pub mod docs {
     #[cfg(feature = "watch")]
     #[doc = include_str!("../docs/OPERATING.md")]
     pub mod operating {}
+
+    /// How to end sessions before their time, what then holds, and for how long.
+    ///
+    #[cfg(feature = "revocation")]
+    #[doc = include_str!("../docs/REVOCATION.md")]
+    pub mod revocation {}
 
     /// How large the cookies of a session get, in each format and with each compression.
     ///

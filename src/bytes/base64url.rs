@@ -7,15 +7,14 @@
 use std::sync::LazyLock;
 
 use base64::Engine as _;
-use base64::engine::Simd;
 use base64::engine::general_purpose::NO_PAD;
 
-/// Gives the number of characters that `bytes` bytes take.
+/// Returns the number of characters that `bytes` bytes take.
 pub(crate) const fn encoded_len(bytes: usize) -> usize {
     bytes / 3 * 4 + (bytes % 3 * 4).div_ceil(3)
 }
 
-/// Gives the number of bytes that fit into `chars` characters.
+/// Returns the number of bytes that fit into `chars` characters.
 pub(crate) const fn decoded_len(chars: usize) -> usize {
     chars / 4 * 3 + chars % 4 * 3 / 4
 }
@@ -44,8 +43,15 @@ pub(crate) fn decode_onto(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     ENGINE.decode_vec(text, out).ok()
 }
 
-/// Finds the best engine of this processor once.
-static ENGINE: LazyLock<Simd> = LazyLock::new(|| Simd::url_safe(NO_PAD));
+/// The vector instructions of this processor, looked for once.
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+static ENGINE: LazyLock<base64::engine::Simd> =
+    LazyLock::new(|| base64::engine::Simd::url_safe(NO_PAD));
+
+/// All other processors, for which `base64` has no vector instructions.
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))))]
+static ENGINE: LazyLock<base64::engine::GeneralPurpose> =
+    LazyLock::new(|| base64::engine::GeneralPurpose::new(&base64::alphabet::URL_SAFE, NO_PAD));
 
 #[cfg(test)]
 mod tests {

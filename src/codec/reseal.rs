@@ -1,15 +1,14 @@
-//! Resealing: when an unchanged session is sealed again, and whether one that was opened still holds.
+//! Resealing: when an unchanged session is resealed, and whether one that was opened still holds.
 
 use std::time::SystemTime;
 
 use crate::codec::error::DecodeError;
 use crate::codec::request_cookies::OpenedCookie;
 use crate::codec::settings::Settings;
-use crate::keys::error::KeyRefusal;
 use crate::keys::ring::Keys;
 use crate::message::envelope::Envelope;
 
-/// Says why a session is due to be sealed again.
+/// The reason why a session is due to be resealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reseal {
@@ -34,7 +33,7 @@ pub(crate) fn check_cutoff(envelope: &Envelope, keys: &Keys) -> Result<(), Decod
 }
 
 impl<T> Settings<T> {
-    /// Says whether a session is due to be sealed again, and why.
+    /// Returns whether a session is due to be resealed, and why.
     pub(crate) fn reseal(
         &self,
         found: &OpenedCookie,
@@ -59,17 +58,17 @@ impl<T> Settings<T> {
         }
     }
 
-    /// Judges once more what was opened before: its time may have passed, its key been revoked, and a cutoff been set.
+    /// Judges once more what was opened before: its time may have passed, and its key been revoked, retired, or taken
+    /// out of the ring, or a cutoff been set. What such a key sealed must not live on under another.
     pub(crate) fn check(
         &self,
         found: &OpenedCookie,
         keys: &Keys,
         now: SystemTime,
     ) -> Result<(), DecodeError> {
-        if let Err(refusal @ KeyRefusal::Revoked(_)) = keys.opening(found.key, now) {
-            return Err(refusal.into());
-        }
+        keys.opening(found.key, now)?;
         self.lifetimes.check(&found.envelope, now)?;
-        check_cutoff(&found.envelope, keys)
+        check_cutoff(&found.envelope, keys)?;
+        self.judge.ended.check(&found.envelope)
     }
 }

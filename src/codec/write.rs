@@ -26,8 +26,10 @@ use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
+#[cfg(feature = "store")]
+use crate::store::work::Work;
 
-/// Seals `session` as one that goes on from `known`, or as one that begins with this lifetime.
+/// Seals `session` as one that continues `known`, or as one that begins with this lifetime.
 pub(crate) fn write<T: Serialize + DeserializeOwned>(
     codec: &Settings<T>,
     session: &T,
@@ -79,16 +81,18 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         }
         codec.format.check_readable::<T>(body).map_err(EncodeError::Serialize)?;
         // What begins in the second of a cutoff begins after it.
-        let now = Seconds::from(now);
-        let beginning = Seconds(keys.cutoff().beginning(now.0, codec.lifetimes.skew));
-        let (began, sealed) = if known.is_ok() { (now, now) } else { (beginning, beginning) };
+        let skew = codec.lifetimes.skew;
+        let cutoff = keys.cutoff().beginning(Seconds::from(now).0, skew);
+        let began = codec.judge.beginning(session, now, skew).max(Seconds(cutoff));
         let mut envelope = Envelope {
             format: codec.format,
             method: Method::Lz4,
             began,
-            sealed,
+            sealed: now.into(),
             schema: codec.schema,
             id: None,
+            #[cfg(feature = "store")]
+            elsewhere: None,
             lifetime: Lifetime::new(),
             skipped: Vec::new(),
         };
@@ -96,28 +100,68 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             Ok(OpenedCookie { envelope: known, .. }) => {
                 (envelope.began, envelope.id) = (known.began, known.id);
                 envelope.lifetime = known.lifetime;
+                // It may be of another user now, whose sessions have ended.
+                codec.judge.tags(session, envelope.began).map_err(EncodeError::Ended)?;
             }
             Err(lifetime) => envelope.lifetime = lifetime,
         }
-        // An id that other nodes gave stays, though this one gives none.
-        if codec.session_ids && envelope.id.is_none() {
-            let mut id = [0; SessionId::LEN];
-            (codec.random)(&mut id).map_err(|e| EncodeError::Random(std::sync::Arc::new(e)))?;
-            envelope.id = Some(SessionId(id));
-        }
+        self.give_id(&mut envelope)?;
         let fields = recorder.into_fields();
-        let message = smallest(codec, &envelope, body, &fields)
-            .map_err(|refusal| too_large(session, refusal))?;
+        let message = match smallest(codec, &envelope, body, &fields) {
+            #[cfg(feature = "store")]
+            Err(_) if codec.overflow.is_some() => {
+                let method = codec.packing_of_blobs();
+                envelope.method = method.unwrap_or(Method::Lz4);
+                let append =
+                    |out: &mut Vec<u8>| pack::pack(body, &fields, codec.format, method, out);
+                return self.seal_elsewhere(envelope, known.ok(), body.len(), append);
+            }
+            message => message.map_err(|refusal| too_large(session, refusal))?,
+        };
         self.seal(&envelope, message, body.len())
+    }
+
+    /// Seals a session whose body goes to the store, in the place of what the client has there.
+    #[cfg(feature = "store")]
+    fn seal_elsewhere(
+        &self,
+        mut envelope: Envelope,
+        known: Option<&OpenedCookie>,
+        body: usize,
+        append: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<SetCookies, EncodeError> {
+        let Self { codec, session, .. } = *self;
+        let replaced = known.and_then(|known| known.envelope.elsewhere.as_ref());
+        let previous = replaced.map(|replaced| replaced.id);
+        let (reference, blob) = codec.seal_blob(&envelope, previous, append)?;
+        envelope.elsewhere = Some(reference);
+        let message =
+            message(codec, &envelope, 0, |_| {}).map_err(|refusal| too_large(session, refusal))?;
+        let mut set_cookies = self.seal(&envelope, message, body)?;
+        set_cookies.add_work(Work { puts: vec![blob], ..Work::default() });
+        Ok(set_cookies)
     }
 
     /// Seals the very session that the client has: nothing is lost that another release put into it.
     fn reseal(&self, known: &OpenedCookie) -> Result<SetCookies, EncodeError> {
         let Self { codec, session, request, now, .. } = *self;
-        let envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        let mut envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        self.give_id(&mut envelope)?;
         let packed = known.packed();
-        let message = message(codec, &envelope, packed.len(), |out| out.extend_from_slice(packed))
-            .map_err(|refusal| too_large(session, refusal))?;
+        #[cfg(feature = "store")]
+        if envelope.elsewhere.is_some() {
+            let append = |out: &mut Vec<u8>| out.extend_from_slice(packed);
+            return self.seal_elsewhere(envelope, Some(known), known.body().len(), append);
+        }
+        let build = |envelope: &Envelope| {
+            message(codec, envelope, packed.len(), |out| out.extend_from_slice(packed))
+        };
+        let message = build(&envelope).or_else(|_| {
+            // It began before ids were given, and has no room for one.
+            envelope.id = known.envelope.id;
+            build(&envelope)
+        });
+        let message = message.map_err(|refusal| too_large(session, refusal))?;
         // What a longer session left behind goes first, if there is no room for both.
         let chars = base64url::encoded_len(message.0.len() - PREFIX + OVERHEAD);
         let used = codec.layout.cost(chars, message.1).response_bytes;
@@ -129,6 +173,18 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             return Ok(SetCookies::new(removals, None));
         }
         self.seal(&envelope, message, known.body().len())
+    }
+
+    /// Adds an id to the session, if it lacks one and this codec gives them. An id that other nodes gave stays, though
+    /// this one gives none.
+    fn give_id(&self, envelope: &mut Envelope) -> Result<(), EncodeError> {
+        if self.codec.session_ids && envelope.id.is_none() {
+            let mut id = [0; SessionId::LEN];
+            let random = (self.codec.random)(&mut id);
+            random.map_err(|error| EncodeError::Random(std::sync::Arc::new(error)))?;
+            envelope.id = Some(SessionId(id));
+        }
+        Ok(())
     }
 
     fn seal(
@@ -164,7 +220,7 @@ fn packing(buffer: &[u8]) -> &'static str {
     }
 }
 
-/// Says whether the session is the one that the client has.
+/// Returns whether the session is the one that the client has.
 ///
 /// It may have been written by another release, whose fields this one does not know or lacks: then what
 /// counts is what this release makes of it. Else every read would write, and would drop these fields.
@@ -183,7 +239,7 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
             .is_ok_and(|again| again.as_slice() == body)
 }
 
-/// Says whether the client's session has nothing that this release does not know.
+/// Returns whether the client's session has nothing that this release does not know.
 fn is_all<T: Serialize>(known: &OpenedCookie, session: &T) -> bool {
     let again = known.envelope.format.serialize(session, &mut SpanRecorder::default());
     again.is_ok_and(|again| again.as_slice() == known.body())
@@ -240,7 +296,7 @@ fn message<T>(
     let len = out.len() - PREFIX + 1;
     let growth = envelope.growth(codec.lifetimes.absolute);
     let Some((cookies, padded)) = codec.padded(len, growth) else {
-        return Err(codec.layout.refusal(base64url::encoded_len(len + growth + OVERHEAD)));
+        return Err(codec.layout.refusal(codec.chars(len + growth)));
     };
     envelope::pad(&mut out, PREFIX + padded);
     Ok((out, cookies))

@@ -4,8 +4,12 @@ use cookie::Cookie;
 
 use crate::cookie::attributes::SetCookie;
 use crate::message::session_id::SessionId;
+#[cfg(feature = "store")]
+use crate::store::blob::Blob;
+#[cfg(feature = "store")]
+use crate::store::work::Work;
 
-/// Holds the `Set-Cookie` values that an operation gave; it acts only when they are sent.
+/// The `Set-Cookie` values that an operation gave; it acts only when they are sent.
 ///
 /// **Send all of them or none**: a part of them would mix with the cookies that the client has.
 /// Append each as a header of its own; they must not be joined by commas.
@@ -30,26 +34,56 @@ use crate::message::session_id::SessionId;
 pub struct SetCookies {
     cookies: Vec<SetCookie>,
     id: Option<SessionId>,
+    #[cfg(feature = "store")]
+    work: Option<Box<Work>>,
 }
 
 impl SetCookies {
     pub(crate) fn new(cookies: Vec<SetCookie>, id: Option<SessionId>) -> Self {
-        Self { cookies, id }
+        Self {
+            cookies,
+            id,
+            #[cfg(feature = "store")]
+            work: None,
+        }
     }
 
-    /// Tells whether nothing need be sent: the session is unchanged and fresh.
+    /// Returns what has to be done in the store before these cookies are sent.
+    #[cfg(feature = "store")]
+    pub(crate) fn work(&self) -> Option<&Work> {
+        self.work.as_deref()
+    }
+
+    #[cfg(feature = "store")]
+    pub(crate) fn add_work(&mut self, work: Work) {
+        if !work.is_empty() {
+            self.work.get_or_insert_default().append(work);
+        }
+    }
+
+    /// Returns the blobs that have to be in the store before these cookies are sent. [`Codec::store`] puts
+    /// them there.
+    ///
+    /// [`Codec::store`]: crate::Codec::store
+    #[cfg(feature = "store")]
+    #[must_use]
+    pub fn blobs(&self) -> &[Blob] {
+        self.work.as_ref().map_or(&[], |work| &work.puts)
+    }
+
+    /// Returns whether nothing need be sent: the session is unchanged and fresh.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.cookies.is_empty()
     }
 
-    /// Gives the values of the `Set-Cookie` headers.
+    /// Returns the values of the `Set-Cookie` headers.
     #[must_use]
     pub fn values(&self) -> impl ExactSizeIterator<Item = &str> {
         self.cookies.iter().map(|cookie| cookie.line.as_str())
     }
 
-    /// Gives all headers to append, as lower-case names and values: each `set-cookie`, and
+    /// Returns all headers to append, as lower-case names and values: each `set-cookie`, and
     /// `cache-control: no-store`, without which a shared cache may hand one user's session to others.
     /// Nothing if nothing need be set.
     ///
@@ -59,14 +93,14 @@ impl SetCookies {
         self.values().map(|value| ("set-cookie", value)).chain(hygiene)
     }
 
-    /// Gives the cookies, for a framework that takes `cookie::Cookie`. Those that remove one have
+    /// Returns the cookies, for a framework that takes `cookie::Cookie`. Those that remove one have
     /// `Max-Age=0`: add them to a jar like the others.
     pub fn cookies(&self) -> impl Iterator<Item = Cookie<'_>> {
         // What was printed here always parses.
         self.values().filter_map(|value| Cookie::parse(value).ok())
     }
 
-    /// Gives the id of the session that these cookies hold, if it has one: at a login, the new one, for your
+    /// Returns the id of the session that these cookies hold, if it has one: at a login, the new one, for your
     /// records or a deny list. `None` where nothing is set or a session is cleared.
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {

@@ -79,7 +79,7 @@ impl KeyFile {
     }
 }
 
-/// Says why a file could not be written.
+/// Returns the error for a file that could not be written.
 fn not_written(path: &Path, error: io::Error) -> KeyFileError {
     let path = path.to_owned();
     match error.kind() {
@@ -172,7 +172,7 @@ fn owner(metadata: &Metadata) -> Option<(u32, u32)> {
     Some((metadata.uid(), metadata.gid()))
 }
 
-/// Gives a new file the owner of the one that it replaces, so that root can rotate the keys of a service.
+/// Sets the owner of a new file to that of the file that it replaces, so that root can rotate the keys of a service.
 #[cfg(unix)]
 fn set_owner(file: &File, owner: Option<(u32, u32)>) -> io::Result<()> {
     match owner {

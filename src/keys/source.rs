@@ -12,7 +12,7 @@ use crate::keys::command::{self, KeyCommand};
 use crate::keys::file::{KeyFile, KeyFileError, Text};
 use crate::keys::folder::{self, Folder};
 
-/// Says where a key file comes from, and who keeps others from reading it.
+/// The origin of a key file, and who keeps others from reading it.
 ///
 /// # Example
 ///
@@ -34,7 +34,7 @@ enum Origin {
     Command(KeyCommand),
 }
 
-/// Says who keeps others from reading a key file.
+/// Who keeps others from reading a key file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Guard {
     /// The mode of the file: nobody but its owner reads it.
@@ -52,7 +52,7 @@ pub(crate) struct Contents {
 }
 
 impl KeySource {
-    /// Names a file that only its owner may read: mode 0600 or 0400, or it is refused.
+    /// Creates a source: a file that only its owner may read: mode 0600 or 0400, or it is refused.
     ///
     /// For root, it must also lie where nobody else can exchange it: the folder belongs to root or to the owner of
     /// the file, and others cannot write to it.
@@ -62,7 +62,7 @@ impl KeySource {
         Self { origin: Origin::File(path.into(), Guard::Mode) }
     }
 
-    /// Names a file on a mount that guards it, such as a Kubernetes Secret: its mode is not checked.
+    /// Creates a source: a file on a mount that guards it, such as a Kubernetes Secret: its mode is not checked.
     ///
     /// A Secret is mounted with mode 0644 by default, and with 0440 under an `fsGroup`, into the one
     /// container that may see it; its mode says nothing about who can.
@@ -70,7 +70,7 @@ impl KeySource {
         Self { origin: Origin::File(path.into(), Guard::Mount) }
     }
 
-    /// Names a credential that systemd passes: the file `name` in `$CREDENTIALS_DIRECTORY`.
+    /// Creates a source: a credential that systemd passes: the file `name` in `$CREDENTIALS_DIRECTORY`.
     ///
     /// systemd gives it mode 0400, or 0440 where an access control list lets the service's user read
     /// it; so the group is not looked at, but all others are.
