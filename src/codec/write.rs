@@ -23,6 +23,7 @@ use crate::message::fields::{FieldSpan, SpanRecorder};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
 use crate::message::pack::{self, Compression, Method};
+use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
@@ -132,11 +133,15 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
 
     /// Makes what stands before the session, but for an id that has to be drawn.
     fn envelope(&self, known: Result<&OpenedCookie, Begin>) -> Result<Envelope, EncodeError> {
-        let Self { codec, session, now, .. } = *self;
+        let Self { codec, session, keys, now, .. } = *self;
+        // What begins in the second of a cutoff begins after it.
+        let skew = codec.lifetimes.skew;
+        let cutoff = keys.cutoff().beginning(Seconds::from(now).0, skew);
+        let began = codec.judge.beginning(session, now, skew).max(Seconds(cutoff));
         let mut envelope = Envelope {
             format: codec.format,
             method: Method::Lz4,
-            began: codec.judge.beginning(session, now, codec.lifetimes.skew),
+            began,
             sealed: now.into(),
             schema: codec.schema,
             id: None,
