@@ -117,6 +117,7 @@
 //! - `json`, `postcard`, `bincode`: further values of [`Format`]. A codec opens every format compiled in.
 //! - `key-file`: `KeyFile`, a file of keys with their times; `Policy`, which rotates it.
 //! - `watch`: `Watcher`, which keeps a ring as its file says while requests run.
+//! - `legacy`: readers of the cookies of other libraries, in [`legacy`], so that a switch logs nobody out.
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
 //! - `store`, `store-redis`: a store for sessions that do not fit into their cookies, and for values beside a session;
 //!   in a directory, or in Redis or Valkey. A session that fits asks no store.
@@ -233,6 +234,11 @@ pub mod docs {
     #[cfg(feature = "watch")]
     #[doc = include_str!("../docs/OPERATING.md")]
     pub mod operating {}
+
+    /// How to move here from another library, and log nobody out.
+    ///
+    #[doc = include_str!("../docs/COMING_FROM.md")]
+    pub mod coming_from {}
 
     /// How to end sessions before their time, what then holds, and for how long.
     ///
