@@ -22,6 +22,7 @@ use crate::message::fields::{FieldSpan, SpanRecorder};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
 use crate::message::pack::{self, Compression, Method};
+use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
@@ -77,15 +78,19 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         body: &SecretBytes,
         recorder: SpanRecorder,
     ) -> Result<SetCookies, EncodeError> {
-        let Self { codec, session, now, .. } = *self;
+        let Self { codec, session, keys, now, .. } = *self;
         if body.len() > MAX_BODY {
             return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
         }
         codec.format.check_readable::<T>(body).map_err(EncodeError::Serialize)?;
+        // What begins in the second of a cutoff begins after it.
+        let skew = codec.lifetimes.skew;
+        let cutoff = keys.cutoff().beginning(Seconds::from(now).0, skew);
+        let began = codec.judge.beginning(session, now, skew).max(Seconds(cutoff));
         let mut envelope = Envelope {
             format: codec.format,
             method: Method::Lz4,
-            began: codec.judge.beginning(session, now, codec.lifetimes.skew),
+            began,
             sealed: now.into(),
             schema: codec.schema,
             id: None,
