@@ -12,10 +12,11 @@ use crate::codec::error::DecodeError;
 use crate::codec::request_cookies::RequestCookies;
 use crate::cookie::chunk;
 use crate::keys::key_id::KeyId;
+use crate::message::compress::Method;
 use crate::message::envelope::Envelope;
 use crate::message::format::Format;
-use crate::message::pack::{self, Method};
 use crate::message::session_id::SessionId;
+use crate::message::unpack;
 use crate::seal;
 
 /// Tells what one value of a session cookie is made of.
@@ -107,10 +108,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let message = buffer.get(seal::PREFIX..).unwrap_or_default();
         let (envelope, range) = Envelope::parse(message)?;
         let packed = message.get(range.clone()).unwrap_or_default();
-        let (body, packing) = match (pack::plain(packed), envelope.method) {
+        let (body, packing) = match (unpack::plain(packed), envelope.method) {
             (Some(plain), _) => (SecretBytes::new(plain.to_vec()), "none"),
-            (None, Method::Lz4) => (pack::unpack(packed, envelope.method)?, "lz4"),
-            (None, Method::Deflate) => (pack::unpack(packed, envelope.method)?, "deflate"),
+            (None, Method::Lz4) => (unpack::unpack(packed, envelope.method)?, "lz4"),
+            (None, Method::Deflate) => (unpack::unpack(packed, envelope.method)?, "deflate"),
         };
         let sealed = envelope.sealed.into();
         Ok(Contents {

@@ -10,7 +10,7 @@ use crate::cookie::chunk;
 use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
 use crate::message::envelope::Envelope;
-use crate::message::pack;
+use crate::message::unpack;
 use crate::seal::{self, OpenError};
 
 /// Opens the session of a request: with several values of the name, the one sealed last.
@@ -92,8 +92,8 @@ fn authentic(
     lifetimes.check(&envelope, now)?;
     let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
     let mut found = OpenedCookie { envelope, key, opened, packed, unpacked: None };
-    if pack::plain(found.packed()).is_none() {
-        found.unpacked = Some(pack::unpack(found.packed(), found.envelope.method)?);
+    if unpack::plain(found.packed()).is_none() {
+        found.unpacked = Some(unpack::unpack(found.packed(), found.envelope.method)?);
     }
     Ok(found)
 }

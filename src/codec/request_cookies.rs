@@ -10,7 +10,7 @@ use crate::codec::error::DecodeError;
 use crate::cookie::found::FoundCookies;
 use crate::keys::key_id::KeyId;
 use crate::message::envelope::Envelope;
-use crate::message::pack;
+use crate::message::unpack;
 use crate::seal::binding::Binding;
 
 /// The cookies of one request that are a codec's, and what was opened from them.
@@ -72,7 +72,7 @@ impl OpenedCookie {
     pub(crate) fn body(&self) -> &[u8] {
         match &self.unpacked {
             Some(body) => body,
-            None => pack::plain(self.packed()).unwrap_or_default(),
+            None => unpack::plain(self.packed()).unwrap_or_default(),
         }
     }
 }

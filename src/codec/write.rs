@@ -1,5 +1,6 @@
 //! Writing: from a session to the cookies of the response.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -7,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bytes::base64url;
 use crate::bytes::secret_bytes::SecretBytes;
-use crate::codec::error::{DecodeError, EncodeError};
+use crate::codec::error::EncodeError;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::reseal::Reseal;
 use crate::codec::settings::{ENVELOPE, Settings};
@@ -17,48 +18,89 @@ use crate::cookie::error::{Limit, TooLarge};
 use crate::cookie::set_cookies::SetCookies;
 use crate::keys::ring::Keys;
 use crate::message::MAX_BODY;
+use crate::message::compress::Method;
 use crate::message::envelope::{self, Envelope};
-use crate::message::fields::{FieldSpan, SpanRecorder};
+use crate::message::fields::{SpanRecorder, Spans};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
-use crate::message::pack::{self, Compression, Method};
+use crate::message::pack::{self, Compression, Packing};
+use crate::message::same::{self, Lists};
 use crate::message::session_id::SessionId;
+use crate::message::unpack;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
 
-/// Seals `session` as one that goes on from `known`, or as one that begins with this lifetime.
+/// What a session that is sealed is to the request.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'o> {
+    /// The one that the request carries, which goes on.
+    Continue(&'o OpenedCookie),
+    /// One that begins.
+    Begin(Lifetime),
+}
+
+/// Seals `session`, or nothing where it is the client's and fresh.
+///
+/// Where it is known to be `changed`, it is not read what the client's own session would be in this release.
 pub(crate) fn write<T: Serialize + DeserializeOwned>(
     codec: &Settings<T>,
     session: &T,
-    known: Result<&OpenedCookie, Lifetime>,
+    start: Start<'_>,
+    changed: bool,
     request: &RequestCookies<'_>,
     keys: &Keys,
     now: SystemTime,
 ) -> Result<SetCookies, EncodeError> {
     let mut recorder = SpanRecorder::default();
     let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
-    let writer = Writer { codec, session, request, keys, now };
-    match known {
-        Ok(known) if is_unchanged(codec, known, &body) => {
+    let writer = Writer { codec, request, keys, now };
+    match start {
+        Start::Continue(known) if is_unchanged(codec, known, session, &body, changed) => {
             let written = match codec.reseal(known, keys, now) {
                 None => return Ok(SetCookies::default()),
-                Some(Reseal::Schema) => writer.seal_session(Ok(known), &body, recorder),
+                Some(Reseal::Schema) => writer.seal_session(session, start, &body, recorder),
                 Some(Reseal::Format) if is_all(known, session) => {
-                    writer.seal_session(Ok(known), &body, recorder)
+                    writer.seal_session(session, start, &body, recorder)
                 }
                 Some(_) => writer.reseal(known),
             };
             // The client's cookie goes on to be valid, and nothing that it lacks was to be written.
             Ok(written.inspect_err(EncodeError::observe).unwrap_or_default())
         }
-        known => writer.seal_session(known, &body, recorder),
+        start => writer.seal_session(session, start, &body, recorder),
     }
+}
+
+/// Seals the client's session again as it is, if that is due.
+///
+/// It is read only where it changes over to another schema or format.
+pub(crate) fn touch<T: Serialize + DeserializeOwned>(
+    codec: &Settings<T>,
+    known: &OpenedCookie,
+    request: &RequestCookies<'_>,
+    keys: &Keys,
+    now: SystemTime,
+) -> Result<SetCookies, EncodeError> {
+    let writer = Writer { codec, request, keys, now };
+    let (Some(Reseal::Schema | Reseal::Format), Ok(session)) =
+        (codec.reseal(known, keys, now), codec.read(known))
+    else {
+        return match codec.reseal(known, keys, now) {
+            None => Ok(SetCookies::default()),
+            Some(_) => writer.reseal(known),
+        };
+    };
+    let mut recorder = SpanRecorder::default();
+    let body = codec.format.serialize(&session, &mut recorder).map_err(EncodeError::Serialize)?;
+    if known.envelope.schema == codec.schema && !is_all(known, &session) {
+        return writer.reseal(known);
+    }
+    writer.seal_session(&session, Start::Continue(known), &body, recorder)
 }
 
 /// What one write goes by.
 struct Writer<'w, T> {
     codec: &'w Settings<T>,
-    session: &'w T,
     request: &'w RequestCookies<'w>,
     keys: &'w Keys,
     now: SystemTime,
@@ -68,15 +110,19 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// Seals the session as this release serializes it.
     fn seal_session(
         &self,
-        known: Result<&OpenedCookie, Lifetime>,
+        session: &T,
+        start: Start<'_>,
         body: &SecretBytes,
         recorder: SpanRecorder,
     ) -> Result<SetCookies, EncodeError> {
-        let Self { codec, session, now, .. } = *self;
+        let Self { codec, now, .. } = *self;
         if body.len() > MAX_BODY {
             return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
         }
-        codec.format.check_readable::<T>(body).map_err(EncodeError::Serialize)?;
+        codec
+            .format
+            .check_reads_back(session, body)
+            .map_err(|error| EncodeError::Serialize(Arc::new(error)))?;
         let mut envelope = Envelope {
             format: codec.format,
             method: Method::Lz4,
@@ -87,32 +133,34 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             lifetime: Lifetime::new(),
             skipped: Vec::new(),
         };
-        match known {
-            Ok(OpenedCookie { envelope: known, .. }) => {
+        match start {
+            Start::Continue(OpenedCookie { envelope: known, .. }) => {
                 (envelope.began, envelope.id) = (known.began, known.id);
                 envelope.lifetime = known.lifetime;
             }
-            Err(lifetime) => envelope.lifetime = lifetime,
+            Start::Begin(lifetime) => envelope.lifetime = lifetime,
         }
         // An id that other nodes gave stays, though this one gives none.
         if codec.session_ids && envelope.id.is_none() {
             let mut id = [0; SessionId::LEN];
-            (codec.random)(&mut id).map_err(|e| EncodeError::Random(std::sync::Arc::new(e)))?;
+            (codec.random)(&mut id).map_err(|e| EncodeError::Random(Arc::new(e)))?;
             envelope.id = Some(SessionId(id));
         }
-        let fields = recorder.into_fields();
-        let message = smallest(codec, &envelope, body, &fields)
+        let message = smallest(codec, &envelope, body, &recorder.into_spans())
             .map_err(|refusal| too_large(session, refusal))?;
         self.seal(&envelope, message, body.len())
     }
 
     /// Seals the very session that the client has: nothing is lost that another release put into it.
     fn reseal(&self, known: &OpenedCookie) -> Result<SetCookies, EncodeError> {
-        let Self { codec, session, request, now, .. } = *self;
+        let Self { codec, request, now, .. } = *self;
         let envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
         let packed = known.packed();
         let message = message(codec, &envelope, packed.len(), |out| out.extend_from_slice(packed))
-            .map_err(|refusal| too_large(session, refusal))?;
+            .map_err(|(limit, needed, allowed)| {
+                let heaviest = Vec::new();
+                EncodeError::TooLarge(TooLarge { limit, needed, allowed, heaviest })
+            })?;
         // What a longer session left behind goes first, if there is no room for both.
         let chars = base64url::encoded_len(message.0.len() - PREFIX + OVERHEAD);
         let used = codec.layout.cost(chars, message.1).response_bytes;
@@ -153,7 +201,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
 fn packing(buffer: &[u8]) -> &'static str {
     let message = buffer.get(PREFIX..).unwrap_or_default();
     match Envelope::parse(message) {
-        Ok((_, range)) if message.get(range.clone()).and_then(pack::plain).is_some() => "none",
+        Ok((_, range)) if message.get(range.clone()).and_then(unpack::plain).is_some() => "none",
         Ok((Envelope { method: Method::Deflate, .. }, _)) => "deflate",
         _ => "lz4",
     }
@@ -166,22 +214,25 @@ fn packing(buffer: &[u8]) -> &'static str {
 fn is_unchanged<T: Serialize + DeserializeOwned>(
     codec: &Settings<T>,
     known: &OpenedCookie,
+    session: &T,
     body: &[u8],
+    changed: bool,
 ) -> bool {
-    known.body() == body
-        || codec
-            .read(known)
-            .and_then(|session| {
-                let again = codec.format.serialize(&session, &mut SpanRecorder::default());
-                again.map_err(|_| DecodeError::Message)
+    let Envelope { format, schema, .. } = known.envelope;
+    (format, schema) == (codec.format, codec.schema) && known.body() == body
+        || !changed
+            && codec.read(known).is_ok_and(|known| {
+                codec.format.difference(session, body, &known, Lists::Ordered).is_none()
             })
-            .is_ok_and(|again| again.as_slice() == body)
 }
 
 /// Says whether the client's session has nothing that this release does not know.
 fn is_all<T: Serialize>(known: &OpenedCookie, session: &T) -> bool {
-    let again = known.envelope.format.serialize(session, &mut SpanRecorder::default());
-    again.is_ok_and(|again| again.as_slice() == known.body())
+    let format = known.envelope.format;
+    let again = format.serialize(session, &mut SpanRecorder::default());
+    again.is_ok_and(|again| {
+        same::difference(format, &again, known.body(), Lists::Unordered).is_none()
+    })
 }
 
 /// Builds the message, ready to be sealed, in the way that the setting of compression asks for.
@@ -189,24 +240,24 @@ fn smallest<T>(
     codec: &Settings<T>,
     envelope: &Envelope,
     body: &[u8],
-    fields: &[FieldSpan],
+    spans: &Spans,
 ) -> Result<(SecretBytes, u8), Refusal> {
-    let build = |method: Option<Method>| {
-        let method_or_any = method.unwrap_or(Method::Lz4);
-        let envelope = Envelope { method: method_or_any, ..envelope.clone() };
+    let build = |packing: Packing| {
+        let method = packing.method().unwrap_or(Method::Lz4);
+        let envelope = Envelope { method, ..envelope.clone() };
         message(codec, &envelope, body.len(), |out| {
-            pack::pack(body, fields, codec.format, method, out);
+            pack::pack(body, spans, codec.format, packing, out);
         })
     };
     match codec.compression {
-        Compression::Off => build(None),
-        Compression::Smallest => build(Some(Method::Deflate)),
+        Compression::Off => build(Packing::Plain),
+        Compression::Smallest => build(Packing::Fields(Method::Deflate)),
         Compression::Adaptive => {
-            let fast = build(Some(Method::Lz4));
+            let fast = build(Packing::Fields(Method::Lz4));
             if matches!(fast, Ok((_, 1))) {
                 return fast;
             }
-            match (fast, build(Some(Method::Deflate))) {
+            match (fast, build(Packing::Fields(Method::Deflate))) {
                 (Ok((fast, cookies)), Ok((_, least))) if cookies <= least => Ok((fast, cookies)),
                 (fast, small) => {
                     if small.is_ok() || fast.is_err() {
@@ -216,6 +267,16 @@ fn smallest<T>(
                     }
                 }
             }
+        }
+        Compression::DangerousOneContext => {
+            let fields = build(Packing::Fields(Method::Deflate));
+            let whole = build(Packing::Whole(Method::Deflate));
+            match (&fields, &whole) {
+                (Ok((fields, _)), Ok((whole, _))) if fields.len() <= whole.len() => {}
+                (_, Ok(_)) => return whole,
+                (_, Err(_)) => {}
+            }
+            fields
         }
     }
 }

@@ -21,11 +21,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::bytes::varint::{read_varint, take, varint_len, write_varint};
+use crate::message::compress::Method;
 use crate::message::error::MessageError;
 use crate::message::extension::{Extension, Extensions, take_extensions};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
-use crate::message::pack::Method;
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 

@@ -17,10 +17,12 @@ use zeroize::Zeroizing;
 use crate::bytes::base64url;
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::MAX_BODY;
+use crate::message::compress::Method;
 use crate::message::error::MessageError;
-use crate::message::fields::{FieldSpan, SpanRecorder};
+use crate::message::fields::{SpanRecorder, Spans};
 use crate::message::format::Format;
-use crate::message::pack::{self, Method};
+use crate::message::pack::{self, Packing};
+use crate::message::unpack;
 use crate::seal::binding::Binding;
 use crate::store::blob::{BlobError, BlobId, BlobRef, Kind, PREFIX};
 use crate::store::blob_store::StoreError;
@@ -184,9 +186,9 @@ impl<B: DeserializeOwned> Attached<B> {
         let (tag, packed) = content.split_first().ok_or(MessageError::Malformed)?;
         let format = Format::from_tag(tag & FORMAT).ok_or(MessageError::UnsupportedFormat)?;
         let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
-        let found = match pack::plain(packed) {
+        let found = match unpack::plain(packed) {
             Some(body) => format.deserialize(body)?,
-            None => format.deserialize(&pack::unpack(packed, method)?)?,
+            None => format.deserialize(&unpack::unpack(packed, method)?)?,
         };
         Ok(Some(Arc::clone(value.get_or_init(|| Arc::new(found)))))
     }
@@ -315,7 +317,7 @@ pub(crate) struct Collected {
 pub(crate) struct Fresh {
     reference: Arc<BlobRef>,
     body: SecretBytes,
-    fields: Vec<FieldSpan>,
+    spans: Spans,
 }
 
 impl Fresh {
@@ -330,10 +332,10 @@ impl Fresh {
         binding: Binding,
         padded: impl FnOnce(usize) -> usize,
     ) -> Result<Vec<u8>, getrandom::Error> {
-        let method = compress.then_some(Method::Lz4);
+        let packing = if compress { Packing::Fields(Method::Lz4) } else { Packing::Plain };
         self.reference.seal(Kind::Attached, binding, getrandom::fill, padded, |out| {
             out.push(FORMAT_OF_ALL.tag());
-            pack::pack(&self.body, &self.fields, FORMAT_OF_ALL, method, out);
+            pack::pack(&self.body, &self.spans, FORMAT_OF_ALL, packing, out);
         })
     }
 }
@@ -395,17 +397,15 @@ fn collect<B: Serialize + DeserializeOwned>(
             collected.within = false;
         }
     });
-    let (body, fields) = serialized?;
+    let (body, spans) = serialized?;
     note(|collected| {
-        collected.fresh.push(Fresh { reference: Arc::clone(reference), body, fields });
+        collected.fresh.push(Fresh { reference: Arc::clone(reference), body, spans });
         collected.replaced.extend(shown);
     })?;
     Ok(())
 }
 
-fn serialize<B: Serialize + DeserializeOwned>(
-    value: &B,
-) -> Result<(SecretBytes, Vec<FieldSpan>), String> {
+fn serialize<B: Serialize + DeserializeOwned>(value: &B) -> Result<(SecretBytes, Spans), String> {
     let mut recorder = SpanRecorder::default();
     let body = FORMAT_OF_ALL.serialize(value, &mut recorder).map_err(|error| why(&*error))?;
     if body.len() > MAX_BODY {
@@ -415,8 +415,8 @@ fn serialize<B: Serialize + DeserializeOwned>(
         ));
     }
     // What cannot be read must not be stored.
-    FORMAT_OF_ALL.deserialize::<B>(&body).map_err(|error| why(&error))?;
-    Ok((body, recorder.into_fields()))
+    FORMAT_OF_ALL.check_reads_back(value, &body).map_err(|error| why(&error))?;
+    Ok((body, recorder.into_spans()))
 }
 
 fn why(error: &dyn std::error::Error) -> String {
