@@ -11,13 +11,13 @@ use serde_json::Value;
 
 #[test]
 fn every_vector_of_version_1_reads_as_it_was_written() {
-    assert_eq!(check_all(include_str!("vectors/v1.json")), (22, 23), "vectors are only ever added");
+    assert_eq!(check_all(include_str!("vectors/v1.json")), (29, 23), "vectors are only ever added");
 }
 
 /// By `interop/seal.py`, which was written from the specification alone.
 #[test]
 fn what_was_sealed_in_python_reads_as_it_was_written() {
-    assert_eq!(check_all(include_str!("vectors/sealed_by_python.json")), (60, 78));
+    assert_eq!(check_all(include_str!("vectors/sealed_by_python.json")), (60, 105));
 }
 
 /// The same for any number of fresh ones, in a file that the environment names.
@@ -100,13 +100,14 @@ fn open<T: Serialize + DeserializeOwned + 'static>(
         .build()
         .unwrap();
     let cookies = vector["cookies"].as_object().unwrap();
-    let pairs = cookies.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
+    let cookies: Vec<_> =
+        cookies.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap())).collect();
     let a_second_later = Duration::from_secs(1_763_996_406);
     let now = match vector.get("sealed") {
         Some(_) => time(vector, "sealed"),
         None => SystemTime::UNIX_EPOCH + a_second_later,
     };
-    codec.decode_at(&codec.request_from_pairs(pairs), now).map(|found| found.expect("a cookie"))
+    codec.decode_at(&codec.request(&cookies), now).map(|found| found.expect("a cookie"))
 }
 
 fn lifetime(vector: &Value) -> Lifetime {

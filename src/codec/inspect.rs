@@ -12,7 +12,6 @@ use crate::codec::error::DecodeError;
 use crate::codec::request_cookies::RequestCookies;
 use crate::cookie::chunk;
 use crate::keys::key_id::KeyId;
-use crate::message::compress::Method;
 use crate::message::envelope::Envelope;
 use crate::message::format::Format;
 use crate::message::session_id::SessionId;
@@ -108,11 +107,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let message = buffer.get(seal::PREFIX..).unwrap_or_default();
         let (envelope, range) = Envelope::parse(message)?;
         let packed = message.get(range.clone()).unwrap_or_default();
-        let (body, packing) = match (unpack::plain(packed), envelope.method) {
-            (Some(plain), _) => (SecretBytes::new(plain.to_vec()), "none"),
-            (None, Method::Lz4) => (unpack::unpack(packed, envelope.method)?, "lz4"),
-            (None, Method::Deflate) => (unpack::unpack(packed, envelope.method)?, "deflate"),
+        let body = match unpack::plain(packed) {
+            Some(plain) => SecretBytes::new(plain.to_vec()),
+            None => unpack::unpack(packed)?,
         };
+        let packing = unpack::packing(packed);
         let sealed = envelope.sealed.into();
         Ok(Contents {
             began: envelope.began.into(),

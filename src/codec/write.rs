@@ -29,6 +29,8 @@ use crate::message::session_id::SessionId;
 use crate::message::unpack;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
+#[cfg(feature = "store")]
+use crate::store::work::Work;
 
 /// What a session that is sealed is to the request.
 #[derive(Clone, Copy)]
@@ -125,11 +127,12 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             .map_err(|error| EncodeError::Serialize(Arc::new(error)))?;
         let mut envelope = Envelope {
             format: codec.format,
-            method: Method::Lz4,
-            began: now.into(),
+            began: codec.judge.beginning(session, now, codec.lifetimes.skew),
             sealed: now.into(),
             schema: codec.schema,
             id: None,
+            #[cfg(feature = "store")]
+            elsewhere: None,
             lifetime: Lifetime::new(),
             skipped: Vec::new(),
         };
@@ -137,30 +140,70 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             Start::Continue(OpenedCookie { envelope: known, .. }) => {
                 (envelope.began, envelope.id) = (known.began, known.id);
                 envelope.lifetime = known.lifetime;
+                // It may be of another user now, whose sessions have ended.
+                codec.judge.tags(session, envelope.began).map_err(EncodeError::Ended)?;
             }
             Start::Begin(lifetime) => envelope.lifetime = lifetime,
         }
-        // An id that other nodes gave stays, though this one gives none.
-        if codec.session_ids && envelope.id.is_none() {
-            let mut id = [0; SessionId::LEN];
-            (codec.random)(&mut id).map_err(|e| EncodeError::Random(Arc::new(e)))?;
-            envelope.id = Some(SessionId(id));
-        }
-        let message = smallest(codec, &envelope, body, &recorder.into_spans())
-            .map_err(|refusal| too_large(session, refusal))?;
+        self.give_id(&mut envelope)?;
+        let spans = recorder.into_spans();
+        let message = match smallest(codec, &envelope, body, &spans) {
+            #[cfg(feature = "store")]
+            Err(_) if codec.overflow.is_some() => {
+                let packing = codec.packing_of_blobs();
+                let append =
+                    |out: &mut Vec<u8>| pack::pack(body, &spans, codec.format, packing, out);
+                let known = match start {
+                    Start::Continue(known) => Some(known),
+                    Start::Begin(_) => None,
+                };
+                return self.seal_elsewhere(envelope, known, body.len(), append);
+            }
+            message => message.map_err(|refusal| too_large(session, refusal))?,
+        };
         self.seal(&envelope, message, body.len())
+    }
+
+    /// Seals a session whose body goes to the store, in the place of what the client has there.
+    #[cfg(feature = "store")]
+    fn seal_elsewhere(
+        &self,
+        mut envelope: Envelope,
+        known: Option<&OpenedCookie>,
+        body: usize,
+        append: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<SetCookies, EncodeError> {
+        let codec = self.codec;
+        let replaced = known.and_then(|known| known.envelope.elsewhere.as_ref());
+        let previous = replaced.map(|replaced| replaced.id);
+        let (reference, blob) = codec.seal_blob(&envelope, previous, append)?;
+        envelope.elsewhere = Some(reference);
+        let message = message(codec, &envelope, 0, |_| {}).map_err(refused)?;
+        let mut set_cookies = self.seal(&envelope, message, body)?;
+        set_cookies.add_work(Work { puts: vec![blob], ..Work::default() });
+        Ok(set_cookies)
     }
 
     /// Seals the very session that the client has: nothing is lost that another release put into it.
     fn reseal(&self, known: &OpenedCookie) -> Result<SetCookies, EncodeError> {
         let Self { codec, request, now, .. } = *self;
-        let envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        let mut envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        self.give_id(&mut envelope)?;
         let packed = known.packed();
-        let message = message(codec, &envelope, packed.len(), |out| out.extend_from_slice(packed))
-            .map_err(|(limit, needed, allowed)| {
-                let heaviest = Vec::new();
-                EncodeError::TooLarge(TooLarge { limit, needed, allowed, heaviest })
-            })?;
+        #[cfg(feature = "store")]
+        if envelope.elsewhere.is_some() {
+            let append = |out: &mut Vec<u8>| out.extend_from_slice(packed);
+            return self.seal_elsewhere(envelope, Some(known), known.body().len(), append);
+        }
+        let build = |envelope: &Envelope| {
+            message(codec, envelope, packed.len(), |out| out.extend_from_slice(packed))
+        };
+        let message = build(&envelope).or_else(|_| {
+            // It began before ids were given, and has no room for one.
+            envelope.id = known.envelope.id;
+            build(&envelope)
+        });
+        let message = message.map_err(|refusal| refused(refusal))?;
         // What a longer session left behind goes first, if there is no room for both.
         let chars = base64url::encoded_len(message.0.len() - PREFIX + OVERHEAD);
         let used = codec.layout.cost(chars, message.1).response_bytes;
@@ -172,6 +215,18 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             return Ok(SetCookies::new(removals, None));
         }
         self.seal(&envelope, message, known.body().len())
+    }
+
+    /// Gives the session an id, if it lacks one and this codec gives them. An id that other nodes gave stays, though
+    /// this one gives none.
+    fn give_id(&self, envelope: &mut Envelope) -> Result<(), EncodeError> {
+        if self.codec.session_ids && envelope.id.is_none() {
+            let mut id = [0; SessionId::LEN];
+            let random = (self.codec.random)(&mut id);
+            random.map_err(|error| EncodeError::Random(Arc::new(error)))?;
+            envelope.id = Some(SessionId(id));
+        }
+        Ok(())
     }
 
     fn seal(
@@ -200,11 +255,8 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
 /// Returns how the session in a message, which is not sealed yet, was made smaller.
 fn packing(buffer: &[u8]) -> &'static str {
     let message = buffer.get(PREFIX..).unwrap_or_default();
-    match Envelope::parse(message) {
-        Ok((_, range)) if message.get(range.clone()).and_then(unpack::plain).is_some() => "none",
-        Ok((Envelope { method: Method::Deflate, .. }, _)) => "deflate",
-        _ => "lz4",
-    }
+    let packed = Envelope::parse(message).ok().and_then(|(_, range)| message.get(range));
+    packed.map_or("none", unpack::packing)
 }
 
 /// Says whether the session is the one that the client has.
@@ -230,9 +282,11 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
 fn is_all<T: Serialize>(known: &OpenedCookie, session: &T) -> bool {
     let format = known.envelope.format;
     let again = format.serialize(session, &mut SpanRecorder::default());
-    again.is_ok_and(|again| {
-        same::difference(format, &again, known.body(), Lists::Unordered).is_none()
-    })
+    // Without names, what was not known could not have been read.
+    format.is_positional()
+        || again.is_ok_and(|again| {
+            same::difference(format, &again, known.body(), Lists::Unordered).is_none()
+        })
 }
 
 /// Builds the message, ready to be sealed, in the way that the setting of compression asks for.
@@ -243,9 +297,7 @@ fn smallest<T>(
     spans: &Spans,
 ) -> Result<(SecretBytes, u8), Refusal> {
     let build = |packing: Packing| {
-        let method = packing.method().unwrap_or(Method::Lz4);
-        let envelope = Envelope { method, ..envelope.clone() };
-        message(codec, &envelope, body.len(), |out| {
+        message(codec, envelope, body.len(), |out| {
             pack::pack(body, spans, codec.format, packing, out);
         })
     };
@@ -296,7 +348,7 @@ fn message<T>(
     let len = out.len() - PREFIX + 1;
     let growth = envelope.growth(codec.lifetimes.absolute);
     let Some((cookies, padded)) = codec.padded(len, growth) else {
-        return Err(codec.layout.refusal(base64url::encoded_len(len + growth + OVERHEAD)));
+        return Err(codec.layout.refusal(codec.chars(len + growth)));
     };
     envelope::pad(&mut out, PREFIX + padded);
     Ok((out, cookies))
@@ -304,6 +356,11 @@ fn message<T>(
 
 /// The limit that is broken, what is needed, and what is allowed.
 type Refusal = (Limit, usize, usize);
+
+/// Tells a refusal that is no matter of the session's fields.
+fn refused((limit, needed, allowed): Refusal) -> EncodeError {
+    EncodeError::TooLarge(TooLarge { limit, needed, allowed, heaviest: Vec::new() })
+}
 
 fn too_large<T: Serialize>(session: &T, (limit, needed, allowed): Refusal) -> EncodeError {
     // Named fields, whatever the format of the codec.

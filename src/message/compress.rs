@@ -9,7 +9,7 @@ use lz4_flex::block::CompressTable;
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::error::MessageError;
 
-/// The compression of one message.
+/// The compression of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     Lz4,
@@ -89,6 +89,11 @@ impl Compressor {
         self.written.saturating_add(SEGMENT_COST) <= value.len() - value.len() / 16
     }
 
+    /// Returns how the output was compressed.
+    pub(crate) fn method(&self) -> Method {
+        self.method.unwrap_or(Method::Lz4)
+    }
+
     pub(crate) fn output(&self) -> &[u8] {
         self.output.get(..self.written).unwrap_or_default()
     }
@@ -112,25 +117,22 @@ thread_local! {
 }
 
 /// Inflates one value after another, each from a fresh start.
+#[derive(Default)]
 pub(crate) struct Inflater {
-    method: Method,
     deflate: Option<Decompress>,
 }
 
 impl Inflater {
-    pub(crate) fn new(method: Method) -> Self {
-        Self { method, deflate: None }
-    }
-
     /// Fills `target`, to the last byte and no further, or fails.
     pub(crate) fn inflate(
         &mut self,
         bytes: &[u8],
+        method: Method,
         dictionary: Dictionary,
         target: &mut [u8],
     ) -> Result<(), MessageError> {
         let expanded = target.len();
-        let written = match (self.method, dictionary) {
+        let written = match (method, dictionary) {
             (Method::Lz4, Dictionary::None) => lz4_flex::block::decompress_into(bytes, target).ok(),
             (Method::Lz4, _) => {
                 lz4_flex::block::decompress_into_with_dict(bytes, target, dictionary.bytes()).ok()
@@ -215,11 +217,13 @@ mod tests {
                 let mut compressor = Compressor::new(Some(method), value.len());
                 assert!(compressor.compress(&value, dictionary));
                 let mut back = vec![0; value.len()];
-                let mut inflater = Inflater::new(method);
-                inflater.inflate(compressor.output(), dictionary, &mut back).unwrap();
+                let mut inflater = Inflater::default();
+                inflater.inflate(compressor.output(), method, dictionary, &mut back).unwrap();
                 assert_eq!(back, value, "{method:?} {dictionary:?}");
                 let mut short = vec![0; value.len() - 1];
-                assert!(inflater.inflate(compressor.output(), dictionary, &mut short).is_err());
+                assert!(
+                    inflater.inflate(compressor.output(), method, dictionary, &mut short).is_err()
+                );
             }
         }
         assert!(!Compressor::new(None, value.len()).compress(&value, Dictionary::None));

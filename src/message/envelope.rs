@@ -3,14 +3,14 @@
 //! ```text
 //! message = tag · began · age · [schema] · [id(16)] · [extensions] · packed · 0x80 · 0x00*
 //! tag     = flags(4 bits) · format(4 bits)
-//! flags   = 0x1 schema | 0x2 id | 0x4 extensions | 0x8 DEFLATE, else LZ4
+//! flags   = 0x1 schema | 0x2 id | 0x4 extensions; 0x8 is reserved
 //! began   = varint, seconds since 1970-01-01T00:00:00Z when the session began
 //! age     = varint, seconds from there to this sealing
 //! schema  = varint, only if not 0
 //! varint  = unsigned LEB128, minimal, of at most 64 bits
 //!
 //! extensions = see `extension`; by type:
-//!   1 elsewhere, critical  reserved for a session whose body lies elsewhere
+//!   1 elsewhere, critical  the reference of the blob in which the body lies, which is empty here: see `blob_ref`
 //!   2 origin               reserved for a session that another library's cookie brought
 //!   3 lifetime, critical   flags · [absolute] · [idle]: see `lifetime`
 //! ```
@@ -20,9 +20,13 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::bytes::secret_bytes::SecretBytes;
 use crate::bytes::varint::{read_varint, take, varint_len, write_varint};
-use crate::message::compress::Method;
+#[cfg(feature = "store")]
+use crate::message::blob_ref::BlobRef;
 use crate::message::error::MessageError;
+#[cfg(feature = "store")]
+use crate::message::extension::MAX_EXTENSIONS;
 use crate::message::extension::{Extension, Extensions, take_extensions};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
@@ -33,11 +37,13 @@ use crate::message::session_id::SessionId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Envelope {
     pub(crate) format: Format,
-    pub(crate) method: Method,
     pub(crate) began: Seconds,
     pub(crate) sealed: Seconds,
     pub(crate) schema: u32,
     pub(crate) id: Option<SessionId>,
+    /// Where the body lies, if not here.
+    #[cfg(feature = "store")]
+    pub(crate) elsewhere: Option<BlobRef>,
     pub(crate) lifetime: Lifetime,
     /// The extensions that this release does not know and may skip, as they were written. They stay with a session that
     /// is sealed again as it is.
@@ -51,7 +57,6 @@ impl Envelope {
         tag |= if self.schema == 0 { 0 } else { SCHEMA };
         tag |= if self.id.is_none() { 0 } else { ID };
         tag |= if extensions.is_empty() { 0 } else { EXTENSIONS };
-        tag |= if self.method == Method::Deflate { DEFLATE } else { 0 };
         out.push(tag);
         write_varint(self.began.0, out);
         // A clock that was set back makes no session younger than it is.
@@ -69,15 +74,28 @@ impl Envelope {
     }
 
     /// Returns the extensions, in ascending order of their types.
-    fn extensions(&self) -> Vec<u8> {
+    fn extensions(&self) -> SecretBytes {
         let mut lifetime = Vec::new();
         self.lifetime.write(&mut lifetime);
         let mut all: Vec<_> = Extensions::new(&self.skipped).filter_map(Result::ok).collect();
+        #[cfg(feature = "store")]
+        let mut reference = SecretBytes::default();
+        #[cfg(feature = "store")]
+        if let Some(elsewhere) = &self.elsewhere {
+            reference.reserve_exact(BlobRef::MAX);
+            elsewhere.write(&mut reference);
+            all.push(Extension { kind: ELSEWHERE, critical: true, bytes: &reference });
+        }
         if !lifetime.is_empty() {
             all.push(Extension { kind: LIFETIME, critical: true, bytes: &lifetime });
         }
         all.sort_by_key(|extension| extension.kind);
-        let mut out = Vec::new();
+        let mut out = SecretBytes::default();
+        #[cfg(feature = "store")]
+        if !reference.is_empty() {
+            // All at once, so that no key is left behind where it grew.
+            out.reserve_exact(MAX_EXTENSIONS);
+        }
         all.iter().for_each(|extension| extension.write(&mut out));
         out
     }
@@ -92,7 +110,9 @@ impl Envelope {
     pub(crate) fn parse(message: &[u8]) -> Result<(Self, Range<usize>), MessageError> {
         let message = strip_padding(message).ok_or(MessageError::Malformed)?;
         let (tag, mut rest) = message.split_first().ok_or(MessageError::Malformed)?;
-        let format = Format::from_tag(tag & 0x0f).ok_or(MessageError::UnsupportedFormat)?;
+        let format = Format::from_tag(tag & 0x0f)
+            .filter(|_| tag & RESERVED == 0)
+            .ok_or(MessageError::UnsupportedFormat)?;
         let mut envelope =
             Self::parse_fields(*tag, format, &mut rest).ok_or(MessageError::Malformed)?;
         if tag & EXTENSIONS != 0 {
@@ -112,10 +132,19 @@ impl Envelope {
             0 => None,
             _ => Some(SessionId(*take(rest)?)),
         };
-        let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
         let (began, sealed) = (Seconds(began), Seconds(began + age));
         let (lifetime, skipped) = (Lifetime::new(), Vec::new());
-        Some(Self { format, method, began, sealed, schema, id, lifetime, skipped })
+        Some(Self {
+            format,
+            began,
+            sealed,
+            schema,
+            id,
+            #[cfg(feature = "store")]
+            elsewhere: None,
+            lifetime,
+            skipped,
+        })
     }
 
     fn parse_extensions(&mut self, rest: &mut &[u8]) -> Result<(), MessageError> {
@@ -123,6 +152,13 @@ impl Envelope {
             let extension = extension?;
             match (extension.kind, extension.critical) {
                 (LIFETIME, true) => self.lifetime = Lifetime::parse(extension.bytes)?,
+                #[cfg(feature = "store")]
+                (ELSEWHERE, true) => {
+                    let reference = BlobRef::parse(extension.bytes);
+                    self.elsewhere = Some(reference.ok_or(MessageError::Malformed)?);
+                }
+                #[cfg(feature = "store")]
+                (ELSEWHERE, false) => return Err(MessageError::Malformed),
                 (LIFETIME, false) => return Err(MessageError::Malformed),
                 (_, true) => return Err(MessageError::UnsupportedFormat),
                 (_, false) => extension.write(&mut self.skipped),
@@ -149,8 +185,12 @@ fn strip_padding(message: &[u8]) -> Option<&[u8]> {
 const SCHEMA: u8 = 0x10;
 const ID: u8 = 0x20;
 const EXTENSIONS: u8 = 0x40;
-const DEFLATE: u8 = 0x80;
+const RESERVED: u8 = 0x80;
 const MARKER: u8 = 0x80;
+
+/// The type of the extension that holds a `BlobRef`.
+#[cfg(feature = "store")]
+const ELSEWHERE: u64 = 1;
 
 /// The type of the extension that holds a [`Lifetime`].
 const LIFETIME: u64 = 3;
@@ -174,11 +214,13 @@ mod tests {
                         };
                         let envelope = Envelope {
                             format: Format::MessagePack,
-                            method: if padded == 64 { Method::Lz4 } else { Method::Deflate },
                             began: Seconds(1_763_996_400),
                             sealed: Seconds(1_763_996_400 + 300),
                             schema,
                             id,
+                            #[cfg(feature = "store")]
+                            elsewhere: (padded == 64)
+                                .then(|| BlobRef::fresh(None, crate::bytes::random::fill).unwrap()),
                             lifetime,
                             skipped,
                         };
@@ -210,6 +252,7 @@ mod tests {
             (&[&[0x01, 0, 0, 0x80]], Ok(())),    // empty body
             (&[&[0x00, 0, 0, 0x80]], Err(UnsupportedFormat)),
             (&[&[0x0f, 0, 0, 0x80]], Err(UnsupportedFormat)),
+            (&[&[0x81, 0, 0, 0x80]], Err(UnsupportedFormat)), // a flag of later
             (&[&[0x01], &max, &max, &[0x80]], Ok(())),
             (&[&[0x01], &over, &[0, 0x80]], Err(Message)),
             (&[&[0x01, 0], &over, &[0x80]], Err(Message)),

@@ -5,6 +5,8 @@
 //! `compress` and by `notation`, into `segment`s that `unpack` reads, `envelope` puts the times, the schema, the id and
 //! the extensions before the whole and the padding after it. Uses `bytes`.
 
+#[cfg(feature = "store")]
+pub(crate) mod blob_ref;
 pub(crate) mod compress;
 pub(crate) mod envelope;
 pub(crate) mod error;

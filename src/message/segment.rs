@@ -18,7 +18,7 @@
 //!         6                 expanded · n compressed bytes, from the dictionary of words
 //!         7                 n bytes, which stand for their base64 with padding
 //!
-//! expanded = varint, the bytes after inflating
+//! expanded = varint, the bytes after inflating << 1 | deflate, else LZ4
 //! ```
 //!
 //! A run stands for n values of one head (base64url, base64, hex, UUID, decimal or time) with the same m bytes between
@@ -28,7 +28,7 @@ use crate::bytes::base64url;
 use crate::bytes::timestamp::Form;
 use crate::bytes::varint::{read_varint, write_varint};
 use crate::message::MAX_BODY;
-use crate::message::compress::Dictionary;
+use crate::message::compress::{Dictionary, Method};
 use crate::message::notation::{Notation, Value};
 
 /// What begins a segment. Of bytes, it knows how many follow.
@@ -85,10 +85,15 @@ impl Head {
     }
 }
 
+/// Writes the bytes that a compressed segment has after inflating, and how it was compressed.
+pub(crate) fn write_expanded(expanded: usize, method: Method, out: &mut Vec<u8>) {
+    write_varint(wide(expanded) << 1 | u64::from(method == Method::Deflate), out);
+}
+
 /// One segment, as it was read.
 pub(crate) enum Segment<'a> {
     Plain(&'a [u8]),
-    Compressed { dictionary: Dictionary, expanded: usize, bytes: &'a [u8] },
+    Compressed { dictionary: Dictionary, method: Method, expanded: usize, bytes: &'a [u8] },
     Text { notation: Notation, value: Value<'a> },
     Run(Run<'a>),
 }
@@ -112,9 +117,11 @@ impl<'a> Segment<'a> {
             Head::Rest => Self::Plain(std::mem::take(rest)),
             Head::Plain(n) => Self::Plain(take(n, rest)?),
             Head::Compressed(dictionary, n) => {
-                let expanded = usize::try_from(read_varint(rest)?).ok()?;
-                let expanded = Some(expanded).filter(|n| (1..=MAX_BODY).contains(n))?;
-                Self::Compressed { dictionary, expanded, bytes: take(n, rest)? }
+                let expanded = read_varint(rest)?;
+                let method = if expanded & 1 == 0 { Method::Lz4 } else { Method::Deflate };
+                let expanded = usize::try_from(expanded >> 1).ok();
+                let expanded = expanded.filter(|n| (1..=MAX_BODY).contains(n))?;
+                Self::Compressed { dictionary, method, expanded, bytes: take(n, rest)? }
             }
             Head::Text(notation) => Self::Text { notation, value: notation.take(rest)? },
             Head::Run(count) => {

@@ -14,12 +14,12 @@ pub(crate) fn plain(packed: &[u8]) -> Option<&[u8]> {
 
 /// Unpacks a session. What comes out is measured and held against [`MAX_BODY`] before anything is allocated, and each
 /// inflating is held to the length it announced.
-pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<SecretBytes, MessageError> {
+pub(crate) fn unpack(packed: &[u8]) -> Result<SecretBytes, MessageError> {
     let (len, longest_claims) = measure(packed).ok_or(MessageError::Malformed)?;
     let mut body = SecretBytes::new(vec![0; len]);
     let mut left = body.as_mut_slice();
     let mut claims = SecretBytes::new(vec![0; longest_claims]);
-    let mut inflater = Inflater::new(method);
+    let mut inflater = Inflater::default();
     let mut rest = packed;
     while !rest.is_empty() {
         let segment = Segment::read(&mut rest).ok_or(MessageError::Malformed)?;
@@ -28,13 +28,13 @@ pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<SecretBytes, Messa
             left.split_at_mut_checked(segment.body_len()).ok_or(MessageError::Malformed)?;
         match segment {
             Segment::Plain(bytes) => target.copy_from_slice(bytes),
-            Segment::Compressed { dictionary: Dictionary::Claims, expanded, bytes } => {
+            Segment::Compressed { dictionary: Dictionary::Claims, method, expanded, bytes } => {
                 let inflated = claims.get_mut(..expanded).ok_or(MessageError::Malformed)?;
-                inflater.inflate(bytes, Dictionary::Claims, inflated)?;
+                inflater.inflate(bytes, method, Dictionary::Claims, inflated)?;
                 base64url::encode_into(inflated, target);
             }
-            Segment::Compressed { dictionary, bytes, .. } => {
-                inflater.inflate(bytes, dictionary, target)?;
+            Segment::Compressed { dictionary, method, bytes, .. } => {
+                inflater.inflate(bytes, method, dictionary, target)?;
             }
             Segment::Text { notation, value } => {
                 notation.encode_into(value, target).ok_or(MessageError::Malformed)?;
@@ -59,6 +59,18 @@ pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<SecretBytes, Messa
     Ok(body)
 }
 
+/// Returns how a session was made smaller: `deflate` or `lz4` if any part of it is compressed, else `none`.
+pub(crate) fn packing(packed: &[u8]) -> &'static str {
+    let mut rest = packed;
+    let segments =
+        std::iter::from_fn(|| if rest.is_empty() { None } else { Segment::read(&mut rest) });
+    segments.fold("none", |packing, segment| match (packing, segment) {
+        ("deflate", _) | (_, Segment::Compressed { method: Method::Deflate, .. }) => "deflate",
+        (_, Segment::Compressed { method: Method::Lz4, .. }) => "lz4",
+        (packing, _) => packing,
+    })
+}
+
 /// Returns the length of the body, and that of the longest claims in it after inflating.
 fn measure(packed: &[u8]) -> Option<(usize, usize)> {
     let (mut len, mut longest) = (0_usize, 0);
@@ -81,12 +93,13 @@ mod tests {
     use super::*;
     use crate::bytes::varint::write_varint;
     use crate::message::compress::Compressor;
+    use crate::message::compress::Method::{Deflate, Lz4};
     use crate::message::segment::Head;
 
-    fn compressed(dictionary: Dictionary, expanded: u64, bytes: &[u8]) -> Vec<u8> {
+    fn compressed(method: Method, dictionary: Dictionary, expanded: u64, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         Head::Compressed(dictionary, bytes.len()).write(&mut out);
-        write_varint(expanded, &mut out);
+        write_varint(expanded << 1 | u64::from(method == Deflate), &mut out);
         out.extend_from_slice(bytes);
         out
     }
@@ -95,8 +108,8 @@ mod tests {
     fn a_body_has_64_kib_at_most() {
         let repeated = |len: usize| {
             let lz4 = lz4_flex::block::compress(&vec![7; len]);
-            let out = compressed(Dictionary::None, u64::try_from(len).unwrap(), &lz4);
-            unpack(&out, Method::Lz4).map(|body| body.len())
+            let out = compressed(Lz4, Dictionary::None, u64::try_from(len).unwrap(), &lz4);
+            unpack(&out).map(|body| body.len())
         };
         assert_eq!(repeated(MAX_BODY).unwrap(), MAX_BODY);
         assert!(repeated(MAX_BODY + 1).is_err());
@@ -107,32 +120,32 @@ mod tests {
         use Dictionary::{Claims, None};
         let lz4 = lz4_flex::block::compress(&[7; 100]);
         let bomb = lz4_flex::block::compress(&vec![7; 70_000]);
-        let large = compressed(None, 60_000, &lz4_flex::block::compress(&[7; 60_000]));
-        let claims = compressed(Claims, 60_000, &lz4_flex::block::compress(&[7; 60_000]));
-        let good = compressed(None, 100, &lz4);
-        assert_eq!(unpack(&good, Method::Lz4).unwrap().as_slice(), [7; 100]);
+        let large = compressed(Lz4, None, 60_000, &lz4_flex::block::compress(&[7; 60_000]));
+        let claims = compressed(Lz4, Claims, 60_000, &lz4_flex::block::compress(&[7; 60_000]));
+        let good = compressed(Lz4, None, 100, &lz4);
+        assert_eq!(unpack(&good).unwrap().as_slice(), [7; 100]);
         // A run of many values with a separator: 200 zeros, and over the limit.
         let run = |count: u64, values: usize| {
             let mut out = Vec::new();
             write_varint(count << 5 | 5 << 2 | 3, &mut out);
             [out, [&[16], &[b','; 16][..], &[3 << 2 | 3], &vec![0; values]].concat()].concat()
         };
-        assert_eq!(unpack(&run(200, 200), Method::Lz4).unwrap().len(), 200 + 199 * 16);
+        assert_eq!(unpack(&run(200, 200)).unwrap().len(), 200 + 199 * 16);
         for (reason, bad) in [
             ("no head", vec![0x80]),
             ("a head that is not minimal", vec![0x84, 0x00, 1]),
             ("a head without bytes", vec![2 << 2, 1]),
             ("no expanded length", vec![1 << 2 | 1]),
-            ("expanded length too small", compressed(None, 99, &lz4)),
-            ("expanded length too large", compressed(None, 101, &lz4)),
-            ("expanded length 0", compressed(None, 0, &[0])),
-            ("expanded length over the limit", compressed(None, 70_000, &bomb)),
-            ("expanded length 2⁶³", compressed(None, 1 << 63, &bomb)),
-            ("a bomb that announces little", compressed(None, 100, &bomb)),
+            ("expanded length too small", compressed(Lz4, None, 99, &lz4)),
+            ("expanded length too large", compressed(Lz4, None, 101, &lz4)),
+            ("expanded length 0", compressed(Lz4, None, 0, &[0])),
+            ("expanded length over the limit", compressed(Lz4, None, 70_000, &bomb)),
+            ("expanded length 2⁶²", compressed(Lz4, None, 1 << 62, &bomb)),
+            ("a bomb that announces little", compressed(Lz4, None, 100, &bomb)),
             ("many segments that are over the limit together", large.repeat(2)),
             ("text that is over the limit once encoded", claims),
             ("a length of 2⁶²", vec![0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
-            ("no LZ4", compressed(None, 100, &[0xff; 4])),
+            ("no LZ4", compressed(Lz4, None, 100, &[0xff; 4])),
             ("nothing compressed", vec![1, 5]),
             ("no bytes as base64url", vec![2]),
             ("no compressed claims", vec![3, 5]),
@@ -166,23 +179,22 @@ mod tests {
             ),
             ("a run without a head", vec![2 << 5 | 5 << 2 | 3, 0]),
         ] {
-            for method in [Method::Lz4, Method::Deflate] {
-                let error = unpack(&bad, method).unwrap_err();
-                assert!(matches!(error, MessageError::Malformed), "{reason}");
-            }
+            let error = unpack(&bad).unwrap_err();
+            assert!(matches!(error, MessageError::Malformed), "{reason}");
         }
-        assert!(unpack(&good, Method::Deflate).is_err(), "LZ4 is no DEFLATE");
-        assert!(unpack(&[], Method::Lz4).unwrap().is_empty());
+        assert!(unpack(&compressed(Deflate, None, 100, &lz4)).is_err(), "LZ4 is no DEFLATE");
+        assert!(unpack(&[]).unwrap().is_empty());
     }
 
     #[test]
     fn deflate_takes_exactly_its_bytes() {
-        let mut compressor = Compressor::new(Some(Method::Deflate), 1000);
+        let mut compressor = Compressor::new(Some(Deflate), 1000);
         assert!(compressor.compress(&[7; 1000], Dictionary::None));
         let deflated = compressor.output().to_vec();
         let inflate = |bytes: &[u8], expanded| {
-            let out = compressed(Dictionary::None, expanded, bytes);
-            unpack(&out, Method::Deflate).map(|body| body.len())
+            let out = compressed(Deflate, Dictionary::None, expanded, bytes);
+            assert_eq!(packing(&out), "deflate");
+            unpack(&out).map(|body| body.len())
         };
         assert_eq!(inflate(&deflated, 1000).unwrap(), 1000);
         for (bytes, expanded) in [

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::bytes::base64url;
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::MAX_BODY;
+use crate::message::blob_ref::{BlobId, BlobRef};
 use crate::message::compress::Method;
 use crate::message::error::MessageError;
 use crate::message::fields::{SpanRecorder, Spans};
@@ -24,7 +25,7 @@ use crate::message::format::Format;
 use crate::message::pack::{self, Packing};
 use crate::message::unpack;
 use crate::seal::binding::Binding;
-use crate::store::blob::{BlobError, BlobId, BlobRef, Kind, PREFIX};
+use crate::store::blob::{BlobError, Kind, PREFIX};
 use crate::store::blob_store::StoreError;
 
 /// A field of a session whose value lies in a store, sealed, and is fetched only when it is asked for.
@@ -87,7 +88,8 @@ enum State<B> {
     },
     /// Not stored yet.
     Fresh {
-        reference: Result<Arc<BlobRef>, getrandom::Error>,
+        /// None if the operating system gave no random bytes.
+        reference: Option<Arc<BlobRef>>,
         value: Arc<B>,
         /// What its predecessor had replaced: the browser has shown that one.
         shown: Option<BlobId>,
@@ -110,10 +112,10 @@ impl<B> Attached<B> {
             State::Stored { reference, .. } => (Some(reference.id), reference.previous),
             // That one was never stored.
             State::Fresh { reference, shown, .. } => {
-                (reference.as_ref().ok().and_then(|reference| reference.previous), *shown)
+                (reference.as_ref().and_then(|reference| reference.previous), *shown)
             }
         };
-        let reference = BlobRef::fresh(previous, getrandom::fill).map(Arc::new);
+        let reference = BlobRef::fresh(previous, crate::bytes::random::fill).ok().map(Arc::new);
         self.state = State::Fresh { reference, value: Arc::new(value), shown };
     }
 
@@ -184,11 +186,10 @@ impl<B: DeserializeOwned> Attached<B> {
         let opened = opened.ok_or(BlobError::Unauthentic)?;
         let content = opened.get(PREFIX..).unwrap_or_default();
         let (tag, packed) = content.split_first().ok_or(MessageError::Malformed)?;
-        let format = Format::from_tag(tag & FORMAT).ok_or(MessageError::UnsupportedFormat)?;
-        let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
+        let format = Format::from_tag(*tag).ok_or(MessageError::UnsupportedFormat)?;
         let found = match unpack::plain(packed) {
             Some(body) => format.deserialize(body)?,
-            None => format.deserialize(&unpack::unpack(packed, method)?)?,
+            None => format.deserialize(&unpack::unpack(packed)?)?,
         };
         Ok(Some(Arc::clone(value.get_or_init(|| Arc::new(found)))))
     }
@@ -222,7 +223,7 @@ impl<B> PartialEq for Attached<B> {
         let reference = |attached: &Self| match &attached.state {
             State::Empty => None,
             State::Stored { reference, .. } => Some(Arc::clone(reference)),
-            State::Fresh { reference, .. } => reference.clone().ok(),
+            State::Fresh { reference, .. } => reference.clone(),
         };
         reference(self) == reference(other)
     }
@@ -237,7 +238,7 @@ impl<B> fmt::Debug for Attached<B> {
             State::Empty => ("empty", None),
             State::Stored { reference, .. } => ("stored", Some(reference.id)),
             State::Fresh { reference, .. } => {
-                ("fresh", reference.as_ref().ok().map(|reference| reference.id))
+                ("fresh", reference.as_ref().map(|reference| reference.id))
             }
         };
         f.debug_struct("Attached").field("state", &state).field("blob", &reference).finish()
@@ -253,7 +254,7 @@ impl<B: Serialize + DeserializeOwned> Serialize for Attached<B> {
                 reference
             }
             State::Fresh { reference, value, shown } => {
-                let reference = reference.as_ref().map_err(|_| ser::Error::custom(NO_RANDOM))?;
+                let reference = reference.as_ref().ok_or_else(|| ser::Error::custom(NO_RANDOM))?;
                 collect(reference, &**value, *shown).map_err(ser::Error::custom)?;
                 reference
             }
@@ -331,9 +332,9 @@ impl Fresh {
         compress: bool,
         binding: Binding,
         padded: impl FnOnce(usize) -> usize,
-    ) -> Result<Vec<u8>, getrandom::Error> {
+    ) -> Result<Vec<u8>, crate::bytes::random::SysError> {
         let packing = if compress { Packing::Fields(Method::Lz4) } else { Packing::Plain };
-        self.reference.seal(Kind::Attached, binding, getrandom::fill, padded, |out| {
+        self.reference.seal(Kind::Attached, binding, crate::bytes::random::fill, padded, |out| {
             out.push(FORMAT_OF_ALL.tag());
             pack::pack(&self.body, &self.spans, FORMAT_OF_ALL, packing, out);
         })
@@ -426,8 +427,6 @@ fn why(error: &dyn std::error::Error) -> String {
 
 /// Named fields, whatever the format of the codec: a value outlives releases, and has no schema of its own.
 const FORMAT_OF_ALL: Format = Format::MessagePack;
-const FORMAT: u8 = 0x0f;
-const DEFLATE: u8 = 0x80;
 
 const NO_RANDOM: &str = "the operating system's random source failed";
 const NESTED: &str = "an attached value has an attached value in it";

@@ -142,9 +142,13 @@ pub mod axum;
 mod before;
 mod caching;
 mod installed;
+#[cfg(feature = "store")]
+mod overflow;
 mod session;
 #[cfg(feature = "tower")]
 pub mod tower;
 
 pub use installed::LayerError;
+#[cfg(feature = "store")]
+pub use overflow::LoadError;
 pub use session::{ChangeError, Session};

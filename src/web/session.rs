@@ -10,6 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::before::Before;
+#[cfg(feature = "store")]
+use super::overflow;
+#[cfg(feature = "store")]
+use crate::store::BlobError;
 use crate::{Advice, Codec, DecodeError, EncodeError, Opened, RequestCookies, SetCookies};
 
 /// The session of the request at hand: reads it, changes it, begins and ends it.
@@ -65,6 +69,9 @@ struct State<T> {
     request: Option<RequestCookies<'static>>,
     /// What was found in it; empty until a handler looks at the session.
     opened: Option<Result<Option<Opened<Arc<T>>>, DecodeError>>,
+    /// The same, before a handler looks at it.
+    #[cfg(feature = "store")]
+    ahead: Option<Result<Option<Opened<T>>, DecodeError>>,
     /// The session as it is now.
     session: Option<Arc<T>>,
     intent: Intent,
@@ -205,12 +212,56 @@ impl<T> Session<T> {
     }
 }
 
+#[cfg(feature = "store")]
+impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
+    pub(super) fn codec(&self) -> &Codec<T> {
+        &self.shared.codec
+    }
+
+    /// Keeps what `open` finds in the request for the first handler that looks, or returns what it lacks. `open` is not
+    /// called if the session was opened before.
+    pub(super) fn open_ahead<E>(
+        &self,
+        open: impl FnOnce(
+            &RequestCookies<'_>,
+        ) -> Result<Result<Option<Opened<T>>, DecodeError>, Option<E>>,
+    ) -> Option<E> {
+        let state = &mut *self.state();
+        if let Some(Err(DecodeError::Blob(BlobError::NotFetched(_)))) = &state.opened {
+            // Somebody looked too early.
+            state.opened = None;
+        }
+        if state.opened.is_some() || state.ahead.is_some() {
+            return None;
+        }
+        let codec = &self.shared.codec;
+        match open(state.request.get_or_insert_with(|| codec.request::<_, str>([]))) {
+            Ok(opened) => {
+                state.ahead = Some(opened);
+                None
+            }
+            Err(lacks) => lacks,
+        }
+    }
+
+    /// Returns why the session was not opened, if it was tried and no handler has looked yet.
+    pub(super) fn opened_ahead(&self) -> Option<DecodeError> {
+        self.state().ahead.as_ref().and_then(|opened| opened.as_ref().err().cloned())
+    }
+}
+
 impl<T: Serialize + DeserializeOwned + 'static> State<T> {
     fn open(&mut self, codec: &Codec<T>) -> &Result<Option<Opened<Arc<T>>>, DecodeError> {
         let Self { request, opened, session, .. } = self;
+        #[cfg(feature = "store")]
+        let ahead = self.ahead.take();
         opened.get_or_insert_with(|| {
             let request = request.get_or_insert_with(|| codec.request::<_, str>([]));
-            let opened = codec.decode(request).map(|opened| opened.map(|o| o.map(Arc::new)));
+            #[cfg(feature = "store")]
+            let opened = ahead.unwrap_or_else(|| codec.decode(request));
+            #[cfg(not(feature = "store"))]
+            let opened = codec.decode(request);
+            let opened = opened.map(|opened| opened.map(|o| o.map(Arc::new)));
             if let Ok(Some(opened)) = &opened {
                 *session = Some(Arc::clone(&opened.session));
             }
@@ -286,6 +337,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
         let state = State {
             request: None,
             opened: None,
+            #[cfg(feature = "store")]
+            ahead: None,
             session: None,
             intent: Intent::Continue,
             settled: false,
@@ -348,7 +401,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
                 codec.renew(session, request).inspect_err(|error| log_refusal(codec, error))?
             }
         };
-        Ok(Settled { set_cookies, looked: true, before: None })
+        #[cfg(feature = "store")]
+        let before = {
+            let asked = !matches!(state.intent, Intent::Continue);
+            overflow::before(codec, &set_cookies, asked)
+        };
+        #[cfg(not(feature = "store"))]
+        let before = None;
+        Ok(Settled { set_cookies, looked: true, before })
     }
 }
 
