@@ -12,7 +12,7 @@
 
 use std::fmt::Display;
 
-/// Gives a counter, after all of them were described to the recorder.
+/// Returns a counter, after all of them were described to the recorder.
 #[cfg(feature = "metrics")]
 macro_rules! count {
     ($($counter:tt)*) => {{

@@ -155,7 +155,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.fetch_at(request, SystemTime::now())
     }
 
-    /// Does what [`fetch`](Self::fetch) does, at the time `now`.
+    /// Behaves as [`fetch`](Self::fetch) does, at the time `now`.
     #[must_use]
     pub fn fetch_at(
         &self,
@@ -182,7 +182,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.decode_with_at(request, fetched, SystemTime::now())
     }
 
-    /// Does what [`decode_with`](Self::decode_with) does, at the time `now`.
+    /// Behaves as [`decode_with`](Self::decode_with) does, at the time `now`.
     ///
     /// # Errors
     ///

@@ -217,7 +217,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         self.seal(&envelope, message, known.body().len())
     }
 
-    /// Gives the session an id, if it lacks one and this codec gives them. An id that other nodes gave stays, though
+    /// Adds an id to the session, if it lacks one and this codec gives them. An id that other nodes gave stays, though
     /// this one gives none.
     fn give_id(&self, envelope: &mut Envelope) -> Result<(), EncodeError> {
         if self.codec.session_ids && envelope.id.is_none() {
@@ -259,7 +259,7 @@ fn packing(buffer: &[u8]) -> &'static str {
     packed.map_or("none", unpack::packing)
 }
 
-/// Says whether the session is the one that the client has.
+/// Returns whether the session is the one that the client has.
 ///
 /// It may have been written by another release, whose fields this one does not know or lacks: then what
 /// counts is what this release makes of it. Else every read would write, and would drop these fields.
@@ -278,7 +278,7 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
             })
 }
 
-/// Says whether the client's session has nothing that this release does not know.
+/// Returns whether the client's session has nothing that this release does not know.
 fn is_all<T: Serialize>(known: &OpenedCookie, session: &T) -> bool {
     let format = known.envelope.format;
     let again = format.serialize(session, &mut SpanRecorder::default());

@@ -21,7 +21,7 @@ use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::MAX_BODY;
 use crate::message::notation::MIN_DECIMAL;
 
-/// Gives the size of one top-level field of a session.
+/// The size of one top-level field of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldSize {
@@ -81,7 +81,7 @@ const FIELDS: usize = 16;
 /// Shorter values are not recorded: there is nothing to gain on them. Strings have a bound of their own.
 const MIN_FIELD: usize = 24;
 
-/// Collects the output, and wipes what it leaves behind when it grows.
+/// A buffer that collects the output, and wipes what it leaves behind when it grows.
 pub(crate) struct Sink<'t> {
     bytes: SecretBytes,
     recorder: &'t SpanRecorder,
@@ -128,7 +128,7 @@ impl io::Write for Sink<'_> {
     }
 }
 
-/// Takes the notes of one serialization.
+/// A recorder of the field spans of one serialization.
 #[derive(Default)]
 pub(crate) struct SpanRecorder {
     written: Cell<usize>,
@@ -157,12 +157,12 @@ enum Shape {
 }
 
 impl SpanRecorder {
-    /// Makes a recorder that also notes the sizes of the top-level fields by name.
+    /// Creates a recorder that also notes the sizes of the top-level fields by name.
     pub(crate) fn weighing() -> Self {
         Self { top: Some(RefCell::default()), ..Self::default() }
     }
 
-    /// Gives a recorder for a second pass that tells the lengths of all maps beforehand, if the first one
+    /// Returns a recorder for a second pass that tells the lengths of all maps beforehand, if the first one
     /// met a map that did not, as `#[serde(flatten)]` makes them. MessagePack's writer keeps such a map
     /// back to its end, so that nothing could be noted within it.
     pub(crate) fn second_pass(&mut self) -> Option<Self> {
@@ -204,7 +204,7 @@ impl SpanRecorder {
         self.spans.into_inner()
     }
 
-    /// Gives the top-level fields, the heaviest first.
+    /// Returns the top-level fields, the heaviest first.
     pub(crate) fn into_heaviest(self) -> Vec<FieldSize> {
         let mut top = self.top.unwrap_or_default().into_inner();
         top.sort_by_key(|field| std::cmp::Reverse(field.bytes));

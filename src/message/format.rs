@@ -14,7 +14,7 @@ use crate::message::error::MessageError;
 use crate::message::fields::{Recorded, Sink, SpanRecorder, Strict};
 use crate::message::same::{self, Lists};
 
-/// Names the formats in which a session can be serialized.
+/// The formats in which a session can be serialized.
 ///
 /// A session type must not contain itself (a tree, say): the formats bound the depth of lists and maps
 /// to 128 levels, but not that of enums, and the positional ones bound none.
@@ -93,7 +93,7 @@ impl Format {
         }
     }
 
-    /// Gives the bytes that follow the characters of a string: JSON's closing quote.
+    /// Returns the bytes that follow the characters of a string: JSON's closing quote.
     pub(crate) fn string_tail(self) -> usize {
         match self {
             #[cfg(feature = "json")]
@@ -293,7 +293,7 @@ fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Source {
     Arc::new(error)
 }
 
-/// Tells no more than [`redact`] does: a deserializer quotes what it found.
+/// Returns no more than [`redact`] does: a deserializer quotes what it found.
 fn refused_by_type(error: impl fmt::Display) -> MessageError {
     MessageError::Deserialize(Arc::new(DeserializeError(redact(&error.to_string()))))
 }
@@ -302,7 +302,7 @@ fn refused_by_type(error: impl fmt::Display) -> MessageError {
 #[error("{0}")]
 struct DeserializeError(String);
 
-/// Gives what of serde's own messages (`serde::de::Error`) is of the type and not of the session.
+/// Returns what of serde's own messages (`serde::de::Error`) is of the type and not of the session.
 fn redact(message: &str) -> String {
     let found = |start: &str| message.starts_with(start);
     if found("missing field `") || found("duplicate field `") {

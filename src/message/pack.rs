@@ -29,7 +29,7 @@ use crate::message::format::Format;
 use crate::message::notation::{MIN_TEXT, Notation};
 use crate::message::segment::{Head, MAX_SEPARATOR, write_expanded};
 
-/// Says whether and how a session is compressed. Opening needs no setting: each session says how it
+/// Whether and how a session is compressed. Opening needs no setting: each session says how it
 /// was made.
 ///
 /// Every field of a struct, entry of a map and element of a tuple is compressed by itself, so that text

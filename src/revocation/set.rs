@@ -142,7 +142,7 @@ impl Revocations {
         self.revoke_session_at(id, SystemTime::now())
     }
 
-    /// Does what [`revoke_session`](Self::revoke_session) does, at the time `now`.
+    /// Behaves as [`revoke_session`](Self::revoke_session) does, at the time `now`.
     ///
     /// # Errors
     ///
@@ -162,7 +162,7 @@ impl Revocations {
         self.revoke_subject_at(tag, SystemTime::now())
     }
 
-    /// Does what [`revoke_subject`](Self::revoke_subject) does, at the time `now`.
+    /// Behaves as [`revoke_subject`](Self::revoke_subject) does, at the time `now`.
     ///
     /// # Errors
     ///
@@ -201,7 +201,7 @@ impl Revocations {
         self.list_at(SystemTime::now())
     }
 
-    /// Does what [`list`](Self::list) does, at the time `now`.
+    /// Behaves as [`list`](Self::list) does, at the time `now`.
     pub fn list_at(&self, now: SystemTime) -> impl Iterator<Item = Revoked> + '_ {
         self.shared.table.list(Seconds::from(now).0, None).map(Entry::revoked)
     }

@@ -73,14 +73,14 @@ use super::installed::{Installed, LayerError};
 use super::session::{ChangeError, Refusal, Session, Settled, Slot};
 use crate::{Codec, SetCookies};
 
-/// Provides the sessions of a codec to the services within, and writes them into their responses.
+/// A middleware that provides the sessions of a codec to the services within, and writes them into their responses.
 #[derive(Debug)]
 pub struct SessionMiddleware<T> {
     codec: Arc<Codec<T>>,
 }
 
 impl<T> SessionMiddleware<T> {
-    /// Makes the middleware.
+    /// Creates the middleware.
     #[must_use]
     pub fn new(codec: Codec<T>) -> Self {
         Self { codec: Arc::new(codec) }
@@ -172,9 +172,9 @@ where
     }
 }
 
-/// Gives the session of a request that came through [`SessionMiddleware`].
+/// The session of a request that came through [`SessionMiddleware`].
 pub trait SessionExt {
-    /// Gives the session of the type `T`.
+    /// Returns the session of the type `T`.
     ///
     /// # Errors
     ///

@@ -36,7 +36,7 @@ impl Installed {
         Some(Self { codec: provider, outer: outer.cloned().map(Arc::new), fault })
     }
 
-    /// Says whether the sessions of this request can be told apart.
+    /// Returns whether the sessions of this request can be told apart.
     pub(super) fn check(installed: Option<&Self>) -> Result<(), LayerError> {
         match installed.and_then(|installed| installed.fault) {
             Some(fault) => Err(fault.logged()),
@@ -66,7 +66,7 @@ impl<T: 'static> Provider for Codec<T> {
     }
 }
 
-/// Says that the middlewares do not provide the session that was asked for: there is none for it, or two
+/// The error that the middlewares do not provide the session that was asked for: there is none for it, or two
 /// that cannot be told apart. Both are faults in the program, and show at the first request that asks.
 ///
 /// As a response it is a status 500 that says how to mend it. Where the session lies in a store that does not answer, it

@@ -20,7 +20,7 @@ use crate::{Advice, Codec, DecodeError, EncodeError, Opened, RequestCookies, Set
 ///
 /// An extractor in axum and actix-web; in other tower services see `tower::session`. Every
 /// clone speaks of the same session, so that what one extractor changes, the next one sees. Nothing is
-/// opened before the first look, and all is written once, when the head of the response is ready.
+/// opened before the first read, and all is written once, when the head of the response is ready.
 ///
 /// # Example
 ///
@@ -88,7 +88,7 @@ enum Intent {
 }
 
 impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
-    /// Gives the session as it is now: as the request brought it, or as it was changed since.
+    /// Returns the session as it is now: as the request brought it, or as it was changed since.
     ///
     /// `None` if there is none, or if it does not open; [`opened`](Self::opened) tells which.
     #[must_use]
@@ -98,7 +98,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         state.session.clone()
     }
 
-    /// Tells what the request carries: the session and its times, id and key; or why there is none.
+    /// Returns what the request carries: the session and its times, id and key; or why there is none.
     ///
     /// # Errors
     ///
@@ -134,7 +134,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         Ok(result)
     }
 
-    /// Puts this session in the place of the present one, which goes on: it keeps its beginning and id.
+    /// Replaces the session, which continues: it keeps its beginning and id.
     /// If there is none, it begins.
     ///
     /// # Errors
@@ -148,7 +148,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         Ok(())
     }
 
-    /// Begins anew with this session, with a new beginning and a new id, whatever the request carries.
+    /// Begins a new session, with a new beginning and a new id, whatever the request carries.
     ///
     /// Use it at each login and change of rights.
     ///
@@ -192,7 +192,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
     /// Opens the session to change it or to put another in its place.
     fn open(&self) -> Result<MutexGuard<'_, State<T>>, ChangeError> {
         let mut state = self.state();
-        // Even if it is to be replaced: what the request brought must not come up at a later look.
+        // Even if it is to be replaced: what the request brought must not come up at a later read.
         state.open(&self.shared.codec);
         if state.settled {
             return Err(ChangeError::HeadersSent.logged(self.shared.codec.name()));
@@ -349,7 +349,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
         (Self(session.clone()), Pending(session))
     }
 
-    /// Gives the session of the request that has these `Cookie` headers.
+    /// Returns the session of the request that has these `Cookie` headers.
     pub(super) fn session<'a, B: AsRef<[u8]> + ?Sized + 'a>(
         &self,
         cookie_headers: impl IntoIterator<Item = &'a B>,
@@ -439,7 +439,7 @@ pub(super) struct Settled {
     pub(super) before: Option<Before>,
 }
 
-/// Says why a response was refused. The reason is in the log already.
+/// The reason why a response was refused. The reason is in the log already.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     #[error(transparent)]
@@ -458,7 +458,7 @@ fn log_refusal<T: Serialize + DeserializeOwned + 'static>(codec: &Codec<T>, erro
     }
 }
 
-/// Says why a session was not changed.
+/// The reason why a session was not changed.
 ///
 /// As a response it has no body; the reason is in the log already.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -24,7 +24,7 @@ enum Visitor {
     Small,
     /// In the store.
     Large,
-    /// In the store, and due to be sealed again.
+    /// In the store, and due to be resealed.
     Due,
     /// In the cookie, with a value beside it.
     Attached,
