@@ -465,16 +465,19 @@ fn times() -> Vec<Row> {
 fn packings() -> Vec<Row> {
     let lz4 = |body: &[u8]| lz4_flex::block::compress(body);
     let segment = |text: u64, compressed: &[u8], expanded: u64| {
-        let head = varint(u64::try_from(compressed.len()).unwrap() << 2 | text << 1 | 1);
-        [&head[..], &varint(expanded), compressed].concat()
+        let len = u64::try_from(compressed.len()).unwrap();
+        let head = varint(if text == 0 { len << 2 | 1 } else { len << 5 | 3 });
+        [&head[..], &varint(expanded << 1), compressed].concat()
     };
     let body = b"\x81\xa4user\x07";
     let row =
         |name: &str, packed: &[u8], expected| behind_seal(name, &message(1, packed), expected);
     let bomb = lz4(&vec![0; 1 << 20]);
     let many = segment(0, &lz4(&[0; 60_000]), 60_000).repeat(20);
-    let mut deflated = message(1, &segment(0, &lz4(body), 7));
-    deflated[0] |= 0x80;
+    let mut deflated = segment(0, &lz4(body), 7);
+    deflated[1] |= 1;
+    let run =
+        |count: u64, values: &[u8]| [&varint(count << 5 | 0x17), &[0, 0x0f][..], values].concat();
     vec![
         row("one segment", &segment(0, &lz4(body), 7), "Session"),
         row("in plain segments", &[&[4 << 2], &body[..4], &[0], &body[4..]].concat(), "Session"),
@@ -507,7 +510,18 @@ fn packings() -> Vec<Row> {
             &segment(0, &[0x10, b'a', 0xff, 0x7f, 0], 20),
             "Message",
         ),
-        behind_seal("LZ4 that is said to be DEFLATE", &deflated, "Message"),
+        row("LZ4 that is said to be DEFLATE", &deflated, "Message"),
+        row(
+            "a number for the last byte",
+            &[&[6 << 2], &body[..6], &[0x0f, 7]].concat(),
+            "Session",
+        ),
+        row("a UUID that is cut", &[&[0x0b][..], &[7; 15]].concat(), "Message"),
+        row("a time after all", &[&[0x13][..], &varint(u64::MAX)].concat(), "Message"),
+        row("a run of 2⁵⁸ values", &run(1 << 58, &[0; 100]), "Message"),
+        row("a run of one", &run(1, &[0]), "Message"),
+        row("a run that is cut", &run(9, &[0; 8]), "Message"),
+        row("a run of zeros", &run(9, &[0; 9]), "Deserialize"),
     ]
 }
 

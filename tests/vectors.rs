@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use sealed_session::{Codec, DecodeError, Key, Lifetime, Opened};
+use sealed_session::{Codec, DecodeError, Format, Key, Lifetime, Opened};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -95,6 +95,13 @@ fn open<T: Serialize + DeserializeOwned + 'static>(
         .name(text(vector, "cookie_name"))
         .context(bytes(text(vector, "context")))
         .schema(u32::try_from(schema).unwrap())
+        .format(match vector["format"].as_u64() {
+            #[cfg(feature = "postcard")]
+            Some(3) => Format::Postcard,
+            #[cfg(feature = "bincode")]
+            Some(4) => Format::Bincode,
+            _ => Format::MessagePack,
+        })
         .absolute_timeout(LONGEST)
         .idle_timeout(LONGEST)
         .build()
