@@ -10,7 +10,7 @@ use aes_gcm::aead::AeadInOut;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use hkdf::Hkdf;
-use sealed_session::{Codec, Key, KeyRing, Limits, RingKey};
+use sealed_session::{Codec, Format, Key, KeyRing, Limits, RingKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use xaes_256_gcm::Xaes256Gcm;
@@ -71,15 +71,17 @@ fn each_hostile_input_has_its_outcome_and_takes_little_memory() {
         ("packing", packings()),
         ("body", bodies()),
     ];
-    let (named, positional) = (codec::<Session>(), codec::<Positional>());
+    let named = codec::<Session>(Format::MessagePack);
+    let [postcard, bincode] = [Format::Postcard, Format::Bincode].map(codec::<Positional>);
     let mut rows = 0;
     for (group, inputs) in groups {
         for Row { name, header, expected } in inputs {
             let mut outcome = String::new();
             let used = allocation_counter::measure(|| {
-                outcome = match name.starts_with("positional") {
-                    false => decode(&named, &header),
-                    true => decode(&positional, &header),
+                outcome = match name.strip_prefix("positional: ") {
+                    None => decode(&named, &header),
+                    Some(name) if name.starts_with("postcard") => decode(&postcard, &header),
+                    Some(_) => decode(&bincode, &header),
                 };
             });
             assert!(outcome.starts_with(expected), "{group}: {name}: {outcome}");
@@ -285,7 +287,7 @@ fn tampered() -> Vec<Row> {
 }
 
 fn chunks() -> Vec<Row> {
-    let codec = codec::<Session>();
+    let codec = codec::<Session>(Format::MessagePack);
     let large = |n: u8| {
         let noise = (0..140_u8)
             .flat_map(|i| Sha256::digest([n, i]))
@@ -511,11 +513,7 @@ fn packings() -> Vec<Row> {
             "Message",
         ),
         row("LZ4 that is said to be DEFLATE", &deflated, "Message"),
-        row(
-            "a number for the last byte",
-            &[&[6 << 2], &body[..6], &[0x0f, 7]].concat(),
-            "Session",
-        ),
+        row("a number for the last byte", &[&[6 << 2], &body[..6], &[0x0f, 7]].concat(), "Session"),
         row("a UUID that is cut", &[&[0x0b][..], &[7; 15]].concat(), "Message"),
         row("a time after all", &[&[0x13][..], &varint(u64::MAX)].concat(), "Message"),
         row("a run of 2⁵⁸ values", &run(1 << 58, &[0; 100]), "Message"),
@@ -634,8 +632,8 @@ fn key(n: u8) -> Key {
     Key::from_bytes(secret(n)).unwrap()
 }
 
-fn codec<T: Serialize + serde::de::DeserializeOwned + 'static>() -> Codec<T> {
-    let builder = Codec::builder(ring()).schema(SCHEMA.into());
+fn codec<T: Serialize + serde::de::DeserializeOwned + 'static>(format: Format) -> Codec<T> {
+    let builder = Codec::builder(ring()).format(format).schema(SCHEMA.into());
     builder.limits(Limits::NGINX_PROXY_BUFFER_16K).build().unwrap()
 }
 
@@ -645,7 +643,7 @@ fn session() -> Session {
 
 /// A value that the crate made.
 fn good() -> String {
-    let codec = codec::<Session>();
+    let codec = codec::<Session>(Format::MessagePack);
     let set = codec.renew_at(&session(), &codec.request([""]), at(0)).unwrap();
     let line = set.values().next().unwrap();
     line.split(';').next().unwrap().split_once('=').unwrap().1.to_owned()

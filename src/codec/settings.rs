@@ -10,6 +10,7 @@ use memchr::memmem;
 use crate::bytes::base64url;
 use crate::codec::judge::Judge;
 use crate::codec::lifetimes::Lifetimes;
+use crate::codec::old_cookies::OldCookies;
 use crate::codec::request_cookies::CodecId;
 use crate::cookie::attributes::Attributes;
 use crate::cookie::layout::Layout;
@@ -43,6 +44,7 @@ pub(crate) struct Settings<T> {
     pub(crate) schema: u32,
     /// By the schema from which they start, and by the tag of the format if they are for that one alone.
     pub(crate) migrations: BTreeMap<(u32, Option<u8>), Migrate<T>>,
+    pub(crate) old: OldCookies<T>,
     pub(crate) random: Random,
     pub(crate) clock: Option<Clock>,
     #[cfg(feature = "store")]
@@ -75,6 +77,7 @@ impl<T> Settings<T> {
             #[cfg(feature = "store")]
             elsewhere: None,
             lifetime: Lifetime::new(),
+            origin: None,
             skipped: Vec::new(),
         };
         envelope.write(&mut out);

@@ -61,6 +61,9 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
             let written = match codec.reseal(known, keys, now) {
                 None => return Ok(SetCookies::default()),
                 Some(Reseal::Schema) => writer.seal_session(session, start, &body, recorder),
+                Some(Reseal::Moved) if known.moved_from.is_some() => {
+                    writer.seal_session(session, start, &body, recorder)
+                }
                 Some(Reseal::Format) if is_all(known, session) => {
                     writer.seal_session(session, start, &body, recorder)
                 }
@@ -84,17 +87,20 @@ pub(crate) fn touch<T: Serialize + DeserializeOwned>(
     now: SystemTime,
 ) -> Result<SetCookies, EncodeError> {
     let writer = Writer { codec, request, keys, now };
-    let (Some(Reseal::Schema | Reseal::Format), Ok(session)) =
-        (codec.reseal(known, keys, now), codec.read(known))
-    else {
-        return match codec.reseal(known, keys, now) {
-            None => Ok(SetCookies::default()),
-            Some(_) => writer.reseal(known),
-        };
+    let changes_over = match codec.reseal(known, keys, now) {
+        None => return Ok(SetCookies::default()),
+        Some(Reseal::Schema | Reseal::Format) => true,
+        Some(Reseal::Moved) => known.moved_from.is_some(),
+        Some(_) => false,
     };
+    let session = if changes_over { codec.read(known).ok() } else { None };
+    let Some(session) = session else { return writer.reseal(known) };
     let mut recorder = SpanRecorder::default();
     let body = codec.format.serialize(&session, &mut recorder).map_err(EncodeError::Serialize)?;
-    if known.envelope.schema == codec.schema && !is_all(known, &session) {
+    let drops_nothing = known.moved_from.is_some()
+        || known.envelope.schema != codec.schema
+        || is_all(known, &session);
+    if !drops_nothing {
         return writer.reseal(known);
     }
     writer.seal_session(&session, Start::Continue(known), &body, recorder)
@@ -134,16 +140,21 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             #[cfg(feature = "store")]
             elsewhere: None,
             lifetime: Lifetime::new(),
+            origin: None,
             skipped: Vec::new(),
         };
         match start {
             Start::Continue(OpenedCookie { envelope: known, .. }) => {
                 (envelope.began, envelope.id) = (known.began, known.id);
                 envelope.lifetime = known.lifetime;
+                envelope.origin = codec.carried(known.origin, now);
                 // It may be of another user now, whose sessions have ended.
                 codec.judge.tags(session, envelope.began).map_err(EncodeError::Ended)?;
             }
-            Start::Begin(lifetime) => envelope.lifetime = lifetime,
+            Start::Begin(lifetime) => {
+                envelope.lifetime = lifetime;
+                envelope.origin = codec.replaced(self.request, now);
+            }
         }
         self.give_id(&mut envelope)?;
         let spans = recorder.into_spans();
@@ -187,7 +198,8 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// Seals the very session that the client has: nothing is lost that another release put into it.
     fn reseal(&self, known: &OpenedCookie) -> Result<SetCookies, EncodeError> {
         let Self { codec, request, now, .. } = *self;
-        let mut envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        let origin = codec.carried(known.envelope.origin, now);
+        let mut envelope = Envelope { sealed: now.into(), origin, ..known.envelope.clone() };
         self.give_id(&mut envelope)?;
         let packed = known.packed();
         #[cfg(feature = "store")]
@@ -248,7 +260,11 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         });
         let max_age = (!envelope.lifetime.is_browser_session())
             .then(|| codec.lifetimes.remaining(envelope).as_secs());
-        Ok(SetCookies::new(print(codec, &buffer, cookies, max_age, request), envelope.id))
+        let mut lines = print(codec, &buffer, cookies, max_age, request);
+        if !envelope.origin.is_some_and(|origin| origin.beside) {
+            codec.old.remove(Some(&request.old), &mut lines);
+        }
+        Ok(SetCookies::new(lines, envelope.id))
     }
 }
 

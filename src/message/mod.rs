@@ -15,6 +15,7 @@ pub(crate) mod fields;
 pub(crate) mod format;
 pub(crate) mod lifetime;
 pub(crate) mod notation;
+pub(crate) mod origin;
 pub(crate) mod pack;
 pub(crate) mod same;
 pub(crate) mod seconds;

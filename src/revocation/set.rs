@@ -177,6 +177,18 @@ impl Revocations {
         self.revoke(tag.to_bytes(), before, before, now)
     }
 
+    /// Ends the cookie of another library that has this tag, which is read until this time.
+    pub(crate) fn revoke_old_cookie(
+        &self,
+        tag: SubjectTag,
+        until: SystemTime,
+        now: SystemTime,
+    ) -> Result<Receipt, Full> {
+        // As such a cookie tells no beginning, any cutoff ends it; this one is remembered for long enough.
+        let until = Seconds::from(until).0;
+        self.revoke(tag.to_bytes(), until, until, now)
+    }
+
     /// Ends all sessions that began before this time: "everything before the incident".
     ///
     /// With a time in the future, those too that begin until then.
@@ -395,6 +407,49 @@ impl Revocations {
         let mut sinks = self.shared.sinks.load().as_ref().clone();
         sinks.retain(|known| !std::ptr::addr_eq(Arc::as_ptr(known), sink));
         self.shared.sinks.store(Arc::new(sinks));
+    }
+
+    /// Lets the freshness of a feed count, or that of none.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn follow(&self, freshness: Option<Freshness>) {
+        self.shared.freshness.store(Arc::new(freshness));
+    }
+
+    /// Returns for how long this set has existed.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn age(&self) -> Duration {
+        self.shared.started.elapsed()
+    }
+
+    /// Returns for how long an entry is kept after its cutoff.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn keep(&self) -> Duration {
+        self.shared.keep
+    }
+
+    /// Notes that there was room for all that others have revoked.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn fits(&self) {
+        self.shared.overflowed.store(false, Ordering::Relaxed);
+    }
+
+    /// Begins a reading of the stream that has this mark.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn begin_reading(&self, mark: u8) {
+        self.shared.table.unmark(mark);
+    }
+
+    /// Returns the live entries that were not found in this reading of the stream.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn lacking(&self, mark: u8) -> impl Iterator<Item = Entry> + '_ {
+        let now = Seconds::from(SystemTime::now()).0;
+        self.shared.table.list(now, Some(mark))
+    }
+
+    /// Returns whether an entry was found in this reading of the stream, as far as it reaches.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn has_mark(&self, entry: &Entry, mark: u8) -> bool {
+        self.shared.table.has_mark(&entry.target, mark)
     }
 
     /// Returns what is live, as it is stored.
