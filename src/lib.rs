@@ -150,7 +150,10 @@
 mod bytes;
 mod codec;
 mod cookie;
-#[cfg_attr(not(feature = "revocation"), allow(dead_code, reason = "not all of it is used by keys"))]
+#[cfg_attr(
+    not(all(feature = "key-file", feature = "revocation")),
+    allow(dead_code, reason = "each feature uses a part of it")
+)]
 mod cutoff;
 mod error;
 mod keys;

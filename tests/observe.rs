@@ -326,8 +326,9 @@ fn a_broken_key_file_is_logged_once_and_counted_each_time() {
               INFO sealed_session: reloaded the key ring primary={new} keys=3 added={new} removed= revoked={first}\n \
               WARN sealed_session: the key that seals was not announced to this node; if others do not have \
              it, they refuse its sessions primary={new}\n\
-             ERROR sealed_session: the key file is broken, the key ring stays error=line 1 of the key file: \
-             missing field `id`\n"
+             ERROR sealed_session: the key file is broken, the key ring stays error={}: line 1 of the key file: \
+             missing field `id`\n",
+            path.display()
         )
     );
 }

@@ -25,6 +25,7 @@ use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
 use crate::message::pack::{self, Compression, Packing};
 use crate::message::same::{self, Lists};
+use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::message::unpack;
 use crate::observe::{self, Sealed};
@@ -123,7 +124,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         body: &SecretBytes,
         recorder: SpanRecorder,
     ) -> Result<SetCookies, EncodeError> {
-        let Self { codec, now, .. } = *self;
+        let Self { codec, keys, now, .. } = *self;
         if body.len() > MAX_BODY {
             return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
         }
@@ -131,9 +132,13 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             .format
             .check_reads_back(session, body)
             .map_err(|error| EncodeError::Serialize(Arc::new(error)))?;
+        // What begins in the second of a cutoff begins after it.
+        let skew = codec.lifetimes.skew;
+        let cutoff = keys.cutoff().beginning(Seconds::from(now).0, skew);
+        let began = codec.judge.beginning(session, now, skew).max(Seconds(cutoff));
         let mut envelope = Envelope {
             format: codec.format,
-            began: codec.judge.beginning(session, now, codec.lifetimes.skew),
+            began,
             sealed: now.into(),
             schema: codec.schema,
             id: None,
