@@ -736,10 +736,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
         let set_cookies = match (intent, session) {
             // That the user goes is kept in any case.
             (Intent::Clear, _) => codec.clear(request),
-            (Intent::Continue, Some(session)) if due && !panicked => {
-                // Nobody asked for it, so the response does not depend on it.
-                codec.encode(&session, request).inspect_err(log).unwrap_or_default()
-            }
+            // Nobody asked for it, so the response does not depend on it.
+            (Intent::Continue, _) if due && !panicked => codec.touch(request),
             (Intent::Continue, _) => SetCookies::default(),
             _ if panicked && status < 400 => return Err(Refusal::Panic),
             _ if panicked => SetCookies::default(),
@@ -756,7 +754,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
             (Intent::Change, Some(session)) if begins && begin != Begin::new() => {
                 codec.renew_with(&session, request, begin).inspect_err(log)?
             }
-            (Intent::Change, Some(session)) => codec.encode(&session, request).inspect_err(log)?,
+            (Intent::Change, Some(session)) => {
+                codec.encode_changed(&session, request).inspect_err(log)?
+            }
         };
         #[cfg(feature = "store")]
         let before = overflow::before(codec, &set_cookies, intent != Intent::Continue);
