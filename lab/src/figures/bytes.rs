@@ -1,0 +1,106 @@
+//! Bytes between the servers, and to and from the client, of a read and of a write.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::client::Client;
+use crate::cluster::Cluster;
+use crate::process::output;
+use crate::users::notes;
+
+/// So many requests of each kind are made, one after another.
+const REQUESTS: u32 = 120;
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Bytes {
+    pub(crate) nodes: usize,
+    pub(crate) size: usize,
+    /// Between the servers: nodes, and the store if there is one. The proxy is not counted.
+    pub(crate) read: f64,
+    pub(crate) write: f64,
+    /// Of the client's requests and responses, heads included.
+    pub(crate) client_read: (f64, f64),
+    pub(crate) client_write: (f64, f64),
+}
+
+/// Bytes between the servers if each request of a user goes to the same node.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Direct {
+    pub(crate) read: f64,
+    pub(crate) write: f64,
+}
+
+pub(crate) async fn measure(cluster: &Cluster, size: usize) -> Result<Bytes> {
+    let mut client = Client::new(cluster.front.port());
+    log_in(&mut client, size).await?;
+    let (write, client_write) = requests(cluster, &mut client, true).await?;
+    let (read, client_read) = requests(cluster, &mut client, false).await?;
+    Ok(Bytes { nodes: cluster.running().len(), size, read, write, client_read, client_write })
+}
+
+pub(crate) async fn measure_direct(cluster: &Cluster, size: usize) -> Result<Direct> {
+    let mut client = Client::new(cluster.port(0));
+    log_in(&mut client, size).await?;
+    let (write, _) = requests(cluster, &mut client, true).await?;
+    let (read, _) = requests(cluster, &mut client, false).await?;
+    Ok(Direct { read, write })
+}
+
+async fn log_in(client: &mut Client, size: usize) -> Result<()> {
+    let answer = client.post("/login", &format!("user=u0&notes={}", notes(size))).await?;
+    if answer.status == 200 { Ok(()) } else { Err(format!("login: {answer:?}").into()) }
+}
+
+/// Returns bytes between the servers for each request, and those from and to the client.
+async fn requests(cluster: &Cluster, client: &mut Client, write: bool) -> Result<(f64, (f64, f64))> {
+    // What is still under way belongs to what was before. What flows without any request is subtracted.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let idle = {
+        let (since, before) = (Instant::now(), between_servers(cluster).await?);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        (between_servers(cluster).await?.saturating_sub(before)) as f64 / since.elapsed().as_secs_f64()
+    };
+    let (since, before, traffic) =
+        (Instant::now(), between_servers(cluster).await?, client.traffic());
+    for _ in 0..REQUESTS {
+        let answer = match write {
+            true => client.post("/cart", "item=1").await?,
+            false => client.get("/cart").await?,
+        };
+        // In the status quo the user is not logged in at every node; that is not what is measured here.
+        if answer.status >= 500 {
+            return Err(format!("{answer:?}").into());
+        }
+    }
+    let after = client.traffic();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let bytes = between_servers(cluster).await?.saturating_sub(before) as f64;
+    let bytes = (bytes - idle * since.elapsed().as_secs_f64()).max(0.0);
+    let each = |bytes: u64| bytes as f64 / f64::from(REQUESTS);
+    let client = (each(after.0 - traffic.0), each(after.1 - traffic.1));
+    Ok((bytes / f64::from(REQUESTS), client))
+}
+
+/// Returns the bytes that the servers have sent over the connections among them, as the kernel counts.
+pub(crate) async fn between_servers(cluster: &Cluster) -> Result<u64> {
+    let mut ids = cluster.node_ids();
+    ids.extend(cluster.redis.iter().flat_map(|redis| redis.ids()));
+    let sockets = output(&["ss", "-tinpHO", "state", "established"]).await?;
+    let mut sum = 0;
+    for socket in sockets.lines() {
+        let local = socket.split_whitespace().nth(2).and_then(|local| local.rsplit(':').next());
+        let Some(port) = local.and_then(|port| port.parse::<u16>().ok()) else { continue };
+        let ours = socket.split("pid=").skip(1).any(|from| {
+            let id = from.split(|c: char| !c.is_ascii_digit()).next();
+            id.and_then(|id| id.parse().ok()).is_some_and(|id| ids.contains(&id))
+        });
+        // What comes and goes at a node's own port is for the proxy.
+        if ours && !cluster.ports().contains(&port) {
+            let (_, sent) = socket.split_once("bytes_sent:").unwrap_or(("", "0"));
+            sum += sent.split(' ').next().and_then(|sent| sent.parse::<u64>().ok()).unwrap_or(0);
+        }
+    }
+    Ok(sum)
+}
