@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 COPY = ROOT / "target" / "thresholds"
 SESSIONS = ["login", "shop", "openid_connect"]
-# What is replaced in src/pack.rs, and by what.
+# What is replaced in src/message/pack.rs, and by what.
 THRESHOLDS = {
     "MIN_COMPRESS": (r"(const MIN_COMPRESS: usize = )\d+", [16, 32, 48, 64, 96, 128, 256, 512]),
     "MIN_LZ4": (r"(const MIN_LZ4: usize = )\d+", [48, 64, 96, 128, 256, 512]),

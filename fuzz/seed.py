@@ -34,7 +34,7 @@ for vector in vectors:
         add("message", bytes([vector["format"]]) + times + b"\0" + body + b"\x80")
         add("message", bytes([0x20 | vector["format"]]) + times + bytes(16) + b"\0" + body + b"\x80\0\0")
         head = varint(len(body) << 2)
-        add("message", bytes([0x40 | vector["format"]]) + times + b"\x02hi" + head + body + b"\x80")
+        add("message", bytes([0x40 | vector["format"]]) + times + b"\x02\x04\x00" + head + body + b"\x80")
 
 # Segments of each kind behind the tag of each method.
 times = varint(1_763_996_400) + b"\0"
@@ -43,7 +43,7 @@ for tag, compressed in [(0x01, b"\x1f" + b"\xa5" + b"\x01\x00" + b"\x20" + b"\x5
     add("message", bytes([tag]) + times + segment + b"\x80")
 for text in (b'{"alg":"RS256","typ":"JWT","kid":"1"}', b"\xa5shirt" * 20):
     for use_text in (0, 1):
-        dictionary = (here.parent / "src/dictionary-1.txt").read_bytes()
+        dictionary = (here.parent / "src/message/dictionary-1.txt").read_bytes()
         compressor = zlib.compressobj(9, zlib.DEFLATED, -15, 9, 0, *([dictionary] if use_text else []))
         compressed = compressor.compress(text) + compressor.flush()
         segment = varint(len(compressed) << 2 | use_text << 1 | 1) + varint(len(text)) + compressed

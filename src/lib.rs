@@ -146,73 +146,60 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod attributes;
-#[cfg(feature = "watch")]
-mod bell;
-mod builder;
-mod chunk;
+mod bytes;
 mod codec;
-mod env;
-mod envelope;
+mod cookie;
 mod error;
-mod fields;
-mod format;
-#[cfg(feature = "cli")]
-mod inspect;
-mod key;
-#[cfg(feature = "key-file")]
-mod key_file;
-#[cfg(feature = "key-file")]
-mod key_source;
-mod limits;
+mod keys;
+mod message;
 mod observe;
-mod open;
-mod pack;
-#[cfg(feature = "key-file")]
-mod policy;
-mod request;
-mod ring;
+#[cfg(feature = "revocation-redis")]
+#[allow(dead_code, reason = "revocation and overflow each take what they need of it")]
+mod redis;
 mod seal;
-mod set_cookies;
-mod settings;
-mod text;
-mod time;
-mod varint;
-#[cfg(feature = "watch")]
-mod watch;
+#[cfg(feature = "store")]
+#[allow(dead_code, reason = "the codec does not use it yet")]
+pub mod store;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;
-mod wiped;
-mod write;
 mod xaes;
 
-pub use attributes::{Persistence, SameSite};
-pub use builder::Builder;
-pub use codec::{Codec, Opened};
-pub use env::KeyListError;
-pub use envelope::SessionId;
-pub use error::{
-    Advice, ConfigError, DecodeError, EncodeError, Expiry, FieldSize, KeyError, Limit, RingError,
-    Source, TooLarge,
-};
-pub use format::Format;
+pub use codec::Codec;
+pub use codec::builder::Builder;
+pub use codec::error::{Advice, DecodeError, EncodeError, Expiry};
 #[cfg(feature = "cli")]
-pub use inspect::{Contents, Header, Inspection};
-pub use key::{Key, KeyId};
+pub use codec::inspect::{Contents, Header, Inspection};
+pub use codec::opened::Opened;
+pub use codec::request_cookies::RequestCookies;
+pub use codec::reseal::Reseal;
+pub use cookie::attributes::{Persistence, SameSite};
+pub use cookie::error::{ConfigError, Limit, TooLarge};
+pub use cookie::limits::{Cost, Limits};
+pub use cookie::padding::Padding;
+pub use cookie::set_cookies::SetCookies;
+pub use error::Source;
+pub use keys::env::KeyListError;
+pub use keys::error::{KeyError, RingError};
 #[cfg(feature = "key-file")]
-pub use key_file::{KeyFile, KeyFileError, KeyInfo, KeyProblem, KeyState};
+pub use keys::file::{KeyFile, KeyFileError, KeyInfo, KeyProblem, KeyState};
+pub use keys::key::Key;
+pub use keys::key_id::KeyId;
+pub use keys::ring::{KeyRing, RingKey};
 #[cfg(feature = "key-file")]
-pub use key_source::KeySource;
-pub use limits::{Cost, Limits, Padding};
-pub use pack::Compression;
+pub use keys::rotation::{Change, Concern, Policy, PolicyError};
 #[cfg(feature = "key-file")]
-pub use policy::{Change, Concern, Policy, PolicyError};
-pub use request::Request;
-pub use ring::{KeyRing, RingKey};
-pub use set_cookies::SetCookies;
-pub use settings::Reseal;
+pub use keys::source::KeySource;
 #[cfg(feature = "watch")]
-pub use watch::{Watch, WatchEvent, Watcher};
+pub use keys::watch::{Watch, WatchEvent, Watcher};
+pub use message::fields::FieldSize;
+pub use message::format::Format;
+pub use message::lifetime::Lifetime;
+pub use message::pack::Compression;
+pub use message::session_id::SessionId;
+#[cfg(feature = "revocation-redis")]
+pub use redis::RedisUrlError;
+#[cfg(feature = "store")]
+pub use store::attached::Attached;
 
 /// Pages to read, and no code.
 ///

@@ -3,17 +3,14 @@
 //! The counters stand in `COUNTERS`, below.
 //!
 //! A label is never what a client sent: `key` is an id that stands in the ring, `unknown`, or `none` where no
-//! key comes into it. Neither secrets nor sessions nor anything of a cookie are told. Without the two
+//! key comes into it. Neither secrets nor sessions nor anything of a cookie are told, save the id of an unknown key.
+//! Errors are told with their sources, which name fields and types. Without the two
 //! features, all of this compiles to nothing.
 
 // Some of what is told is for one of the two alone.
 #![cfg_attr(not(all(feature = "tracing", feature = "metrics")), allow(unused_variables))]
 
-use crate::error::{DecodeError, EncodeError};
-#[cfg(feature = "watch")]
-use crate::key::KeyId;
-use crate::request::Remembered;
-use crate::ring::Entry;
+use std::fmt::Display;
 
 /// Gives a counter, after all of them were described to the recorder.
 #[cfg(feature = "metrics")]
@@ -36,7 +33,7 @@ fn describe() {
 }
 
 #[cfg(feature = "metrics")]
-const COUNTERS: [(&str, &str); 8] = [
+const COUNTERS: [(&str, &str); 9] = [
     ("sealed_session_opened_total", "requests whose session was opened, by key"),
     (
         "sealed_session_refused_total",
@@ -47,79 +44,91 @@ const COUNTERS: [(&str, &str); 8] = [
     ("sealed_session_body_bytes_total", "bytes of the sealed sessions as serialized"),
     ("sealed_session_cookie_bytes_total", "characters of the sealed sessions in cookies"),
     ("sealed_session_not_sealed_total", "sessions that could not be sealed, by reason"),
+    ("sealed_session_store_failures_total", "operations that a store failed to do, by operation"),
     (
         "sealed_session_reloads_total",
         "changes of the key ring (reloaded) and looks at a broken key file (failed)",
     ),
 ];
 
-/// Tells of a look at the session of a request.
+/// Observes a session that was opened, by the id of its key.
 #[inline]
-pub(crate) fn opened(found: &Result<Option<Remembered>, DecodeError>) {
-    #[cfg(any(feature = "tracing", feature = "metrics"))]
-    match found {
-        Ok(None) => {}
-        Ok(Some(Remembered { key, .. })) => {
-            #[cfg(feature = "tracing")]
-            tracing::trace!(target: TARGET, %key, "opened a session");
-            #[cfg(feature = "metrics")]
-            count!("sealed_session_opened_total", "key" => key.to_string()).increment(1);
-        }
-        Err(error) => refused(error),
-    }
+pub(crate) fn opened(key: &impl Display) {
+    #[cfg(feature = "tracing")]
+    tracing::trace!(target: TARGET, %key, "opened a session");
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_opened_total", "key" => key.to_string()).increment(1);
 }
 
-#[cfg(any(feature = "tracing", feature = "metrics"))]
+/// Observes a cookie that gave no session. `usual` is what happens to every session in the end.
 #[cold]
-fn refused(error: &DecodeError) {
-    use std::borrow::Cow;
-    let reason = refusal(error);
-    let key: Cow<'static, str> = match error {
-        DecodeError::RetiredKey(id) | DecodeError::RevokedKey(id) => id.to_string().into(),
-        // Its id is what a client sent.
-        DecodeError::UnknownKey(_) => "unknown".into(),
-        _ => "none".into(),
-    };
+pub(crate) fn refused(
+    reason: &'static str,
+    key: RefusedKey<impl Display>,
+    error: &impl Display,
+    likely: Option<&'static str>,
+    usual: bool,
+) {
     #[cfg(feature = "tracing")]
-    match error {
-        // What happens to every session in the end.
-        DecodeError::Expired(_) => {
-            tracing::debug!(target: TARGET, reason, %key, "refused a session");
+    {
+        let key = match &key {
+            RefusedKey::Known(id) | RefusedKey::Unknown(id) => Some(tracing::field::display(id)),
+            RefusedKey::None => None,
+        };
+        if usual {
+            tracing::debug!(target: TARGET, reason, key, %error, "refused a session");
+        } else {
+            tracing::info!(target: TARGET, reason, key, %error, likely, "refused a session");
         }
-        _ => tracing::info!(target: TARGET, reason, %key, "refused a session"),
     }
     #[cfg(feature = "metrics")]
-    count!("sealed_session_refused_total", "reason" => reason, "key" => key).increment(1);
+    {
+        let key = match key {
+            RefusedKey::Known(id) => id.to_string().into(),
+            RefusedKey::Unknown(_) => std::borrow::Cow::Borrowed("unknown"),
+            RefusedKey::None => "none".into(),
+        };
+        count!("sealed_session_refused_total", "reason" => reason, "key" => key).increment(1);
+    }
 }
 
-/// Looks at a session that is about to be sealed, and gives what tells of it once it is. `message` is the
-/// plaintext.
+/// The key that a refused cookie names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RefusedKey<K> {
+    /// One of the ring.
+    Known(K),
+    /// One that is not in the ring. Its id is what a client sent: 8 hexadecimal digits in the log, and no label.
+    Unknown(K),
+    /// It was not looked at.
+    None,
+}
+
+/// Whether anything is observed.
+pub(crate) const ENABLED: bool = cfg!(any(feature = "tracing", feature = "metrics"));
+
+/// What is observed of a session that was sealed.
+#[derive(Debug)]
+#[cfg_attr(not(any(feature = "tracing", feature = "metrics")), expect(dead_code))]
+pub(crate) struct Sealed<K> {
+    pub(crate) key: K,
+    pub(crate) packing: &'static str,
+    pub(crate) body: usize,
+    pub(crate) chars: usize,
+    pub(crate) cookies: u8,
+}
+
+/// Observes a session that was sealed.
 #[inline]
-pub(crate) fn sealing<'k>(
-    key: &'k Entry,
-    body: usize,
-    message: &[u8],
-    cookies: u8,
-) -> impl FnOnce() + use<'k> {
+pub(crate) fn sealed<K: Display>(sealed: impl FnOnce() -> Sealed<K>) {
     #[cfg(any(feature = "tracing", feature = "metrics"))]
-    let (chars, packing) = {
-        use crate::pack::Method;
-        let packing = match crate::envelope::Envelope::parse(message) {
-            Ok((_, range)) if message.get(range.clone()).and_then(crate::pack::plain).is_some() => {
-                "none"
-            }
-            Ok((envelope, _)) if envelope.method == Method::Deflate => "deflate",
-            _ => "lz4",
-        };
-        (crate::text::encoded_len(message.len() + crate::seal::OVERHEAD), packing)
-    };
-    move || {
+    {
+        let Sealed { key, packing, body, chars, cookies } = sealed();
         #[cfg(feature = "tracing")]
-        tracing::debug!(target: TARGET, key = %key.id, packing, body, chars, cookies, "sealed a session");
+        tracing::debug!(target: TARGET, %key, packing, body, chars, cookies, "sealed a session");
         #[cfg(feature = "metrics")]
         {
             let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-            let key = key.id.to_string();
+            let key = key.to_string();
             count!("sealed_session_sealed_total", "key" => key, "packing" => packing).increment(1);
             if cookies > 1 {
                 count!("sealed_session_split_total").increment(1);
@@ -130,54 +139,51 @@ pub(crate) fn sealing<'k>(
     }
 }
 
-/// Tells of a session that could not be sealed.
-#[inline]
-pub(crate) fn not_sealed(error: &EncodeError) {
-    #[cfg(any(feature = "tracing", feature = "metrics"))]
-    {
-        let reason = match error {
-            EncodeError::TooLarge(_) => "too_large",
-            EncodeError::WouldReplace(_) => "would_replace",
-            EncodeError::Ended(_) => "ended",
-            EncodeError::NoActiveKey => "no_active_key",
-            EncodeError::Serialize(_) => "serialize",
-            EncodeError::Random(_) => "random",
-        };
-        #[cfg(feature = "tracing")]
-        match error {
-            EncodeError::WouldReplace(_) | EncodeError::Ended(_) => {
-                tracing::info!(target: TARGET, reason, "did not seal a session");
-            }
-            EncodeError::TooLarge(too_large) => {
-                let (needed, allowed) = (too_large.needed, too_large.allowed);
-                tracing::warn!(target: TARGET, reason, needed, allowed, "did not seal a session");
-            }
-            _ => tracing::error!(target: TARGET, reason, "did not seal a session"),
-        }
-        #[cfg(feature = "metrics")]
-        count!("sealed_session_not_sealed_total", "reason" => reason).increment(1);
-    }
+/// How much a session that was not sealed asks of an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    /// Nothing: clients and clocks bring it about.
+    Info,
+    /// The session is too large: bytes needed and allowed.
+    TooLarge(usize, usize),
+    /// A fault of the program or of the machine.
+    Error,
 }
 
-/// Tells of a key ring that follows its file.
+/// Observes a session that could not be sealed.
+#[cold]
+pub(crate) fn not_sealed(reason: &'static str, severity: Severity, error: &impl Display) {
+    #[cfg(feature = "tracing")]
+    match severity {
+        Severity::Info => tracing::info!(target: TARGET, reason, %error, "did not seal a session"),
+        // The error names fields, and those of a map are a part of the session.
+        Severity::TooLarge(needed, allowed) => {
+            tracing::warn!(target: TARGET, reason, needed, allowed, "did not seal a session");
+        }
+        Severity::Error => {
+            tracing::error!(target: TARGET, reason, %error, "did not seal a session");
+        }
+    }
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_not_sealed_total", "reason" => reason).increment(1);
+}
+
+/// Observes a key ring that follows its file. The ids are printed, with commas between them; `unannounced` is a key
+/// that seals at once.
 #[cfg(feature = "watch")]
 pub(crate) fn reloaded(
-    primary: Option<KeyId>,
+    primary: Option<impl Display>,
     keys: usize,
-    added: &[KeyId],
-    removed: &[KeyId],
-    revoked: &[KeyId],
+    [added, removed, revoked]: [impl Display; 3],
+    unannounced: bool,
 ) {
     #[cfg(feature = "metrics")]
     count!("sealed_session_reloads_total", "result" => "reloaded").increment(1);
     #[cfg(feature = "tracing")]
     {
-        use crate::key::KeyIds;
-        let late = unannounced(primary, added);
-        let primary = primary.map(tracing::field::display);
-        let (added, removed, revoked) = (KeyIds(added), KeyIds(removed), KeyIds(revoked));
+        let primary = primary.as_ref().map(tracing::field::display);
         tracing::info!(target: TARGET, primary, keys, %added, %removed, %revoked, "reloaded the key ring");
-        if late {
+        if unannounced {
             tracing::warn!(
                 target: TARGET, primary,
                 "the key that seals was not announced to this node; if others do not have it, they refuse its sessions"
@@ -186,15 +192,9 @@ pub(crate) fn reloaded(
     }
 }
 
-/// Says whether a reload brought a key that seals at once.
+/// Observes a key ring that cannot follow its file: counted at each check, logged once.
 #[cfg(feature = "watch")]
-pub(crate) fn unannounced(primary: Option<KeyId>, added: &[KeyId]) -> bool {
-    primary.is_some_and(|primary| added.contains(&primary))
-}
-
-/// Tells of a key ring that cannot follow its file: counted at each look, logged once.
-#[cfg(feature = "watch")]
-pub(crate) fn not_reloaded(error: &crate::key_file::KeyFileError, known: bool) {
+pub(crate) fn not_reloaded(error: &impl Display, known: bool) {
     #[cfg(feature = "tracing")]
     if !known {
         tracing::error!(target: TARGET, %error, "the key file is broken, the key ring stays");
@@ -203,29 +203,19 @@ pub(crate) fn not_reloaded(error: &crate::key_file::KeyFileError, known: bool) {
     count!("sealed_session_reloads_total", "result" => "failed").increment(1);
 }
 
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-fn refusal(error: &DecodeError) -> &'static str {
-    use crate::error::Expiry;
-    match error {
-        DecodeError::Malformed => "malformed",
-        DecodeError::UnsupportedVersion(_) => "unsupported_version",
-        DecodeError::UnknownKey(_) => "unknown_key",
-        DecodeError::RetiredKey(_) => "retired_key",
-        DecodeError::RevokedKey(_) => "revoked_key",
-        DecodeError::Unauthentic => "unauthentic",
-        DecodeError::MissingChunk => "missing_chunk",
-        DecodeError::MixedChunks => "mixed_chunks",
-        DecodeError::TooManyChunks(_) => "too_many_chunks",
-        DecodeError::Expired(Expiry::Absolute) => "expired_absolute",
-        DecodeError::Expired(Expiry::Idle) => "expired_idle",
-        DecodeError::FromFuture { .. } => "from_future",
-        DecodeError::UnsupportedFormat => "unsupported_format",
-        DecodeError::NewerSchema { .. } => "newer_schema",
-        DecodeError::NoMigration { .. } => "no_migration",
-        DecodeError::Deserialize(_) => "deserialize",
-        DecodeError::Message => "message",
-        DecodeError::OtherCodec => "other_codec",
+/// Observes an operation that a store failed to do.
+#[cfg(feature = "store")]
+#[cold]
+pub(crate) fn store_failed(operation: &'static str, error: &dyn std::error::Error) {
+    #[cfg(feature = "tracing")]
+    match error.source() {
+        Some(source) => {
+            tracing::error!(target: TARGET, operation, "{error}: {source}");
+        }
+        None => tracing::error!(target: TARGET, operation, "{error}"),
     }
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_store_failures_total", "operation" => operation).increment(1);
 }
 
 #[cfg(feature = "tracing")]

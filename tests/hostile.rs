@@ -189,8 +189,8 @@ fn texts() -> Vec<Row> {
         cookie("non-ASCII", &format!("{cut}é"), "Malformed"),
         cookie("a dot", &format!("{cut}.{end}"), "Malformed"),
         cookie("a line feed inside", &format!("{cut}\n{end}"), "Malformed"),
-        cookie("one more byte", &noncanonical, "Unauthentic"),
-        cookie("the most characters", &format!("{value:A<12288}"), "Unauthentic"),
+        cookie("one more byte", &noncanonical, "InvalidTag"),
+        cookie("the most characters", &format!("{value:A<12288}"), "InvalidTag"),
         cookie("too many characters", &format!("{value:A<12290}"), "Malformed"),
         cookie("a UUID", "5be86359-073c-434b-ad2d-a3932222dabe", "Malformed"),
         cookie("a JWT", "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.", "Malformed"),
@@ -233,13 +233,13 @@ fn seals() -> Vec<Row> {
     rows.push(cookie(
         format!("sealed by another key than {id}"),
         &BASE64URL.encode(other),
-        "Unauthentic",
+        "InvalidTag",
     ));
     for len in 6..45 {
         rows.push(cookie(format!("{len} bytes"), &BASE64URL.encode(&sealed[..len]), "Malformed"));
     }
     for len in [45, 46, sealed.len() - 1] {
-        rows.push(cookie(format!("{len} bytes"), &BASE64URL.encode(&sealed[..len]), "Unauthentic"));
+        rows.push(cookie(format!("{len} bytes"), &BASE64URL.encode(&sealed[..len]), "InvalidTag"));
     }
     rows
 }
@@ -260,23 +260,23 @@ fn tampered() -> Vec<Row> {
         line.split_once('=').unwrap().1.to_owned()
     };
     vec![
-        cookie("the nonce of another value", &mixed(5..29), "Unauthentic"),
-        cookie("the ciphertext of another value", &mixed(29..end - 16), "Unauthentic"),
-        cookie("the tag of another value", &mixed(end - 16..end), "Unauthentic"),
+        cookie("the nonce of another value", &mixed(5..29), "InvalidTag"),
+        cookie("the ciphertext of another value", &mixed(29..end - 16), "InvalidTag"),
+        cookie("the tag of another value", &mixed(end - 16..end), "InvalidTag"),
         cookie(
             "a tag of zeros",
             &BASE64URL.encode([&a[..end - 16], &[0; 16]].concat()),
-            "Unauthentic",
+            "InvalidTag",
         ),
-        cookie("twice", &BASE64URL.encode([&a[..], &a].concat()), "Unauthentic"),
+        cookie("twice", &BASE64URL.encode([&a[..], &a].concat()), "InvalidTag"),
         cookie(
             "backwards",
             &BASE64URL
                 .encode([&a[..5], &a[5..].iter().rev().copied().collect::<Vec<_>>()].concat()),
-            "Unauthentic",
+            "InvalidTag",
         ),
-        cookie("of another cookie", &other("__Host-other", ""), "Unauthentic"),
-        cookie("of another context", &other(NAME, "tenant 7"), "Unauthentic"),
+        cookie("of another cookie", &other("__Host-other", ""), "InvalidTag"),
+        cookie("of another context", &other(NAME, "tenant 7"), "InvalidTag"),
     ]
 }
 
@@ -322,9 +322,9 @@ fn chunks() -> Vec<Row> {
         row(
             "shares swapped",
             format!("{NAME}={}{share}; {NAME}.1={tag}{}", &base[..12], &base[12..]),
-            "Unauthentic",
+            "InvalidTag",
         ),
-        row("cut", with(&format!("{NAME}.1={}", &further[..further.len() - 4])), "Unauthentic"),
+        row("cut", with(&format!("{NAME}.1={}", &further[..further.len() - 4])), "InvalidTag"),
         row(
             "the base of one cookie before further ones",
             format!("{NAME}={one}; {NAME}.1={further}"),
@@ -388,17 +388,37 @@ fn envelopes() -> Vec<Row> {
             "Message",
         ),
         behind_seal(
-            "an extension",
-            &whole(0x51, &[&began, &[0], &[SCHEMA], &[3, 1, 2, 3], rest]),
+            "an extension that may be skipped",
+            &whole(0x51, &[&began, &[0], &[SCHEMA], &[4, 0xfe, 0x7f, 1, 3], rest]),
             "Session",
         ),
         behind_seal(
-            "an extension longer than all",
+            "an extension that must be known",
+            &whole(0x51, &[&began, &[0], &[SCHEMA], &[4, 0xff, 0x7f, 1, 3], rest]),
+            "UnsupportedFormat",
+        ),
+        behind_seal(
+            "a lifetime",
+            &whole(0x51, &[&began, &[0], &[SCHEMA], &[4, 7, 2, 1, 60], rest]),
+            "Session",
+        ),
+        behind_seal(
+            "a lifetime of no time",
+            &whole(0x51, &[&began, &[0], &[SCHEMA], &[4, 7, 2, 1, 0], rest]),
+            "Message",
+        ),
+        behind_seal(
+            "extensions of nothing",
+            &whole(0x51, &[&began, &[0], &[SCHEMA], &[0], rest]),
+            "Message",
+        ),
+        behind_seal(
+            "extensions longer than all",
             &whole(0x51, &[&began, &[0], &[SCHEMA], &[200], rest]),
             "Message",
         ),
         behind_seal(
-            "an extension of 2⁶³",
+            "extensions of 2⁶³ bytes",
             &whole(0x51, &[&began, &[0], &[SCHEMA], &varint(1 << 63), rest]),
             "Message",
         ),

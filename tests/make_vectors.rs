@@ -105,27 +105,27 @@ fn every_vector_can_still_be_made() -> Result<(), Box<dyn Error>> {
         one("no_chunks")?.refuse("Malformed", |v| v.value("").replace_range(1..2, "C")),
         one("five_chunks")?.refuse("TooManyChunks", |v| v.value("").replace_range(..1, "F")),
         one("another_key")?.refuse("UnknownKey", |v| v.value("").replace_range(3..5, "AA")),
-        one("six_bytes_cut")?.refuse("Unauthentic", |v| cut(v.value(""), 100, 108)),
-        one("six_bytes_more")?.refuse("Unauthentic", |v| v.value("").insert_str(100, "AAAAAAAA")),
-        one("nonce_changed")?.refuse("Unauthentic", |v| flip(v.value(""), 20)),
-        one("ciphertext_changed")?.refuse("Unauthentic", |v| flip(v.value(""), 60)),
-        one("tag_changed")?.refuse("Unauthentic", |v| {
+        one("six_bytes_cut")?.refuse("InvalidTag", |v| cut(v.value(""), 100, 108)),
+        one("six_bytes_more")?.refuse("InvalidTag", |v| v.value("").insert_str(100, "AAAAAAAA")),
+        one("nonce_changed")?.refuse("InvalidTag", |v| flip(v.value(""), 20)),
+        one("ciphertext_changed")?.refuse("InvalidTag", |v| flip(v.value(""), 60)),
+        one("tag_changed")?.refuse("InvalidTag", |v| {
             let last = v.value("").len() - 4;
             flip(v.value(""), last);
         }),
-        one("moved_to_another_name")?.refuse("Unauthentic", |v| {
+        one("moved_to_another_name")?.refuse("InvalidTag", |v| {
             let value = std::mem::take(v.value(""));
             v.cookies = [("other".to_owned(), value)].into();
             v.cookie_name = "other".to_owned();
         }),
-        one("moved_to_another_context")?.refuse("Unauthentic", |v| v.context.push(0)),
+        one("moved_to_another_context")?.refuse("InvalidTag", |v| v.context.push(0)),
         two("chunk_missing")?.refuse("MissingChunk", |v| {
             let name = format!("{}.1", v.cookie_name);
             v.cookies.remove(&name);
         }),
         two("chunk_of_another_write")?.refuse("MixedChunks", |v| flip(v.value(".1"), 1)),
-        two("chunk_changed")?.refuse("Unauthentic", |v| flip(v.value(".1"), 100)),
-        two("chunk_cut")?.refuse("Unauthentic", |v| cut(v.value(".1"), 100, 108)),
+        two("chunk_changed")?.refuse("InvalidTag", |v| flip(v.value(".1"), 100)),
+        two("chunk_cut")?.refuse("InvalidTag", |v| cut(v.value(".1"), 100, 108)),
     ]);
     let lines: Vec<_> = vectors.iter().map(|vector| vector.to_json().to_string()).collect();
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vectors.json");

@@ -168,7 +168,7 @@ fn counters_tell_who_still_uses_which_key_and_why_sessions_are_refused() {
         ("sealed_session_refused_total reason=unknown_key key=unknown".into(), 2),
         (format!("sealed_session_refused_total reason=revoked_key key={revoked}"), 1),
         (format!("sealed_session_refused_total reason=retired_key key={old}"), 1),
-        ("sealed_session_refused_total reason=expired_absolute key=none".into(), 1),
+        (format!("sealed_session_refused_total reason=expired_absolute key={old}"), 1),
         ("sealed_session_refused_total reason=malformed key=none".into(), 1),
         (format!("sealed_session_sealed_total key={old} packing=none"), 1),
         (format!("sealed_session_sealed_total key={new} packing=none"), 2),
@@ -190,9 +190,21 @@ fn counters_tell_who_still_uses_which_key_and_why_sessions_are_refused() {
     let lines = [
         format!("DEBUG sealed_session: sealed a session key={old} packing=\"none\" body=19 chars="),
         format!("TRACE sealed_session: opened a session key={new}\n"),
-        " INFO sealed_session: refused a session reason=\"unknown_key\" key=unknown\n".to_owned(),
-        "DEBUG sealed_session: refused a session reason=\"expired_absolute\" key=none\n".to_owned(),
-        " INFO sealed_session: did not seal a session reason=\"would_replace\"\n".to_owned(),
+        format!(
+            " INFO sealed_session: refused a session reason=\"unknown_key\" key={lost} error=the key {lost} of the \
+             session cookie is not in the ring likely=\"another application uses this cookie name on this host, \
+             or the key has not reached this node, or the key was lost\"\n"
+        ),
+        format!(
+            "DEBUG sealed_session: refused a session reason=\"expired_absolute\" key={old} error=the session has \
+             expired (absolute timeout)\n"
+        ),
+        " INFO sealed_session: refused a session reason=\"malformed\" error=the session cookie is malformed\n".to_owned(),
+        format!(
+            " INFO sealed_session: did not seal a session reason=\"would_replace\" error=the request carries a session \
+             that this node cannot read and another may; only Codec::renew replaces it: the key {lost} of the \
+             session cookie is not in the ring\n"
+        ),
         " WARN sealed_session: did not seal a session reason=\"too_large\" needed=80005".to_owned(),
     ];
     for line in lines {
@@ -206,6 +218,67 @@ fn counters_tell_who_still_uses_which_key_and_why_sessions_are_refused() {
         let mut shown = parts.filter(|part| !"__Host-session=".contains(part));
         assert_eq!(shown.find(|part| told.contains(part)), None);
     }
+}
+
+#[test]
+fn each_refusal_is_logged_with_its_cause_and_the_key_that_the_ring_knows() {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Old {
+        user: String,
+    }
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    struct New {
+        user: String,
+        theme: String,
+    }
+    struct Unsealable;
+    impl serde::Serialize for Unsealable {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no such type"))
+        }
+    }
+    impl<'de> serde::Deserialize<'de> for Unsealable {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Ok(Self)
+        }
+    }
+    let key = Key::generate().unwrap();
+    let (id, ring) = (key.id(), KeyRing::from(key));
+    let (old, new) = (Codec::<Old>::new(ring.clone()), Codec::<New>::new(ring.clone()));
+    let nobody = || old.request::<_, str>([]);
+    let set = old.encode_at(&Old { user: "jane".to_owned() }, &nobody(), day(0)).unwrap();
+    let cookie = set.values().next().unwrap().split(';').next().unwrap().to_owned();
+    let other = Codec::<New>::builder(ring.clone()).context("other").build().unwrap();
+    let newer = Codec::<New>::builder(ring.clone()).schema(3).build().unwrap();
+    let (counters, log) = observed(|| {
+        new.decode_at(&new.request([&cookie]), day(0)).unwrap_err();
+        other.decode_at(&other.request([&cookie]), day(0)).unwrap_err();
+        newer.decode_at(&newer.request([&cookie]), day(0)).unwrap_err();
+        new.decode_at(&new.request([&cookie]), UNIX_EPOCH).unwrap_err();
+        let unsealable = Codec::<Unsealable>::new(ring);
+        unsealable.encode_at(&Unsealable, &unsealable.request([""]), day(0)).unwrap_err();
+    });
+    let refused = |reason: &str, error: &str| {
+        format!(
+            " INFO sealed_session: refused a session reason=\"{reason}\" key={id} error={error}\n"
+        )
+    };
+    let since = day(0).duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(
+        log,
+        [
+            refused("deserialize", "the session does not fit its type: missing field `theme`"),
+            refused("invalid_tag", "the seal of the session cookie does not hold"),
+            refused("no_migration", "the session has schema 0, and no migration starts there"),
+            refused("from_future", &format!("the session was sealed {since} s in the future")),
+            "ERROR sealed_session: did not seal a session reason=\"serialize\" error=the session cannot be \
+             serialized: no such type\n"
+                .to_owned(),
+        ]
+        .concat()
+    );
+    let counter = format!("sealed_session_refused_total reason=deserialize key={id}");
+    assert_eq!(counters.get(&counter), Some(&1), "{counters:?}");
 }
 
 #[cfg(feature = "watch")]

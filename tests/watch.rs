@@ -304,7 +304,7 @@ fn a_request_with_an_unknown_key_brings_the_new_file_in() {
 
     // By hand, as from a signal handler.
     put(&old, &path);
-    watch.nudge();
+    watch.check_soon();
     assert!(is_reloaded(Some(next(&events)), 1));
 
     drop(watch);
@@ -326,11 +326,11 @@ fn the_thread_looks_by_itself_and_survives_a_report_that_panics() {
         panic!("on purpose");
     });
     let watch = watch.unwrap();
-    let started = watch.last_look();
+    let started = watch.last_check();
     put(&new, &path);
     assert!(is_reloaded(Some(next(&events)), 2));
     put(&old, &path);
     assert!(is_reloaded(Some(next(&events)), 1));
     assert_eq!(ring.ids().len(), 1);
-    assert!(watch.last_look() > started, "at least the look before this one has ended");
+    assert!(watch.last_check() > started, "at least the look before this one has ended");
 }

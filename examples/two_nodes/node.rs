@@ -91,12 +91,12 @@ struct Visit {
 }
 
 impl App {
-    fn request<'a>(&self, headers: &'a HeaderMap) -> sealed_session::Request<'a> {
+    fn request<'a>(&self, headers: &'a HeaderMap) -> sealed_session::RequestCookies<'a> {
         // All of them: over HTTP/2, each cookie comes in a header of its own.
         self.codec.request(headers.get_all(header::COOKIE))
     }
 
-    fn visit(&self, request: &sealed_session::Request<'_>) -> Visit {
+    fn visit(&self, request: &sealed_session::RequestCookies<'_>) -> Visit {
         match self.codec.decode(request) {
             Ok(opened) => Visit { opened, refused: None },
             Err(refused) => {

@@ -53,6 +53,7 @@
 
 use std::future::{Ready, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
@@ -66,28 +67,29 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseErr
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::hygiene;
-use super::provided::{LayerError, Provided};
-use super::session::{ChangeError, Session, Settled, Slot};
-use crate::Codec;
+use super::before::Outcome;
+use super::caching;
+use super::installed::{Installed, LayerError};
+use super::session::{ChangeError, Refusal, Session, Settled, Slot};
+use crate::{Codec, SetCookies};
 
 /// Provides the sessions of a codec to the services within, and writes them into their responses.
 #[derive(Debug)]
 pub struct SessionMiddleware<T> {
-    codec: Codec<T>,
+    codec: Arc<Codec<T>>,
 }
 
 impl<T> SessionMiddleware<T> {
     /// Makes the middleware.
     #[must_use]
     pub fn new(codec: Codec<T>) -> Self {
-        Self { codec }
+        Self { codec: Arc::new(codec) }
     }
 }
 
 impl<T> Clone for SessionMiddleware<T> {
     fn clone(&self) -> Self {
-        Self { codec: self.codec.clone() }
+        Self { codec: Arc::clone(&self.codec) }
     }
 }
 
@@ -105,7 +107,7 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(SessionService { inner, codec: self.codec.clone() }))
+        ready(Ok(SessionService { inner, codec: Arc::clone(&self.codec) }))
     }
 }
 
@@ -113,7 +115,7 @@ where
 #[derive(Debug)]
 pub struct SessionService<S, T> {
     inner: S,
-    codec: Codec<T>,
+    codec: Arc<Codec<T>>,
 }
 
 impl<S, T, B> Service<ServiceRequest> for SessionService<S, T>
@@ -133,10 +135,10 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         // The same middleware twice is one: that around this one settles the session.
-        let provided = Provided::with(request.extensions().get(), &self.codec);
-        let pending = provided.map(|provided| {
-            let (slot, pending) = Slot::new(self.codec.clone());
-            request.extensions_mut().insert(provided);
+        let installed = Installed::with(request.extensions().get(), &self.codec);
+        let pending = installed.map(|installed| {
+            let (slot, pending) = Slot::new(Codec::clone(&self.codec));
+            request.extensions_mut().insert(installed);
             request.extensions_mut().insert(slot);
             pending
         });
@@ -148,17 +150,22 @@ where
                 Ok(response) => response.status(),
                 Err(error) => error.as_response_error().status_code(),
             };
-            match (pending.settle(status.is_client_error() || status.is_server_error()), result) {
+            let settled = pending.settle(status.is_client_error() || status.is_server_error());
+            let settled = match settled {
+                Ok(settled) => wait(settled).await,
+                Err(reason) => Err((StatusCode::INTERNAL_SERVER_ERROR, reason)),
+            };
+            match (settled, result) {
                 (Ok(settled), Ok(mut response)) => {
                     write_head(settled, response.headers_mut());
                     Ok(response.map_into_left_body())
                 }
                 (Ok(settled), Err(error)) => Err(with_head(settled, error)),
-                (Err(_), Ok(response)) => {
-                    Ok(response.into_response(refusal()).map_into_right_body())
+                (Err((status, _)), Ok(response)) => {
+                    Ok(response.into_response(refusal(status)).map_into_right_body())
                 }
-                (Err(reason), Err(_)) => {
-                    Err(InternalError::from_response(reason, refusal()).into())
+                (Err((status, reason)), Err(_)) => {
+                    Err(InternalError::from_response(reason, refusal(status)).into())
                 }
             }
         })
@@ -202,7 +209,7 @@ where
     T: Serialize + DeserializeOwned + 'static,
 {
     let extensions = request.extensions();
-    Provided::check(extensions.get())?;
+    Installed::check(extensions.get())?;
     let slot = extensions.get::<Slot<T>>();
     let slot = slot.ok_or_else(|| LayerError::absent::<T>("SessionMiddleware"))?;
     Ok(slot.session(headers.get_all(COOKIE)))
@@ -212,7 +219,7 @@ impl ResponseError for ChangeError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::WouldReplace(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Late => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::HeadersSent => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -235,8 +242,24 @@ impl ResponseError for LayerError {
     }
 }
 
-fn refusal() -> HttpResponse<BoxBody> {
-    HttpResponse::InternalServerError().finish()
+/// Waits for what has to happen before the head is written.
+async fn wait(mut settled: Settled) -> Result<Settled, (StatusCode, Refusal)> {
+    if let Some(before) = settled.before.take() {
+        match before.await {
+            Outcome::Send => {}
+            Outcome::WithoutCookies => settled.set_cookies = SetCookies::default(),
+            Outcome::Refuse => return Err((StatusCode::SERVICE_UNAVAILABLE, Refusal::Before)),
+        }
+    }
+    Ok(settled)
+}
+
+fn refusal(status: StatusCode) -> HttpResponse<BoxBody> {
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.insert_header((RETRY_AFTER, "1"));
+    }
+    response.finish()
 }
 
 /// Writes the session into the response that an error becomes.
@@ -250,7 +273,7 @@ fn with_head(settled: Settled, error: actix_web::Error) -> actix_web::Error {
     let mut response = error.error_response();
     let headers = response.headers();
     let explicit = headers.contains_key(CACHE_CONTROL) || headers.contains_key(EXPIRES);
-    let stored = explicit || hygiene::is_stored_unasked(response.status().as_u16());
+    let stored = explicit || caching::is_stored_unasked(response.status().as_u16());
     if settled.set_cookies.is_empty() && !stored {
         return error;
     }
@@ -258,8 +281,8 @@ fn with_head(settled: Settled, error: actix_web::Error) -> actix_web::Error {
     InternalError::from_response(error, response).into()
 }
 
-fn write_head(Settled { set_cookies, looked }: Settled, headers: &mut HeaderMap) {
-    if looked && !hygiene::varies(headers.get_all(VARY).map(HeaderValue::as_bytes)) {
+fn write_head(Settled { set_cookies, looked, .. }: Settled, headers: &mut HeaderMap) {
+    if looked && !caching::varies(headers.get_all(VARY).map(HeaderValue::as_bytes)) {
         headers.append(VARY, HeaderValue::from_static("cookie"));
     }
     if set_cookies.is_empty() {
@@ -270,10 +293,10 @@ fn write_head(Settled { set_cookies, looked }: Settled, headers: &mut HeaderMap)
         headers.append(SET_COOKIE, value);
     }
     let found = headers.get_all(CACHE_CONTROL).map(HeaderValue::as_bytes);
-    if let Some(value) = hygiene::cache_control(found) {
+    if let Some(value) = caching::cache_control(found) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
     }
-    let overruling = headers.keys().filter(|name| hygiene::overrules_cache_control(name.as_str()));
+    let overruling = headers.keys().filter(|name| caching::overrules_cache_control(name.as_str()));
     for name in overruling.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }

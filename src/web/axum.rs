@@ -86,7 +86,7 @@ use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::provided::LayerError;
+use super::installed::LayerError;
 use super::session::{ChangeError, Session};
 use super::tower::find;
 
@@ -121,7 +121,7 @@ impl IntoResponse for ChangeError {
             Self::WouldReplace(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response()
             }
-            Self::Late => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            Self::HeadersSent => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }
 }

@@ -122,7 +122,7 @@
 //! # Streams
 //!
 //! Cookies travel in the head of the response. Once the middleware has written it, a change is refused
-//! with [`ChangeError::Late`]; reading still works.
+//! with [`ChangeError::HeadersSent`]; reading still works.
 //!
 //! # Logging
 //!
@@ -139,11 +139,12 @@
 pub mod actix;
 #[cfg(feature = "axum")]
 pub mod axum;
-mod hygiene;
-mod provided;
+mod before;
+mod caching;
+mod installed;
 mod session;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-pub use provided::LayerError;
+pub use installed::LayerError;
 pub use session::{ChangeError, Session};

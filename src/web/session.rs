@@ -9,7 +9,8 @@ use std::thread::{self, ThreadId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Advice, Codec, DecodeError, EncodeError, Opened, Request, SetCookies};
+use super::before::Before;
+use crate::{Advice, Codec, DecodeError, EncodeError, Opened, RequestCookies, SetCookies};
 
 /// The session of the request at hand: reads it, changes it, begins and ends it.
 ///
@@ -61,19 +62,19 @@ struct Shared<T> {
 
 struct State<T> {
     /// What the request carries; empty until a handler asks for the session.
-    request: Option<Request<'static>>,
+    request: Option<RequestCookies<'static>>,
     /// What was found in it; empty until a handler looks at the session.
     opened: Option<Result<Option<Opened<Arc<T>>>, DecodeError>>,
     /// The session as it is now.
     session: Option<Arc<T>>,
-    write: Write,
+    intent: Intent,
     settled: bool,
 }
 
 /// What to do with the session when the head of the response is ready.
 #[derive(Clone, Copy)]
-enum Write {
-    GoOn,
+enum Intent {
+    Continue,
     Change,
     Renew,
     Clear,
@@ -122,7 +123,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         let result = change(&mut session);
         drop(changing);
         state.session = Some(Arc::new(session));
-        state.write = state.write.after_change();
+        state.intent = state.intent.after_change();
         Ok(result)
     }
 
@@ -132,11 +133,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
     /// # Errors
     ///
     /// [`ChangeError::WouldReplace`] if the request carries a session that this node cannot read but
-    /// another may, and [`ChangeError::Late`].
+    /// another may, and [`ChangeError::HeadersSent`].
     pub fn set(&self, session: T) -> Result<(), ChangeError> {
         let mut state = self.writable()?;
         state.session = Some(Arc::new(session));
-        state.write = state.write.after_change();
+        state.intent = state.intent.after_change();
         Ok(())
     }
 
@@ -146,32 +147,34 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
     ///
     /// # Errors
     ///
-    /// [`ChangeError::Late`].
+    /// [`ChangeError::HeadersSent`].
     pub fn renew(&self, session: T) -> Result<(), ChangeError> {
-        self.replace(Some(Arc::new(session)), Write::Renew)
+        self.replace(Some(Arc::new(session)), Intent::Renew)
     }
 
     /// Ends the session: all of its cookies are removed.
     ///
     /// # Errors
     ///
-    /// [`ChangeError::Late`].
+    /// [`ChangeError::HeadersSent`].
     pub fn clear(&self) -> Result<(), ChangeError> {
-        self.replace(None, Write::Clear)
+        self.replace(None, Intent::Clear)
     }
 
-    fn replace(&self, session: Option<Arc<T>>, write: Write) -> Result<(), ChangeError> {
+    fn replace(&self, session: Option<Arc<T>>, intent: Intent) -> Result<(), ChangeError> {
         let mut state = self.open()?;
         state.session = session;
-        state.write = write;
+        state.intent = intent;
         Ok(())
     }
 
     /// Opens the session to change it, unless this would destroy one.
     fn writable(&self) -> Result<MutexGuard<'_, State<T>>, ChangeError> {
         let state = self.open()?;
-        match (state.write, &state.opened) {
-            (Write::GoOn | Write::Change, Some(Err(error))) if error.is_readable_elsewhere() => {
+        match (state.intent, &state.opened) {
+            (Intent::Continue | Intent::Change, Some(Err(error)))
+                if error.is_readable_elsewhere() =>
+            {
                 let error = ChangeError::WouldReplace(error.clone());
                 Err(error.logged(self.shared.codec.name()))
             }
@@ -185,7 +188,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         // Even if it is to be replaced: what the request brought must not come up at a later look.
         state.open(&self.shared.codec);
         if state.settled {
-            return Err(ChangeError::Late.logged(self.shared.codec.name()));
+            return Err(ChangeError::HeadersSent.logged(self.shared.codec.name()));
         }
         Ok(state)
     }
@@ -216,11 +219,11 @@ impl<T: Serialize + DeserializeOwned + 'static> State<T> {
     }
 }
 
-impl Write {
+impl Intent {
     /// What was renewed or cleared before stays so.
     fn after_change(self) -> Self {
         match self {
-            Self::GoOn | Self::Change => Self::Change,
+            Self::Continue | Self::Change => Self::Change,
             Self::Renew | Self::Clear => Self::Renew,
         }
     }
@@ -284,7 +287,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
             request: None,
             opened: None,
             session: None,
-            write: Write::GoOn,
+            intent: Intent::Continue,
             settled: false,
         };
         let (state, changing) = (Mutex::new(state), Mutex::new(None));
@@ -320,38 +323,40 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
         };
         if self.0.shared.panicked.load(Ordering::Relaxed) {
             tracing::error!(target: TARGET, cookie = codec.name(), "{}", Refusal::Panic);
-            return match state.write {
-                Write::Change | Write::Renew | Write::Clear if !failed => Err(Refusal::Panic),
+            return match state.intent {
+                Intent::Change | Intent::Renew | Intent::Clear if !failed => Err(Refusal::Panic),
                 _ => Ok(Settled { looked: true, ..Settled::default() }),
             };
         }
-        let set_cookies = match (state.write, &state.session, opened) {
-            (Write::GoOn, _, Err(error)) if error.advice() == Advice::Clear => codec.clear(request),
-            (Write::GoOn, _, Ok(Some(opened))) if opened.advice() == Advice::SealAgain => {
+        let set_cookies = match (state.intent, &state.session, opened) {
+            (Intent::Continue, _, Err(error)) if error.advice() == Advice::Clear => {
+                codec.clear(request)
+            }
+            (Intent::Continue, _, Ok(Some(opened))) if opened.advice() == Advice::Reseal => {
                 // Nobody asked for it, so the response does not depend on it.
                 codec.encode(&opened.session, request).unwrap_or_else(|error| {
                     log_refusal(codec, &error);
                     SetCookies::default()
                 })
             }
-            (Write::GoOn, ..) => SetCookies::default(),
-            (Write::Clear, ..) | (_, None, _) => codec.clear(request),
-            (Write::Change, Some(session), _) => {
+            (Intent::Continue, ..) => SetCookies::default(),
+            (Intent::Clear, ..) | (_, None, _) => codec.clear(request),
+            (Intent::Change, Some(session), _) => {
                 codec.encode(session, request).inspect_err(|error| log_refusal(codec, error))?
             }
-            (Write::Renew, Some(session), _) => {
+            (Intent::Renew, Some(session), _) => {
                 codec.renew(session, request).inspect_err(|error| log_refusal(codec, error))?
             }
         };
-        Ok(Settled { set_cookies, looked: true })
+        Ok(Settled { set_cookies, looked: true, before: None })
     }
 }
 
 impl<T> Drop for Pending<T> {
     fn drop(&mut self) {
         let mut state = lock(&self.0.shared.state);
-        if !state.settled && !matches!(state.write, Write::GoOn) {
-            let cookie = &*self.0.shared.codec.settings.attributes.name;
+        if !state.settled && !matches!(state.intent, Intent::Continue) {
+            let cookie = self.0.shared.codec.name();
             tracing::warn!(target: TARGET, cookie, "there was no response; a change of the session is lost");
         }
         state.settled = true;
@@ -370,6 +375,8 @@ pub(super) struct Settled {
     pub(super) set_cookies: SetCookies,
     /// Whether the response may depend on the session.
     pub(super) looked: bool,
+    /// What has to happen before the head is written.
+    pub(super) before: Option<Before>,
 }
 
 /// Says why a response was refused. The reason is in the log already.
@@ -379,6 +386,9 @@ pub(super) enum Refusal {
     Encode(#[from] EncodeError),
     #[error("a handler panicked; the cookie is left alone")]
     Panic,
+    #[cfg(feature = "actix-web")]
+    #[error("what had to happen before the response went out did not")]
+    Before,
 }
 
 fn log_refusal<T: Serialize + DeserializeOwned + 'static>(codec: &Codec<T>, error: &EncodeError) {
@@ -408,7 +418,7 @@ pub enum ChangeError {
     ///
     /// As a response: status 500.
     #[error("the session was changed after the head of the response was written")]
-    Late,
+    HeadersSent,
 }
 
 impl ChangeError {
@@ -417,7 +427,7 @@ impl ChangeError {
             Self::WouldReplace(reason) => {
                 tracing::warn!(target: TARGET, cookie, "{self}: {reason}")
             }
-            Self::Late => tracing::error!(target: TARGET, cookie, "{self}"),
+            Self::HeadersSent => tracing::error!(target: TARGET, cookie, "{self}"),
         }
         self
     }

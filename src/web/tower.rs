@@ -39,9 +39,10 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, COOKIE, RETRY_AFTER, SET_COOKIE, VARY};
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use serde::Serialize;
@@ -49,28 +50,29 @@ use serde::de::DeserializeOwned;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::hygiene;
-use super::provided::{LayerError, Provided};
+use super::before::{Before, Outcome};
+use super::caching;
+use super::installed::{Installed, LayerError};
 use super::session::{Pending, Session, Settled, Slot};
-use crate::Codec;
+use crate::{Codec, SetCookies};
 
 /// Provides the sessions of a codec to the services within, and writes them into their responses.
 #[derive(Debug)]
 pub struct SessionLayer<T> {
-    codec: Codec<T>,
+    codec: Arc<Codec<T>>,
 }
 
 impl<T> SessionLayer<T> {
     /// Makes the layer.
     #[must_use]
     pub fn new(codec: Codec<T>) -> Self {
-        Self { codec }
+        Self { codec: Arc::new(codec) }
     }
 }
 
 impl<T> Clone for SessionLayer<T> {
     fn clone(&self) -> Self {
-        Self { codec: self.codec.clone() }
+        Self { codec: Arc::clone(&self.codec) }
     }
 }
 
@@ -78,7 +80,7 @@ impl<S, T> Layer<S> for SessionLayer<T> {
     type Service = SessionService<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService { inner, codec: self.codec.clone() }
+        SessionService { inner, codec: Arc::clone(&self.codec) }
     }
 }
 
@@ -86,12 +88,12 @@ impl<S, T> Layer<S> for SessionLayer<T> {
 #[derive(Debug)]
 pub struct SessionService<S, T> {
     inner: S,
-    codec: Codec<T>,
+    codec: Arc<Codec<T>>,
 }
 
 impl<S: Clone, T> Clone for SessionService<S, T> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), codec: self.codec.clone() }
+        Self { inner: self.inner.clone(), codec: Arc::clone(&self.codec) }
     }
 }
 
@@ -112,22 +114,27 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let extensions = request.extensions_mut();
         // The same layer twice is one: that around this one settles the session.
-        let pending = Provided::with(extensions.get(), &self.codec).map(|provided| {
-            let (slot, pending) = Slot::new(self.codec.clone());
-            extensions.insert(provided);
+        let pending = Installed::with(extensions.get(), &self.codec).map(|installed| {
+            let (slot, pending) = Slot::new(Codec::clone(&self.codec));
+            extensions.insert(installed);
             extensions.insert(slot);
             pending
         });
-        ResponseFuture { inner: self.inner.call(request), pending }
+        ResponseFuture { inner: self.inner.call(request), pending, waiting: None }
     }
 }
 
 pin_project! {
     /// The future of [`SessionService`].
-    pub struct ResponseFuture<F, T> {
+    pub struct ResponseFuture<F, T>
+    where
+        F: Future,
+    {
         #[pin]
         inner: F,
         pending: Option<Pending<T>>,
+        // A response that is there, and what has to happen before it goes out.
+        waiting: Option<(Before, Settled, F::Output)>,
     }
 }
 
@@ -141,21 +148,47 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut response = ready!(this.inner.poll(context))?;
-        let Some(pending) = this.pending.take() else { return Poll::Ready(Ok(response)) };
-        let status = response.status();
-        match pending.settle(status.is_client_error() || status.is_server_error()) {
-            Ok(settled) => write_head(settled, response.headers_mut()),
-            Err(_) => {
-                response = Response::new(ResBody::default());
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        if this.waiting.is_none() {
+            let mut response = ready!(this.inner.poll(context))?;
+            let Some(pending) = this.pending.take() else { return Poll::Ready(Ok(response)) };
+            let status = response.status();
+            match pending.settle(status.is_client_error() || status.is_server_error()) {
+                Ok(Settled { before: Some(before), set_cookies, looked }) => {
+                    let settled = Settled { set_cookies, looked, before: None };
+                    *this.waiting = Some((before, settled, Ok(response)));
+                }
+                Ok(settled) => {
+                    write_head(settled, response.headers_mut());
+                    return Poll::Ready(Ok(response));
+                }
+                Err(_) => return Poll::Ready(Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR))),
             }
         }
+        let Some((before, ..)) = this.waiting else { return Poll::Pending };
+        let outcome = ready!(before.as_mut().poll(context));
+        let Some((_, mut settled, response)) = this.waiting.take() else { return Poll::Pending };
+        let mut response = response?;
+        match outcome {
+            Outcome::Send => {}
+            Outcome::WithoutCookies => settled.set_cookies = SetCookies::default(),
+            Outcome::Refuse => {
+                let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE);
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                return Poll::Ready(Ok(response));
+            }
+        }
+        write_head(settled, response.headers_mut());
         Poll::Ready(Ok(response))
     }
 }
 
-impl<F, T> fmt::Debug for ResponseFuture<F, T> {
+fn refusal<ResBody: Default>(status: StatusCode) -> Response<ResBody> {
+    let mut response = Response::new(ResBody::default());
+    *response.status_mut() = status;
+    response
+}
+
+impl<F: Future, T> fmt::Debug for ResponseFuture<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
@@ -180,14 +213,14 @@ pub(super) fn find<T>(
 where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    Provided::check(extensions.get())?;
+    Installed::check(extensions.get())?;
     let slot = extensions.get::<Slot<T>>();
     let slot = slot.ok_or_else(|| LayerError::absent::<T>("SessionLayer"))?;
     Ok(slot.session(headers.get_all(COOKIE)))
 }
 
-fn write_head(Settled { set_cookies, looked }: Settled, headers: &mut HeaderMap) {
-    if looked && !hygiene::varies(headers.get_all(VARY).iter().map(HeaderValue::as_bytes)) {
+fn write_head(Settled { set_cookies, looked, .. }: Settled, headers: &mut HeaderMap) {
+    if looked && !caching::varies(headers.get_all(VARY).iter().map(HeaderValue::as_bytes)) {
         headers.append(VARY, HeaderValue::from_static("cookie"));
     }
     if set_cookies.is_empty() {
@@ -198,10 +231,10 @@ fn write_head(Settled { set_cookies, looked }: Settled, headers: &mut HeaderMap)
         headers.append(SET_COOKIE, value);
     }
     let found = headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes);
-    if let Some(value) = hygiene::cache_control(found) {
+    if let Some(value) = caching::cache_control(found) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
     }
-    let overruling = headers.keys().filter(|name| hygiene::overrules_cache_control(name.as_str()));
+    let overruling = headers.keys().filter(|name| caching::overrules_cache_control(name.as_str()));
     for name in overruling.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }

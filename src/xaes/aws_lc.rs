@@ -4,7 +4,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, UnboundCipherKey};
 use zeroize::Zeroizing;
 
-use super::{KEY, NONCE, TAG, Unauthentic};
+use super::{InvalidTag, KEY, NONCE, TAG};
 
 /// One key, expanded; it wipes itself when dropped.
 pub(crate) struct Cipher {
@@ -44,11 +44,11 @@ impl Cipher {
         associated: &[u8],
         message: &mut [u8],
         tag: &[u8; TAG],
-    ) -> Result<(), Unauthentic> {
+    ) -> Result<(), InvalidTag> {
         let (key, nonce) = self.derive(nonce);
         key.open_in_place_separate_tag(nonce, Aad::from(associated), tag, message)
             .map(|_| ())
-            .map_err(|_| Unauthentic)
+            .map_err(|_| InvalidTag)
     }
 
     /// Gives the key and the nonce of one message.

@@ -29,7 +29,7 @@ pub(crate) const TAG: usize = 16;
 
 /// The tag is not that of the key, the nonce, the associated data and the message.
 #[derive(Debug)]
-pub(crate) struct Unauthentic;
+pub(crate) struct InvalidTag;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use aes_gcm::KeyInit;
 use aes_gcm::aead::AeadInOut;
 use xaes_256_gcm::Xaes256Gcm;
 
-use super::{KEY, NONCE, TAG, Unauthentic};
+use super::{InvalidTag, KEY, NONCE, TAG};
 
 /// One key, expanded; it wipes itself where it lies, so it should not be moved about.
 pub(crate) struct Cipher(Xaes256Gcm);
@@ -34,9 +34,9 @@ impl Cipher {
         associated: &[u8],
         message: &mut [u8],
         tag: &[u8; TAG],
-    ) -> Result<(), Unauthentic> {
+    ) -> Result<(), InvalidTag> {
         self.0
             .decrypt_inout_detached(nonce.into(), associated, message.into(), tag.into())
-            .map_err(|_| Unauthentic)
+            .map_err(|_| InvalidTag)
     }
 }

@@ -110,14 +110,14 @@ fn each_way_to_tear_the_chunks_has_its_outcome() {
         let planted = format!("{}AAAA", &value(&four, i)[..4]);
         let with_planted = with(&[(i, Some(&planted))]);
         assert!(
-            matches!(read(&codec, &with_planted), Err(e) if e == "Unauthentic" || e == "Malformed")
+            matches!(read(&codec, &with_planted), Err(e) if e == "InvalidTag" || e == "Malformed")
         );
     }
     let (first, second) = (value(&four, 1), value(&four, 2));
     let swapped = with(&[(1, Some(&second)), (2, Some(&first))]);
-    assert_eq!(read(&codec, &swapped), Err("Unauthentic".into()), "swapped");
+    assert_eq!(read(&codec, &swapped), Err("InvalidTag".into()), "swapped");
     let doubled = with(&[(2, Some(&first))]);
-    assert_eq!(read(&codec, &doubled), Err("Unauthentic".into()), "one in the place of another");
+    assert_eq!(read(&codec, &doubled), Err("InvalidTag".into()), "one in the place of another");
     // The base of another write.
     let base = value(&other, 0);
     assert_eq!(read(&codec, &with(&[(0, Some(&base))])), Err("MixedChunks".into()));
@@ -192,7 +192,7 @@ fn a_text_of_the_most_characters_is_judged_by_its_seal_and_a_longer_one_is_not_r
     let one = browser(&codec, 10).cookies[NAME].clone();
     let two = browser(&codec, 4000);
     let (base, further) = (&two.cookies[NAME], &two.cookies[&format!("{NAME}.1")]);
-    for (chars, expected) in [(MOST, "Unauthentic"), (MOST + 2, "Malformed")] {
+    for (chars, expected) in [(MOST, "InvalidTag"), (MOST + 2, "Malformed")] {
         let filled = |part: &str, len: usize| format!("{part}{}", "A".repeat(len - part.len()));
         let single = format!("{NAME}={}", filled(&one, chars));
         assert_eq!(read(&codec, &single), Err(expected.into()), "{chars}");

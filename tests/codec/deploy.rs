@@ -270,7 +270,7 @@ fn a_node_that_gives_no_ids_keeps_those_of_others() {
 fn codecs_and_requests_can_go_to_other_threads() {
     fn check<T: Send + Sync>() {}
     check::<Codec<New>>();
-    check::<sealed_session::Request<'static>>();
+    check::<sealed_session::RequestCookies<'static>>();
     check::<KeyRing>();
 }
 

@@ -46,7 +46,7 @@ fn every_decode_error_has_its_message_and_its_advice() {
             Clear,
             false,
         ),
-        (DecodeError::Unauthentic, "the seal of the session cookie does not hold", Clear, false),
+        (DecodeError::InvalidTag, "the seal of the session cookie does not hold", Clear, false),
         (DecodeError::MissingChunk, "a chunk of the session is missing", Keep, false),
         (
             DecodeError::MixedChunks,

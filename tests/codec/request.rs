@@ -54,7 +54,7 @@ fn the_cookies_of_other_programs_under_our_name_do_not_block_a_write() {
 fn every_kind_of_input_gives_the_same() {
     let (codec, value) = sealed();
     let pair = format!("__Host-session={value}");
-    let read = |request: &sealed_session::Request<'_>| {
+    let read = |request: &sealed_session::RequestCookies<'_>| {
         codec.decode_at(request, at(0)).unwrap().unwrap().session
     };
     assert_eq!(read(&codec.request([&pair])), 1);

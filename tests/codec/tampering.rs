@@ -41,7 +41,7 @@ fn every_bit_that_is_flipped_is_refused() {
                         | DecodeError::Malformed
                 ),
                 8..40 => matches!(error, DecodeError::UnknownKey(_)),
-                _ => matches!(error, DecodeError::Unauthentic | DecodeError::Malformed),
+                _ => matches!(error, DecodeError::InvalidTag | DecodeError::Malformed),
             };
             assert!(right, "bit {bit} of character {at}: {error:?}");
             refused += 1;
@@ -57,14 +57,14 @@ fn every_truncation_and_extension_is_refused() {
     for len in 0..value.len() {
         let error = read(&codec, &value[..len]).unwrap_err();
         assert!(
-            matches!(error, DecodeError::Malformed | DecodeError::Unauthentic),
+            matches!(error, DecodeError::Malformed | DecodeError::InvalidTag),
             "{len}: {error:?}"
         );
     }
     for more in 1..100 {
         let error = read(&codec, &(value.clone() + &"A".repeat(more))).unwrap_err();
         assert!(
-            matches!(error, DecodeError::Malformed | DecodeError::Unauthentic),
+            matches!(error, DecodeError::Malformed | DecodeError::InvalidTag),
             "{more}: {error:?}"
         );
     }
@@ -76,7 +76,7 @@ fn parts_of_two_values_do_not_fit_together() {
     let (a, b) = (seal(&codec, "session a"), seal(&codec, "session b"));
     for cut in 8..a.len() - 1 {
         let error = read(&codec, &(a[..cut].to_owned() + &b[cut..])).unwrap_err();
-        assert!(matches!(error, DecodeError::Unauthentic), "{cut}: {error:?}");
+        assert!(matches!(error, DecodeError::InvalidTag), "{cut}: {error:?}");
     }
 }
 
@@ -93,7 +93,7 @@ fn a_value_opens_for_its_own_name_context_and_key_alone() {
         ("name and context joined otherwise", own().name("as").context("hop")),
     ] {
         let error = read(&other.build().unwrap(), &value).unwrap_err();
-        assert!(matches!(error, DecodeError::Unauthentic), "{reason}: {error:?}");
+        assert!(matches!(error, DecodeError::InvalidTag), "{reason}: {error:?}");
     }
     let other_key = Codec::<String>::builder(key(2)).name("a").context("shop").build().unwrap();
     assert!(matches!(read(&other_key, &value).unwrap_err(), DecodeError::UnknownKey(_)));

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use sealed_session::{
-    Advice, Codec, DecodeError, EncodeError, Expiry, Persistence, Reseal, RingKey,
+    Advice, Codec, DecodeError, EncodeError, Expiry, Lifetime, Persistence, Reseal, RingKey,
 };
 
 use super::browser::Browser;
@@ -238,4 +238,60 @@ fn timeouts_are_whole_seconds() {
     let read = |second| codec.decode_at(&codec.request([&header]), at(second));
     assert!(read(2).is_ok());
     assert!(matches!(read(3), Err(DecodeError::Expired(_))), "as its Max-Age says");
+}
+
+/// What one session has for its own, on a codec that allows more: 600 s in all, 50 s idle.
+fn own() -> Lifetime {
+    Lifetime::new()
+        .absolute_timeout(Duration::from_secs(600))
+        .idle_timeout(Duration::from_secs(50))
+        .browser_session()
+}
+
+#[test]
+fn a_session_keeps_its_own_lifetime_through_touches_and_changes() {
+    let codec = codec();
+    let mut browser = Browser::default();
+    let login = codec.renew_with_at(&1, &codec.request([""]), own(), at(0)).unwrap();
+    assert!(login.values().all(|line| !line.contains("Max-Age")), "browsers forget it");
+    browser.take(&login);
+    // Touched after 30 of 100 seconds idle by the codec, so after 15 of its own 50.
+    for (second, session, due) in [(14, 1, false), (15, 1, true), (20, 2, false), (60, 2, true)] {
+        let header = browser.header();
+        let request = codec.request([&header]);
+        let opened = codec.decode_at(&request, at(second)).unwrap().unwrap();
+        assert_eq!((opened.lifetime, opened.reseal), (own(), due.then_some(Reseal::Touch)));
+        assert_eq!(opened.expires, opened.sealed + Duration::from_secs(50));
+        let set = codec.encode_at(&session, &request, at(second)).unwrap();
+        assert!(set.values().all(|line| !line.contains("Max-Age")), "after {second} s");
+        browser.take(&set);
+    }
+    let header = browser.header();
+    let read = |second| codec.decode_at(&codec.request([&header]), at(second));
+    assert!(read(109).is_ok());
+    assert!(matches!(read(110), Err(DecodeError::Expired(Expiry::Idle))));
+    assert!(matches!(read(600), Err(DecodeError::Expired(Expiry::Absolute))));
+
+    // What begins anew has it no more, unless it says so.
+    let request = codec.request([&header]);
+    let mut renewed = Browser::default();
+    renewed.take(&codec.renew_at(&1, &request, at(60)).unwrap());
+    let opened = codec.decode_at(&codec.request([&renewed.header()]), at(60)).unwrap().unwrap();
+    assert_eq!(opened.lifetime, Lifetime::new());
+}
+
+#[test]
+fn no_session_outlives_the_timeouts_of_the_codec() {
+    let codec = codec();
+    let year = Duration::from_secs(31_557_600);
+    let longer = Lifetime::new().absolute_timeout(year).idle_timeout(year);
+    let mut browser = Browser::default();
+    let login = codec.renew_with_at(&1, &codec.request([""]), longer, at(0)).unwrap();
+    assert!(login.values().all(|line| line.ends_with("; Max-Age=100")));
+    browser.take(&login);
+    let header = browser.header();
+    let read = |second| codec.decode_at(&codec.request([&header]), at(second));
+    assert_eq!(read(IDLE - 1).unwrap().unwrap().expires, at(IDLE));
+    assert!(matches!(read(IDLE), Err(DecodeError::Expired(Expiry::Idle))));
+    assert!(matches!(read(ABSOLUTE), Err(DecodeError::Expired(Expiry::Absolute))));
 }

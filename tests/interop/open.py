@@ -15,7 +15,7 @@ files = [pathlib.Path(argument) for argument in sys.argv[1:]] or sorted(vectors.
 passed = failed = 0
 for file in files:
     for vector in json.loads(file.read_text()):
-        expected = {k: v for k, v in vector.items() if k in ("error", "format", "began", "sealed", "schema", "id", "body")}
+        expected = {k: v for k, v in vector.items() if k in ("error", "format", "began", "sealed", "schema", "id", "lifetime", "body")}
         key = sealed.Key.from_text(vector["key"])
         try:
             context = bytes.fromhex(vector["context"])

@@ -74,14 +74,30 @@ class Writer:
             packed += write_varint(len(out) << 2 | head) + expanded + out
         return packed
 
-    def envelope(self, form, packed, method="LZ4", began=None, age=None, schema=0, session_id=None, extension=None):
+    def envelope(self, form, packed, method="LZ4", began=None, age=None, schema=0, session_id=None, extensions=b""):
         tag = form | (schema != 0) << 4 | (session_id is not None) << 5
-        tag |= (extension is not None) << 6 | (method == "DEFLATE") << 7
+        tag |= (extensions != b"") << 6 | (method == "DEFLATE") << 7
         out = bytes([tag]) + write_varint(began) + write_varint(age)
         out += write_varint(schema) if schema else b""
         out += session_id or b""
-        out += write_varint(len(extension)) + extension if extension is not None else b""
+        out += write_varint(len(extensions)) + extensions if extensions else b""
         return out + packed
+
+    def extensions(self):
+        """Some of those that a reader may skip, and the lifetime of the session, if it has one."""
+        kinds = {self.random.choice([1000, 1001, self.random.randrange(1002, 1 << 40)]) for _ in range(self.random.randrange(4))}
+        all = {kind: write_varint(kind << 1) + sized(self.random.randbytes(self.random.randrange(90))) for kind in kinds}
+        lifetime = {}
+        if self.random.random() < 0.5:
+            for name, longest in (("absolute", 1 << 40), ("idle", 1 << 20)):
+                if self.random.random() < 0.7:
+                    # Long enough that the session has not ended where it is opened.
+                    lifetime[name] = self.random.randrange(1 << 26, longest) if longest > 1 << 26 else longest
+            if self.random.random() < 0.5:
+                lifetime["browser_session"] = True
+        if lifetime:
+            all[3] = write_varint(3 << 1 | 1) + sized(write_lifetime(lifetime))
+        return b"".join(all[kind] for kind in sorted(all)), lifetime
 
     def add(self, name, message, chunks=1, cookie_name="__Host-session", context=b"", **expected):
         key = sealed.Key(self.random.randbytes(32))
@@ -109,9 +125,9 @@ class Writer:
         age = self.random.choice([0, 1, self.random.randrange(1 << 25)])
         schema = self.random.choice([0, 0, 1, 200, self.random.randrange(1, 1 << 32)])
         session_id = self.random.randbytes(16) if pick() < 0.4 else None
-        extension = self.random.randbytes(self.random.randrange(200)) if pick() < 0.3 else None
+        extensions, lifetime = self.extensions() if pick() < 0.5 else (b"", {})
         packed = self.pack(parts, method)
-        message = self.envelope(form, packed, method, began, age, schema, session_id, extension)
+        message = self.envelope(form, packed, method, began, age, schema, session_id, extensions)
         message += b"\x80" + bytes(self.random.randrange(70))
         self.add(
             f"random {number}",
@@ -124,6 +140,7 @@ class Writer:
             sealed=began + age,
             schema=schema,
             id=session_id and session_id.hex(),
+            **({"lifetime": lifetime} if lifetime else {}),
             body=b"".join(plain for plain, _ in parts).hex(),
         )
 
@@ -155,8 +172,29 @@ class Writer:
         bad("schema: 2^32", b"\x11" + times + write_varint(1 << 32) + body + end)
         bad("schema: absent", b"\x11" + times + end)
         bad("id: 15 bytes", b"\x21" + times + b"\x07" * 15 + end)
-        bad("extension: too long", b"\x41" + times + b"\x09\x01\x02" + end)
-        bad("extension: 2^64 - 1", b"\x41" + times + write_varint((1 << 64) - 1) + body + end)
+        bad("extensions: too long", b"\x41" + times + b"\x09\x10\x00" + end)
+        bad("extensions: 2^64 - 1", b"\x41" + times + write_varint((1 << 64) - 1) + body + end)
+        for name, block, error in [
+            ("none", b"", "Message"),
+            ("over 512 bytes", b"\x10\xfe\x03" + bytes(510), "Message"),
+            ("type 0", b"\x00\x00", "Message"),
+            ("one type twice", b"\x10\x00\x10\x00", "Message"),
+            ("descending types", b"\x12\x00\x10\x00", "Message"),
+            ("head not minimal", b"\x90\x00\x00", "Message"),
+            ("head cut", b"\x90", "Message"),
+            ("no length", b"\x10", "Message"),
+            ("longer than all", b"\x10\x02\x00", "Message"),
+            ("critical and not known", write_varint(1000 << 1 | 1) + b"\x00", "UnsupportedFormat"),
+            ("a lifetime that is not critical", b"\x06\x01\x04", "Message"),
+            ("a lifetime without flags", b"\x07\x00", "Message"),
+            ("a lifetime of nothing", b"\x07\x01\x00", "Message"),
+            ("a lifetime with a flag of later", b"\x07\x01\x08", "UnsupportedFormat"),
+            ("a lifetime of 0 seconds", b"\x07\x02\x01\x00", "Message"),
+            ("a lifetime of 2^40 seconds", b"\x07\x07\x02" + write_varint(1 << 40), "Message"),
+            ("a lifetime cut", b"\x07\x02\x03\x05", "Message"),
+            ("a lifetime and more", b"\x07\x02\x04\x00", "Message"),
+        ]:
+            bad(f"extensions: {name}", b"\x41" + times + sized(block) + body + end, error)
         for method, flag in (("LZ4", 0x01), ("DEFLATE", 0x81)):
             whole = deflate_or_lz4(bytes(100), method, False)
             start = bytes([flag]) + times
@@ -202,6 +240,15 @@ class Writer:
             else:
                 packed = b"\x00" + body
             bad(f"body: {name}", bytes([form]) + times + packed + end, "Deserialize")
+
+
+def sized(raw):
+    return write_varint(len(raw)) + raw
+
+
+def write_lifetime(lifetime):
+    flags = ("absolute" in lifetime) | ("idle" in lifetime) << 1 | ("browser_session" in lifetime) << 2
+    return bytes([flags]) + b"".join(write_varint(lifetime[name]) for name in ("absolute", "idle") if name in lifetime)
 
 
 def deflate_or_lz4(raw, method, text):

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-DICTIONARY = (pathlib.Path(__file__).parents[2] / "src/dictionary-1.txt").read_bytes()
+DICTIONARY = (pathlib.Path(__file__).parents[2] / "src/message/dictionary-1.txt").read_bytes()
 MAX_TEXT = 12_288
 MAX_BODY = 65_536
 
@@ -199,7 +199,7 @@ def open_sealed(key, sealed, name, context):
     try:
         return gcm.decrypt(short_nonce, rest, associated_data(header, name, context))
     except InvalidTag:
-        raise Refused("Unauthentic") from None
+        raise Refused("InvalidTag") from None
 
 
 # 4. The message
@@ -222,10 +222,41 @@ def parse_message(message):
         schema = reader.varint()
         refuse_unless(0 < schema < 1 << 32, "Message")
     session_id = reader.take(16).hex() if flags & 0x20 else None
-    if flags & 0x40:
-        reader.take(reader.varint())
+    lifetime = parse_extensions(reader.take(reader.varint())) if flags & 0x40 else {}
     fields = {"format": form, "began": began, "sealed": began + age, "schema": schema, "id": session_id}
+    fields |= {"lifetime": lifetime} if lifetime else {}
     return fields, "DEFLATE" if flags & 0x80 else "LZ4", reader.raw
+
+
+def parse_extensions(block):
+    """Gives the lifetime: all that is known of extensions."""
+    refuse_unless(1 <= len(block) <= 512, "Message")
+    reader, last, lifetime = Reader(block), 0, {}
+    while reader.raw:
+        head = reader.varint()
+        kind, critical = head >> 1, head & 1
+        refuse_unless(kind > last, "Message")
+        last = kind
+        content = reader.take(reader.varint())
+        if kind == 3:
+            refuse_unless(critical, "Message")
+            lifetime = parse_lifetime(Reader(content))
+        else:
+            refuse_unless(not critical, "UnsupportedFormat")
+    return lifetime
+
+
+def parse_lifetime(reader):
+    flags, lifetime = reader.take(1)[0], {}
+    refuse_unless(flags & ~7 == 0, "UnsupportedFormat")
+    for flag, name in ((1, "absolute"), (2, "idle")):
+        if flags & flag:
+            lifetime[name] = reader.varint()
+            refuse_unless(1 <= lifetime[name] < 1 << 40, "Message")
+    if flags & 4:
+        lifetime["browser_session"] = True
+    refuse_unless(lifetime and not reader.raw, "Message")
+    return lifetime
 
 
 # 5. Packing

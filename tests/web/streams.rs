@@ -32,7 +32,7 @@ fn late(session: Session<Shop>) -> impl Stream<Item = Result<Bytes, Infallible>>
         let read = session.get().unwrap().user;
         let changes =
             [session.change(|shop| shop.user = 4), session.clear(), session.renew(Shop::default())];
-        let late = changes.iter().filter(|c| matches!(c, Err(ChangeError::Late))).count();
+        let late = changes.iter().filter(|c| matches!(c, Err(ChangeError::HeadersSent))).count();
         let after = session.get().unwrap().user;
         Ok::<_, Infallible>(Bytes::from(format!("read {read}, {late} late, still {after}")))
     })

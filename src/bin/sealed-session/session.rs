@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
 use sealed_session::{
-    Codec, ConfigError, Contents, Inspection, Key, KeyRing, Limits, Opened, Request,
+    Codec, ConfigError, Contents, Inspection, Key, KeyRing, Limits, Opened, RequestCookies,
 };
 use serde_json::{Value, json};
 
@@ -386,7 +386,7 @@ fn stdin(what: &str) -> Result<String, Failure> {
 }
 
 /// Reads a Cookie header, a Set-Cookie header, or the bare value of the session's cookie.
-fn request<'a>(codec: &'a Codec<Any>, input: &'a str) -> Result<Request<'a>, Failure> {
+fn request<'a>(codec: &'a Codec<Any>, input: &'a str) -> Result<RequestCookies<'a>, Failure> {
     let mut headers = Vec::new();
     for line in input.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let header = match line.split_once(':') {

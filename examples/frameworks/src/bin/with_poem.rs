@@ -7,7 +7,7 @@ use poem::http::{HeaderMap, HeaderValue, StatusCode};
 use poem::listener::TcpListener;
 use poem::web::Data;
 use poem::{EndpointExt, IntoResponse, Response, Route, Server, get, handler, post};
-use sealed_session::{Codec, EncodeError, KeyRing, Request, SetCookies};
+use sealed_session::{Codec, EncodeError, KeyRing, RequestCookies, SetCookies};
 use serde::{Deserialize, Serialize};
 
 #[derive(Default, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ fn logout(Data(codec): Data<&Codec<Session>>, headers: &HeaderMap) -> poem::Resu
 }
 
 /// Counts this visit: gives the number, and the cookies that keep it.
-fn count(codec: &Codec<Session>, request: &Request) -> Result<(u32, SetCookies), EncodeError> {
+fn count(codec: &Codec<Session>, request: &RequestCookies) -> Result<(u32, SetCookies), EncodeError> {
     let opened = codec.decode(request).unwrap_or_else(|error| {
         eprintln!("{error}"); // for the log; the visitor goes on without a session
         None

@@ -45,7 +45,7 @@ fn logout(codec: &State<Codec<Session>>, ours: Ours) -> WithCookies {
 /// Counts this visit: gives the number, and the cookies that keep it.
 fn count(
     codec: &Codec<Session>,
-    request: &sealed_session::Request,
+    request: &sealed_session::RequestCookies,
 ) -> Result<(u32, SetCookies), EncodeError> {
     let opened = codec.decode(request).unwrap_or_else(|error| {
         eprintln!("{error}"); // for the log; the visitor goes on without a session
@@ -61,7 +61,7 @@ fn count(
 }
 
 /// The cookies of the session in a request.
-struct Ours(sealed_session::Request<'static>);
+struct Ours(sealed_session::RequestCookies<'static>);
 
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for Ours {

@@ -47,7 +47,7 @@ async fn logout(req: &mut Request, depot: &mut Depot, res: &mut Response) {
 /// Counts this visit: gives the number, and the cookies that keep it.
 fn count(
     codec: &Codec<Session>,
-    request: &sealed_session::Request,
+    request: &sealed_session::RequestCookies,
 ) -> Result<(u32, SetCookies), EncodeError> {
     let opened = codec.decode(request).unwrap_or_else(|error| {
         eprintln!("{error}"); // for the log; the visitor goes on without a session

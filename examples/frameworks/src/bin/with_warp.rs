@@ -2,7 +2,7 @@
 //!
 //! Run with the port as argument, and with the keys in `SEALED_SESSION_KEYS`.
 
-use sealed_session::{Codec, EncodeError, KeyRing, Request, SetCookies};
+use sealed_session::{Codec, EncodeError, KeyRing, RequestCookies, SetCookies};
 use serde::{Deserialize, Serialize};
 use warp::http::{HeaderMap, Response, StatusCode};
 use warp::{Filter, Reply};
@@ -36,7 +36,7 @@ fn visit(codec: Codec<Session>, headers: HeaderMap) -> impl Reply {
 }
 
 /// Counts this visit: gives the number, and the cookies that keep it.
-fn count(codec: &Codec<Session>, request: &Request) -> Result<(u32, SetCookies), EncodeError> {
+fn count(codec: &Codec<Session>, request: &RequestCookies) -> Result<(u32, SetCookies), EncodeError> {
     let opened = codec.decode(request).unwrap_or_else(|error| {
         eprintln!("{error}"); // for the log; the visitor goes on without a session
         None

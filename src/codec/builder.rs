@@ -1,0 +1,350 @@
+//! The settings of a codec.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use memchr::memmem;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::Codec;
+use crate::codec::lifetimes::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
+use crate::codec::settings::{Migrate, Settings};
+use crate::cookie::attributes::{Persistence, SameSite, Unchecked};
+use crate::cookie::error::ConfigError;
+use crate::cookie::layout::Layout;
+use crate::cookie::limits::Limits;
+use crate::cookie::padding::Padding;
+use crate::keys::ring::KeyRing;
+use crate::message::format::Format;
+use crate::message::pack::Compression;
+use crate::seal::binding::Binding;
+
+/// Sets up a [`Codec`]; every setting has a safe default.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use sealed_session::{Codec, Key, Limits, SameSite};
+///
+/// let codec = Codec::<String>::builder(Key::generate()?)
+///     .name("__Host-shop")
+///     .same_site(SameSite::Strict)
+///     .idle_timeout(Duration::from_secs(30 * 60))
+///     .limits(Limits::NGINX_PROXY_BUFFER_8K)
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct Builder<T> {
+    ring: KeyRing,
+    attributes: Unchecked,
+    limits: Limits,
+    context: Vec<u8>,
+    absolute: Duration,
+    idle: Option<Duration>,
+    touch: Option<Duration>,
+    skew: Duration,
+    format: Format,
+    compression: Compression,
+    padding: Padding,
+    session_ids: bool,
+    schema: Option<u32>,
+    migrations: BTreeMap<u32, Migrate<T>>,
+    session: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
+    /// Makes a codec with the defaults of [`Builder`], from a [`KeyRing`] or a single [`Key`](crate::Key).
+    ///
+    /// # Panics
+    ///
+    /// Never: the defaults fit each other.
+    pub fn new(ring: impl Into<KeyRing>) -> Self {
+        Self::builder(ring).build().expect("the defaults fit each other")
+    }
+
+    /// Starts from the defaults and lets settings be changed.
+    pub fn builder(ring: impl Into<KeyRing>) -> Builder<T> {
+        Builder::new(ring.into())
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
+    fn new(ring: KeyRing) -> Self {
+        Self {
+            ring,
+            attributes: Unchecked::default(),
+            limits: Limits::default(),
+            context: Vec::new(),
+            absolute: DEFAULT_ABSOLUTE,
+            idle: None,
+            touch: None,
+            skew: DEFAULT_SKEW,
+            format: Format::default(),
+            compression: Compression::default(),
+            padding: Padding::default(),
+            session_ids: false,
+            schema: None,
+            migrations: BTreeMap::new(),
+            session: PhantomData,
+        }
+    }
+
+    /// Sets the cookie-name. Default: `__Host-session`.
+    ///
+    /// Keep the prefix `__Host-` wherever you can: with it, browsers take the cookie only from this very
+    /// host over HTTPS, so that no sibling domain can plant one. The name is sealed: a value moved to
+    /// another name does not open.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.attributes.name = name.into();
+        self
+    }
+
+    /// Sets `Path`. Default: `/`, which `__Host-` demands.
+    ///
+    /// When an application that runs changes it, [the name must change with it](Self::domain).
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.attributes.path = path.into();
+        self
+    }
+
+    /// Sets `Domain`, so that all subdomains get the session, and can set it. Default: none; the name
+    /// must not begin with `__Host-` then.
+    ///
+    /// # Changing it later
+    ///
+    /// To a browser, a cookie of the same name with another `Domain`, `Path` or `Partitioned` is another cookie. It
+    /// keeps the one with the former attributes beside the new one and sends both, and a logout removes only the
+    /// new one: the user stays logged in by the old. So give the cookie another [`name`](Self::name)
+    /// whenever you change one of the three.
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.attributes.domain = Some(domain.into());
+        self
+    }
+
+    /// Sets `SameSite`. Default: [`SameSite::Lax`].
+    pub fn same_site(mut self, same_site: SameSite) -> Self {
+        self.attributes.same_site = same_site;
+        self
+    }
+
+    /// Adds `Partitioned`, for an application embedded in other sites (CHIPS). Default: off.
+    ///
+    /// When an application that runs changes it, [the name must change with it](Self::domain).
+    pub fn partitioned(mut self) -> Self {
+        self.attributes.partitioned = true;
+        self
+    }
+
+    /// Says how long browsers keep the cookie. Default: [`Persistence::UntilExpiry`].
+    pub fn persistence(mut self, persistence: Persistence) -> Self {
+        self.attributes.persistence = persistence;
+        self
+    }
+
+    /// Leaves `Secure` out, so that the session travels over plain HTTP for all to take.
+    ///
+    /// Chromium and Firefox do not need it for development: they take `Secure` cookies from `http://localhost`.
+    /// Safari does not: use HTTPS there, or this in development alone.
+    pub fn dangerous_without_secure(mut self) -> Self {
+        self.attributes.secure = false;
+        self
+    }
+
+    /// Binds sessions to a context: an application, an environment, a tenant. Default: empty.
+    ///
+    /// What was sealed under another context does not open, even under the same key. Changing the context ends
+    /// all sessions; during that deploy, old and new nodes clear each other's cookies.
+    pub fn context(mut self, context: impl Into<Vec<u8>>) -> Self {
+        self.context = context.into();
+        self
+    }
+
+    /// Sets how long a session lives from its beginning. Default: 7 days. At most 400 days.
+    pub fn absolute_timeout(mut self, timeout: Duration) -> Self {
+        self.absolute = timeout;
+        self
+    }
+
+    /// Sets how long a session lives without being sealed again. Default: 1 day, or the absolute
+    /// timeout where that is shorter.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle = Some(timeout);
+        self
+    }
+
+    /// Sets after how much of the idle time an unchanged session is sealed again. Default: a tenth of the
+    /// idle timeout. Until then, responses carry no cookie; so a session may end this much earlier than
+    /// the idle timeout after its last use.
+    pub fn touch_after(mut self, threshold: Duration) -> Self {
+        self.touch = Some(threshold);
+        self
+    }
+
+    /// Sets how far the clocks of two nodes may differ. Default: 60 seconds. What was sealed further in the
+    /// future is refused.
+    pub fn clock_skew(mut self, skew: Duration) -> Self {
+        self.skew = skew;
+        self
+    }
+
+    /// Sets the format in which sessions are sealed. Default: [`Format::MessagePack`]. Every format
+    /// compiled in is opened.
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Sets whether sessions are compressed. Default: [`Compression::Adaptive`].
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Sets how the length of sessions is hidden. Default: [`Padding::Padme`].
+    pub fn padding(mut self, padding: Padding) -> Self {
+        self.padding = padding;
+        self
+    }
+
+    /// Sets the limits of size, and whether a session may be split over cookies. Default:
+    /// [`Limits::UNMODIFIED_NGINX`], one cookie.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Gives each session an id of 16 random bytes, which [`Codec::renew`] changes. Default: none, which
+    /// saves 22 characters. Sessions that began without get one when they are next changed.
+    ///
+    /// # Example: a deny list
+    ///
+    /// A logout that also ends copies of the cookie. The list may forget an id when the absolute timeout is over;
+    /// here it is a set in memory, in production what your nodes share.
+    ///
+    /// ```
+    /// use std::collections::HashSet;
+    /// use sealed_session::{Codec, Key};
+    ///
+    /// # let mut denied = HashSet::new();
+    /// let codec = Codec::<String>::builder(Key::generate()?).session_ids().build()?;
+    /// # let login = codec.renew(&"jane".into(), &codec.request([""]))?;
+    /// # let cookie = login.values().next().unwrap().split(';').next().unwrap().to_owned();
+    ///
+    /// // At a logout: note the id, and remove the cookie.
+    /// let request = codec.request([&cookie]);
+    /// if let Ok(Some(opened)) = codec.decode(&request) {
+    ///     denied.extend(opened.id); // `SessionId::to_bytes` for a database
+    /// }
+    /// let response = codec.clear(&request);
+    ///
+    /// // At each request: a session whose id is on the list counts for nothing.
+    /// let request = codec.request([&cookie]); // a copy of the cookie, made before the logout
+    /// let session = codec.decode(&request)?.filter(|opened| !opened.id.is_some_and(|id| denied.contains(&id)));
+    /// assert!(session.is_none());
+    /// # assert_eq!(response.removed().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn session_ids(mut self) -> Self {
+        self.session_ids = true;
+        self
+    }
+
+    /// Sets the number of the session type's schema, which is sealed with each session. Default: 0.
+    ///
+    /// Raise it when a change of the type is more than a field added with `#[serde(default)]` or
+    /// removed, and give a [`migration`](Self::migration). A node that meets a newer schema keeps
+    /// the cookie, but its user has no session there. So while such a deploy runs, users whose session a
+    /// new node wrote are without one on old nodes: prefer changes that need no new number, or let the
+    /// load balancer keep users on one side for these minutes.
+    pub fn schema(mut self, schema: u32) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// Adds a way to read sessions of an older schema.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use sealed_session::{Codec, Key};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct SessionV1 { name: String }
+    /// #[derive(Serialize, Deserialize)]
+    /// struct SessionV2 { first: String, last: String }
+    ///
+    /// let codec = Codec::<SessionV2>::builder(Key::generate()?)
+    ///     .schema(2)
+    ///     .migration(1, |old: SessionV1| {
+    ///         let (first, last) = old.name.split_once(' ').unwrap_or((&old.name, ""));
+    ///         SessionV2 { first: first.into(), last: last.into() }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn migration<Old: DeserializeOwned>(
+        mut self,
+        from: u32,
+        migrate: impl Fn(Old) -> T + Send + Sync + 'static,
+    ) -> Self {
+        let migrate: Migrate<T> =
+            Box::new(move |format, body| format.deserialize(body).map(&migrate));
+        self.migrations.insert(from, migrate);
+        self
+    }
+
+    /// Builds the codec.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for each setting that browsers, proxies or other settings would turn into
+    /// a silent failure later.
+    pub fn build(self) -> Result<Codec<T>, ConfigError> {
+        let lifetimes = Lifetimes::build(self.absolute, self.idle, self.touch, self.skew)?;
+        if self.format.is_positional() && self.schema.is_none() {
+            return Err(ConfigError::SchemaRequired(self.format));
+        }
+        let schema = self.schema.unwrap_or(0);
+        if let Some((&from, _)) = self.migrations.last_key_value()
+            && from >= schema
+        {
+            return Err(ConfigError::Migration { from, schema });
+        }
+        let partitioned = self.attributes.partitioned;
+        let attributes = self.attributes.build()?;
+        let attributes_len = attributes.max_len(lifetimes.idle.as_secs());
+        if partitioned {
+            self.limits.check_partitioned()?;
+        }
+        let layout = Layout::new(self.limits, attributes.name.len(), attributes_len)?;
+        Ok(Codec {
+            settings: Arc::new(Settings {
+                ring: self.ring,
+                binding: Binding::new(&attributes.name, &self.context),
+                finder: memmem::Finder::new(&attributes.name).into_owned(),
+                attributes,
+                layout,
+                lifetimes,
+                format: self.format,
+                compression: self.compression,
+                padding: self.padding,
+                session_ids: self.session_ids,
+                schema,
+                migrations: self.migrations,
+                random: getrandom::fill,
+            }),
+        })
+    }
+}
+
+impl<T> std::fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("name", &self.attributes.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,341 @@
+//! Errors: why a session was not sealed or not opened, and what to do about the cookie then.
+//!
+//! No message holds a secret, an offset, or a byte of a cookie. `TooLarge` names fields, escaped; with maps, those
+//! are keys of the session.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::cookie::chunk::ChunkError;
+use crate::cookie::error::TooLarge;
+use crate::error::{Causes, Source};
+use crate::keys::error::KeyRefusal;
+use crate::keys::key_id::KeyId;
+use crate::message::error::MessageError;
+use crate::observe::{self, RefusedKey, Severity};
+use crate::seal::{OpenError, SealError};
+
+/// Says why a session was not sealed. No cookie is set then, so the client keeps the old one.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The session does not fit the limits of the codec.
+    #[error("{0}")]
+    TooLarge(TooLarge),
+    /// The request carries a session that this node cannot read but another one may, so that writing
+    /// would log the user out. [`Codec::renew`](crate::Codec::renew) replaces it deliberately.
+    #[error(
+        "the request carries a session that this node cannot read and another may; only Codec::renew replaces it"
+    )]
+    WouldReplace(#[source] DecodeError),
+    /// The session of the request was opened, and before the response was written it expired or its key was
+    /// revoked. Nothing of it is sealed again: the user has to log in.
+    #[error("the session has ended since the request opened it")]
+    Ended(#[source] DecodeError),
+    /// No key of the ring may seal at this time.
+    #[error("no key of the ring is active: none is past its activation and before its retirement")]
+    NoActiveKey,
+    /// The session's own `Serialize` failed, or the format cannot hold it.
+    #[error("the session cannot be serialized")]
+    Serialize(#[source] Source),
+    /// The operating system gave no random bytes, without which nothing may be sealed.
+    #[error("the operating system's random source failed")]
+    Random(#[source] Source),
+}
+
+impl EncodeError {
+    /// Tells operators of it.
+    pub(crate) fn observe(&self) {
+        let (reason, severity) = match self {
+            Self::TooLarge(too_large) => {
+                ("too_large", Severity::TooLarge(too_large.needed, too_large.allowed))
+            }
+            Self::WouldReplace(_) => ("would_replace", Severity::Info),
+            Self::Ended(_) => ("ended", Severity::Info),
+            Self::NoActiveKey => ("no_active_key", Severity::Error),
+            Self::Serialize(_) => ("serialize", Severity::Error),
+            Self::Random(_) => ("random", Severity::Error),
+        };
+        observe::not_sealed(reason, severity, &Causes(self));
+    }
+}
+
+impl From<SealError> for EncodeError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::NoActiveKey => Self::NoActiveKey,
+            SealError::Random(source) => Self::Random(source),
+        }
+    }
+}
+
+/// Says why the request's session cookie gave no session.
+///
+/// A client can bring about some of these by sending nonsense, so one alone is no fault of the server. Show
+/// clients one and the same refusal for all; the reason is for the log.
+///
+/// | variant | [advice](Self::advice) | likely cause |
+/// |---|---|---|
+/// | [`Expired`](Self::Expired) | clear | none: the session reached a timeout |
+/// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was taken out too early |
+/// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
+/// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |
+/// | [`UnsupportedVersion`](Self::UnsupportedVersion) | keep | a node with a newer release of this crate |
+/// | [`UnsupportedFormat`](Self::UnsupportedFormat) | keep | a node with more features of this crate |
+/// | [`NewerSchema`](Self::NewerSchema) | keep | a node with a newer release of the application |
+/// | [`NoMigration`](Self::NoMigration) | keep | a [`migration`](crate::Builder::migration) is missing here |
+/// | [`Deserialize`](Self::Deserialize) | keep | a field was added without `#[serde(default)]` |
+/// | [`FromFuture`](Self::FromFuture) | keep | a clock is wrong, here or on the node that sealed it |
+/// | [`MissingChunk`](Self::MissingChunk), [`MixedChunks`](Self::MixedChunks) | keep | the browser dropped a cookie, or two responses crossed |
+/// | [`Malformed`](Self::Malformed) | clear | another program's cookie of this name, or a scanner |
+/// | [`InvalidTag`](Self::InvalidTag) | clear | damage, an attack, or another name or [`context`](crate::Builder::context) |
+/// | [`TooManyChunks`](Self::TooManyChunks) | clear | a scanner |
+/// | [`Message`](Self::Message) | keep | a fault of the program that sealed it |
+/// | [`OtherCodec`](Self::OtherCodec) | keep | this program: the [`Request`](crate::Request) is of another codec |
+///
+/// # Example
+///
+/// ```
+/// use sealed_session::{Advice, Codec, Opened, RequestCookies, SetCookies};
+///
+/// /// The session, if there is one, and what to send if the cookie is of no use to any node.
+/// fn open(codec: &Codec<String>, request: &RequestCookies<'_>) -> (Option<Opened<String>>, SetCookies) {
+///     match codec.decode(request) {
+///         Ok(opened) => (opened, SetCookies::default()),
+///         Err(error) => {
+///             eprintln!("{error}");
+///             match error.advice() {
+///                 Advice::Clear => (None, codec.clear(request)),
+///                 // Another node may read it, or it ends by itself: leave it alone.
+///                 _ => (None, SetCookies::default()),
+///             }
+///         }
+///     }
+/// }
+/// # let codec = Codec::<String>::new(sealed_session::Key::generate().unwrap());
+/// # let (session, set_cookies) = open(&codec, &codec.request(["__Host-session=nonsense"]));
+/// # assert!(session.is_none() && set_cookies.removed().count() == 1);
+/// ```
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The cookie's value is no sealed session: wrong alphabet or too short. *Clear.*
+    #[error("the session cookie is malformed")]
+    Malformed,
+    /// A newer version of this crate sealed it. *Keep*: newer nodes read it.
+    #[error("the session cookie has wire version {0}, which this node does not know")]
+    UnsupportedVersion(u8),
+    /// The ring does not hold the key. *Keep*: the key may not have reached this node yet. If the key is
+    /// lost for good, put its id into the ring with [`RingKey::revoked`](crate::RingKey::revoked).
+    #[error("the key {0} of the session cookie is not in the ring")]
+    UnknownKey(KeyId),
+    /// The key has retired. *Keep*: it ends by itself.
+    #[error("the key {0} of the session cookie has retired")]
+    RetiredKey(KeyId),
+    /// The key was revoked. *Clear.*
+    #[error("the key {0} of the session cookie is revoked")]
+    RevokedKey(KeyId),
+    /// The seal does not hold: damaged, forged, or sealed for another cookie or context. *Clear.*
+    #[error("the seal of the session cookie does not hold")]
+    InvalidTag,
+    /// A further cookie of a session in several is absent. *Keep*: the next request may be whole.
+    #[error("a chunk of the session is missing")]
+    MissingChunk,
+    /// A further cookie is there, but it belongs to another write. *Keep*: as for a missing one.
+    #[error("the chunks of the session are of different writes")]
+    MixedChunks,
+    /// More cookies are announced than a session may have. *Clear.*
+    #[error("the session announces {0} chunks")]
+    TooManyChunks(u8),
+    /// The session is older than the absolute timeout, or was idle for too long. *Clear.*
+    #[error("the session has expired ({0})")]
+    Expired(Expiry),
+    /// It was sealed later than now, by more than the allowed skew. *Keep*: a clock is wrong, and it
+    /// may be this node's.
+    #[error("the session was sealed {} s in the future", .by.as_secs())]
+    FromFuture {
+        /// How far in the future.
+        by: Duration,
+    },
+    /// Its format is not compiled in, or it has a part that this version does not know. *Keep.*
+    #[error("the format of the session is not known to this node")]
+    UnsupportedFormat,
+    /// A newer release of the application sealed it. *Keep.*
+    #[error("the session has schema {found}, this node has schema {known}")]
+    NewerSchema {
+        /// The schema of the session.
+        found: u32,
+        /// The newest schema of this codec.
+        known: u32,
+    },
+    /// An older release sealed it, and no migration from there was given. *Keep.*
+    #[error("the session has schema {found}, and no migration starts there")]
+    NoMigration {
+        /// The schema of the session.
+        found: u32,
+    },
+    /// The session does not fit the type, most likely because a field was added, or is left out by
+    /// `skip_serializing_if`, without `#[serde(default)]`. *Keep*: the other release reads it.
+    ///
+    /// The source names the field or the types, and nothing of what the session holds.
+    #[error("the session does not fit its type")]
+    Deserialize(#[source] Source),
+    /// The seal holds, but what is inside does not follow the format: a fault of the sealing side. *Keep.*
+    #[error("the sealed message is malformed")]
+    Message,
+    /// The [`Request`](crate::Request) was made by a codec with another cookie or context: a fault in the
+    /// program. *Keep.*
+    #[error("the request was read by another codec")]
+    OtherCodec,
+}
+
+impl DecodeError {
+    /// Says what to do with the cookie, so that a middleware need not guess.
+    ///
+    /// [`Advice::Clear`] only where no node can read the cookie again, as long as their clocks are right and
+    /// their contexts and timeouts are the same.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            _ if self.is_readable_elsewhere() => Advice::Keep,
+            // The next request may be whole; what a retired key sealed ends by itself.
+            Self::MissingChunk | Self::MixedChunks | Self::RetiredKey(_) => Advice::Keep,
+            _ => Advice::Clear,
+        }
+    }
+
+    /// Tells whether another node, with another version, ring, release or clock, may read this session.
+    ///
+    /// [`Codec::encode`](crate::Codec::encode) does not overwrite such a session.
+    #[must_use]
+    pub fn is_readable_elsewhere(&self) -> bool {
+        match self {
+            Self::UnsupportedVersion(_)
+            | Self::UnknownKey(_)
+            | Self::FromFuture { .. }
+            | Self::UnsupportedFormat
+            | Self::NewerSchema { .. }
+            | Self::NoMigration { .. }
+            | Self::Deserialize(_)
+            | Self::Message
+            | Self::OtherCodec => true,
+            Self::Malformed
+            | Self::RetiredKey(_)
+            | Self::RevokedKey(_)
+            | Self::InvalidTag
+            | Self::MissingChunk
+            | Self::MixedChunks
+            | Self::TooManyChunks(_)
+            | Self::Expired(_) => false,
+        }
+    }
+}
+
+impl DecodeError {
+    /// Tells operators of it, and of the key of the ring that the cookie names, if it got as far.
+    pub(crate) fn observe(&self, key: Option<KeyId>) {
+        let reason = match self {
+            Self::Malformed => "malformed",
+            Self::UnsupportedVersion(_) => "unsupported_version",
+            Self::UnknownKey(_) => "unknown_key",
+            Self::RetiredKey(_) => "retired_key",
+            Self::RevokedKey(_) => "revoked_key",
+            Self::InvalidTag => "invalid_tag",
+            Self::MissingChunk => "missing_chunk",
+            Self::MixedChunks => "mixed_chunks",
+            Self::TooManyChunks(_) => "too_many_chunks",
+            Self::Expired(Expiry::Absolute) => "expired_absolute",
+            Self::Expired(Expiry::Idle) => "expired_idle",
+            Self::FromFuture { .. } => "from_future",
+            Self::UnsupportedFormat => "unsupported_format",
+            Self::NewerSchema { .. } => "newer_schema",
+            Self::NoMigration { .. } => "no_migration",
+            Self::Deserialize(_) => "deserialize",
+            Self::Message => "message",
+            Self::OtherCodec => "other_codec",
+        };
+        let (key, likely) = match self {
+            Self::RetiredKey(id) | Self::RevokedKey(id) => (RefusedKey::Known(*id), None),
+            Self::UnknownKey(id) => (RefusedKey::Unknown(*id), Some(UNKNOWN_KEY)),
+            _ => (key.map_or(RefusedKey::None, RefusedKey::Known), None),
+        };
+        observe::refused(reason, key, &Causes(self), likely, matches!(self, Self::Expired(_)));
+    }
+}
+
+/// The causes of an unknown key, the likeliest first.
+const UNKNOWN_KEY: &str = "another application uses this cookie name on this host, or the key has not reached this \
+     node, or the key was lost";
+
+impl From<KeyRefusal> for DecodeError {
+    fn from(refusal: KeyRefusal) -> Self {
+        match refusal {
+            KeyRefusal::Unknown(id) => Self::UnknownKey(id),
+            KeyRefusal::Retired(id) => Self::RetiredKey(id),
+            KeyRefusal::Revoked(id) => Self::RevokedKey(id),
+        }
+    }
+}
+
+impl From<OpenError> for DecodeError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Malformed => Self::Malformed,
+            OpenError::UnsupportedVersion(version) => Self::UnsupportedVersion(version),
+            OpenError::TooManyChunks(chunks) => Self::TooManyChunks(chunks),
+            OpenError::Key(refusal) => refusal.into(),
+            OpenError::InvalidTag(_) => Self::InvalidTag,
+        }
+    }
+}
+
+impl From<ChunkError> for DecodeError {
+    fn from(error: ChunkError) -> Self {
+        match error {
+            ChunkError::Header(error) => error.into(),
+            ChunkError::Missing => Self::MissingChunk,
+            ChunkError::Mixed => Self::MixedChunks,
+        }
+    }
+}
+
+impl From<MessageError> for DecodeError {
+    fn from(error: MessageError) -> Self {
+        match error {
+            MessageError::Malformed => Self::Message,
+            MessageError::UnsupportedFormat => Self::UnsupportedFormat,
+            MessageError::Deserialize(source) => Self::Deserialize(source),
+        }
+    }
+}
+
+/// Says what to do with the cookie of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Leave it alone: it is fresh, or another node may read it.
+    Keep,
+    /// Read, but due to be sealed again: pass it to [`Codec::encode`](crate::Codec::encode).
+    Reseal,
+    /// No node will read it again: remove it with [`Codec::clear`](crate::Codec::clear).
+    Clear,
+}
+
+/// Names the two ways in which a session ends by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Expiry {
+    /// It began too long ago.
+    Absolute,
+    /// It was last sealed too long ago.
+    Idle,
+}
+
+impl fmt::Display for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absolute => "absolute timeout",
+            Self::Idle => "idle timeout",
+        })
+    }
+}

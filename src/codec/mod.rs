@@ -1,0 +1,398 @@
+//! The codec: a session in, cookies out, and back.
+//!
+//! In: a session and the cookies of a request. Out: the session that they carry, or the `Set-Cookie` lines of the
+//! response. `builder` checks the `settings`, `lookup` and `open` read a request, `write` writes a response, `reseal`
+//! and `lifetimes` decide when an unchanged session is written anew, `inspect` takes a cookie apart for people. Uses
+//! `cookie`, `seal`, `keys`, `message` and `bytes`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::bytes::base64url;
+use crate::codec::error::{DecodeError, EncodeError};
+use crate::codec::opened::Opened;
+use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
+use crate::codec::settings::Settings;
+use crate::cookie::limits::{Cost, MAX_TEXT};
+use crate::cookie::set_cookies::SetCookies;
+use crate::keys::ring::KeyRing;
+use crate::message::lifetime::Lifetime;
+use crate::message::seconds::Seconds;
+use crate::seal;
+
+pub(crate) mod builder;
+pub(crate) mod error;
+#[cfg(feature = "cli")]
+pub(crate) mod inspect;
+pub(crate) mod lifetimes;
+mod lookup;
+mod open;
+pub(crate) mod opened;
+pub(crate) mod request_cookies;
+pub(crate) mod reseal;
+pub(crate) mod settings;
+mod write;
+
+/// Turns sessions of type `T` into cookies and back.
+///
+/// Cheap to clone and to share; all operations take `&self`, do no I/O but ask the operating system
+/// for random bytes, and need no runtime. Each that reads the clock has a twin that takes the time.
+///
+/// # Example
+///
+/// ```
+/// use sealed_session::{Codec, Key};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Session { user: String }
+///
+/// let codec = Codec::<Session>::new(Key::generate()?);
+///
+/// // A login: the request has no session yet.
+/// let request = codec.request(["theme=dark"]);
+/// assert!(codec.decode(&request)?.is_none());
+/// let set_cookies = codec.renew(&Session { user: "jane".into() }, &request)?;
+/// let cookie = set_cookies.values().next().unwrap();
+/// assert!(cookie.starts_with("__Host-session="));
+///
+/// // The next request brings it back.
+/// let header = format!("theme=dark; {}", cookie.split(';').next().unwrap());
+/// let request = codec.request([&header]);
+/// let opened = codec.decode(&request)?.expect("a session");
+/// assert_eq!(opened.session.user, "jane");
+///
+/// // Nothing changed, so nothing need be sent.
+/// assert!(codec.encode(&opened.session, &request)?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Codec<T> {
+    pub(crate) settings: Arc<Settings<T>>,
+}
+
+impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
+    /// Takes this codec's cookies out of the `Cookie` header values of a request, of which there may be
+    /// none, one, or, with HTTP/2, one for each cookie.
+    ///
+    /// Takes whatever the request has: an iterator over `&str`, `&[u8]`, `&String`, or `http`'s
+    /// `headers.get_all("cookie")`.
+    pub fn request<'a, I, B>(&self, cookie_headers: I) -> RequestCookies<'a>
+    where
+        I: IntoIterator<Item = &'a B>,
+        B: AsRef<[u8]> + ?Sized + 'a,
+    {
+        let mut request = RequestCookies::new(self.settings.binding);
+        for header in cookie_headers {
+            request.read_header(&self.settings.finder, header.as_ref());
+        }
+        request
+    }
+
+    /// Takes this codec's cookies out of names and values that were split already, such as those of
+    /// a `cookie::CookieJar`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use cookie::CookieJar;
+    /// use sealed_session::{Codec, Key};
+    ///
+    /// let codec = Codec::<u32>::new(Key::generate()?);
+    /// let mut jar = CookieJar::new();
+    ///
+    /// let set_cookies = {
+    ///     let request = codec.request_from_pairs(jar.iter().map(|cookie| cookie.name_value()));
+    ///     codec.encode(&7, &request)?
+    /// };
+    /// for cookie in set_cookies.cookies() {
+    ///     jar.add(cookie.into_owned()); // also those that remove one
+    /// }
+    ///
+    /// let request = codec.request_from_pairs(jar.iter().map(|cookie| cookie.name_value()));
+    /// assert_eq!(codec.decode(&request)?.expect("a session").session, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn request_from_pairs<'a>(
+        &self,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> RequestCookies<'a> {
+        let mut request = RequestCookies::new(self.settings.binding);
+        for (name, value) in pairs {
+            request.read_pair(&self.settings.attributes.name, name, value);
+        }
+        request
+    }
+
+    /// Opens the session of a request: `None` where the request has none.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] where there is a cookie of ours that gives no session. Go on without a session,
+    /// log the reason, and follow [`DecodeError::advice`].
+    pub fn decode(&self, request: &RequestCookies<'_>) -> Result<Option<Opened<T>>, DecodeError> {
+        self.decode_at(request, SystemTime::now())
+    }
+
+    /// Does what [`decode`](Self::decode) does, at the time `now`.
+    ///
+    /// # Example: a test that does not wait
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use sealed_session::{Codec, DecodeError, Expiry, Key};
+    ///
+    /// let codec = Codec::<u32>::builder(Key::generate()?)
+    ///     .idle_timeout(Duration::from_secs(30 * 60))
+    ///     .build()?;
+    /// let login = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    /// let set_cookies = codec.renew_at(&7, &codec.request([""]), login)?;
+    /// let cookie = set_cookies.values().next().unwrap().split(';').next().unwrap();
+    ///
+    /// let after = |minutes: u64| {
+    ///     codec.decode_at(&codec.request([cookie]), login + Duration::from_secs(minutes * 60))
+    /// };
+    /// assert!(after(29)?.is_some());
+    /// assert!(matches!(after(31), Err(DecodeError::Expired(Expiry::Idle))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn decode_at(
+        &self,
+        request: &RequestCookies<'_>,
+        now: SystemTime,
+    ) -> Result<Option<Opened<T>>, DecodeError> {
+        let keys = self.settings.ring.load();
+        let Some((session, found)) = self.settings.lookup(request, &keys, now)? else {
+            return Ok(None);
+        };
+        let reseal = self.settings.reseal(found, &keys, now);
+        let OpenedCookie { envelope, key, .. } = found;
+        let lives = self.settings.lifetimes.remaining(envelope).as_secs();
+        Ok(Some(Opened {
+            session,
+            began: envelope.began.into(),
+            sealed: envelope.sealed.into(),
+            expires: Seconds(envelope.sealed.0.saturating_add(lives)).into(),
+            id: envelope.id,
+            lifetime: envelope.lifetime,
+            schema: envelope.schema,
+            format: envelope.format,
+            key: *key,
+            reseal,
+        }))
+    }
+
+    /// Seals a session for the response to this request.
+    ///
+    /// The session that the request carries goes on: it keeps its beginning and its id, and if it is
+    /// unchanged and fresh, the result is empty. If the request carries none, one begins.
+    /// Call it at the end of each request that has a session. A `HashMap` or `HashSet` in the session
+    /// has another order each time and so looks changed each time: prefer `BTreeMap` and `BTreeSet`.
+    ///
+    /// A session that is unchanged and due ([`Opened::reseal`]) is sealed again as it was, byte for byte, so that a
+    /// release which only reads drops nothing that another one wrote. If that cannot be done (no key is active,
+    /// or the limits were lowered), the result is empty, and it is logged and counted: the cookie is good still.
+    ///
+    /// A session that expired, was revoked or forged, or lacks chunks is replaced by a new one, unless it was opened
+    /// by this request before.
+    ///
+    /// Use [`renew`](Self::renew) at a login.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::WouldReplace`] if the request carries a session that this node cannot read but
+    /// another may, [`EncodeError::Ended`] if it ended while the request ran, and the others; no cookie is to be set
+    /// then.
+    pub fn encode(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+    ) -> Result<SetCookies, EncodeError> {
+        self.encode_at(session, request, SystemTime::now())
+    }
+
+    /// Does what [`encode`](Self::encode) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_at(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        let keys = self.settings.ring.load();
+        let known = self.settings.known(request, &keys, now);
+        known
+            .and_then(|known| {
+                let known = known.ok_or(Lifetime::new());
+                write::write(&self.settings, session, known, request, &keys, now)
+            })
+            .inspect_err(EncodeError::observe)
+    }
+
+    /// Begins a session anew, with a new beginning and a new id, whatever the request carries.
+    ///
+    /// Use it at each login and change of rights, so that nothing an attacker may have planted before lives
+    /// on (session fixation).
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode), without [`EncodeError::WouldReplace`].
+    pub fn renew(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+    ) -> Result<SetCookies, EncodeError> {
+        self.renew_at(session, request, SystemTime::now())
+    }
+
+    /// Does what [`renew`](Self::renew) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`renew`](Self::renew).
+    pub fn renew_at(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        self.renew_with_at(session, request, Lifetime::new(), now)
+    }
+
+    /// Begins a session anew that lives as this says, within the codec's timeouts.
+    ///
+    /// It keeps its lifetime until it ends or is begun anew, whichever node writes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`renew`](Self::renew).
+    pub fn renew_with(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+        lifetime: Lifetime,
+    ) -> Result<SetCookies, EncodeError> {
+        self.renew_with_at(session, request, lifetime, SystemTime::now())
+    }
+
+    /// Does what [`renew_with`](Self::renew_with) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`renew`](Self::renew).
+    pub fn renew_with_at(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+        lifetime: Lifetime,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        let keys = self.settings.ring.load();
+        write::write(&self.settings, session, Err(lifetime), request, &keys, now)
+            .inspect_err(EncodeError::observe)
+    }
+
+    /// Ends a session in the client: removes each of its cookies that the request has, and the base
+    /// cookie in any case.
+    ///
+    /// A copy of the cookie made before remains valid until it expires.
+    pub fn clear(&self, request: &RequestCookies<'_>) -> SetCookies {
+        let mut removals = vec![self.settings.attributes.remove(0)];
+        self.settings.remove_from(1, request, &mut removals);
+        SetCookies::new(removals, None)
+    }
+
+    /// Gives the bytes that a session may have after packing, under the limits of this codec.
+    ///
+    /// A session that fits once fits for as long as it lives: room for its age is counted.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        let most = self.settings.layout.max_sealed_at_all();
+        let (envelope, growth) = self.settings.envelope_len();
+        most.saturating_sub(seal::OVERHEAD + envelope + growth)
+    }
+
+    /// Tells what a session of so many bytes after packing takes, or `None` if it is too large.
+    #[must_use]
+    pub fn cost(&self, packed_bytes: usize) -> Option<Cost> {
+        let (envelope, growth) = self.settings.envelope_len();
+        let message = envelope.checked_add(packed_bytes)?;
+        if message > MAX_TEXT {
+            return None;
+        }
+        let (cookies, padded) = self.settings.padded(message, growth)?;
+        Some(self.settings.layout.cost(base64url::encoded_len(padded + seal::OVERHEAD), cookies))
+    }
+}
+
+impl<T> Codec<T> {
+    /// Returns the name of the cookie.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.settings.attributes.name
+    }
+
+    /// Returns the key ring, whose keys can be replaced while requests run.
+    #[must_use]
+    pub fn ring(&self) -> &KeyRing {
+        &self.settings.ring
+    }
+
+    /// Returns whether both are clones of one codec, as `Arc::ptr_eq` does.
+    #[must_use]
+    pub fn ptr_eq(this: &Self, other: &Self) -> bool {
+        Arc::ptr_eq(&this.settings, &other.settings)
+    }
+}
+
+impl<T> Clone for Codec<T> {
+    fn clone(&self) -> Self {
+        Self { settings: Arc::clone(&self.settings) }
+    }
+}
+
+impl<T> fmt::Debug for Codec<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Codec")
+            .field("name", &self.settings.attributes.name)
+            .field("ring", &self.settings.ring)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::key::Key;
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn ring() -> KeyRing {
+        KeyRing::from(Key::from_bytes(*b"this key is public, never use it").unwrap())
+    }
+
+    #[test]
+    fn nothing_is_sealed_without_random_bytes() {
+        let mut codec = Codec::<u8>::builder(ring()).session_ids().build().unwrap();
+        let settings = Arc::get_mut(&mut codec.settings).unwrap();
+        settings.random = |_| Err(getrandom::Error::UNSUPPORTED);
+        let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
+        assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
+        // Enough for the id, and no more.
+        Arc::get_mut(&mut codec.settings).unwrap().random = |bytes| {
+            if bytes.len() == 16 { Ok(()) } else { Err(getrandom::Error::UNSUPPORTED) }
+        };
+        let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
+        assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
+    }
+}

@@ -1,0 +1,99 @@
+//! Opening: from the cookies of a request to the serialized session and what is known about it.
+
+use std::time::SystemTime;
+
+use crate::bytes::secret_bytes::SecretBytes;
+use crate::codec::error::{Advice, DecodeError};
+use crate::codec::lifetimes::Lifetimes;
+use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
+use crate::cookie::chunk;
+use crate::keys::key_id::KeyId;
+use crate::keys::ring::Keys;
+use crate::message::envelope::Envelope;
+use crate::message::pack;
+use crate::seal::{self, OpenError};
+
+/// Opens the session of a request: with several values of the name, the one sealed last.
+///
+/// When none opens, the error is the one that asks for the most care with the cookie.
+pub(crate) fn open(
+    request: &RequestCookies<'_>,
+    keys: &Keys,
+    lifetimes: &Lifetimes,
+    now: SystemTime,
+) -> Result<Option<OpenedCookie>, Refused> {
+    let mut newest: Option<OpenedCookie> = None;
+    let mut worst: Option<Refused> = None;
+    for base in request.found.values(0) {
+        match open_one(base, request, keys, lifetimes, now) {
+            Ok(found) => {
+                let known = newest.as_ref().map(|newest| newest.envelope.sealed);
+                if known.is_none_or(|known| known < found.envelope.sealed) {
+                    newest = Some(found);
+                }
+            }
+            Err(refused) => {
+                if worst.as_ref().is_none_or(|worst| care(&worst.error) < care(&refused.error)) {
+                    worst = Some(refused);
+                }
+            }
+        }
+    }
+    match (newest, worst) {
+        (None, Some(refused)) => Err(refused),
+        (newest, _) => Ok(newest),
+    }
+}
+
+/// Why a cookie was refused, and the key of the ring that it names, if it got as far.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) error: DecodeError,
+    pub(crate) key: Option<KeyId>,
+}
+
+impl From<OpenError> for Refused {
+    fn from(error: OpenError) -> Self {
+        let key = match error {
+            OpenError::InvalidTag(id) => Some(id),
+            _ => None,
+        };
+        Self { error: error.into(), key }
+    }
+}
+
+/// What another node may read counts for more than what is merely kept, and that for more than the rest.
+fn care(error: &DecodeError) -> (bool, bool) {
+    (error.is_readable_elsewhere(), error.advice() == Advice::Keep)
+}
+
+fn open_one(
+    base: &[u8],
+    request: &RequestCookies<'_>,
+    keys: &Keys,
+    lifetimes: &Lifetimes,
+    now: SystemTime,
+) -> Result<OpenedCookie, Refused> {
+    let sealed = chunk::sealed(base, &request.found);
+    let sealed = sealed.map_err(|error| Refused { error: error.into(), key: None })?;
+    let mut opened = SecretBytes::new(sealed);
+    let key = seal::open(&mut opened, keys, request.binding, now)?.id;
+    authentic(opened, key, lifetimes, now).map_err(|error| Refused { error, key: Some(key) })
+}
+
+/// Reads what was inside a seal that held.
+fn authentic(
+    opened: SecretBytes,
+    key: KeyId,
+    lifetimes: &Lifetimes,
+    now: SystemTime,
+) -> Result<OpenedCookie, DecodeError> {
+    let (envelope, range) = Envelope::parse(opened.get(seal::PREFIX..).unwrap_or_default())?;
+    lifetimes.check(&envelope, now)?;
+    let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
+    let mut found = OpenedCookie { envelope, key, opened, packed, unpacked: None };
+    if pack::plain(found.packed()).is_none() {
+        found.unpacked = Some(pack::unpack(found.packed(), found.envelope.method)?);
+    }
+    Ok(found)
+}

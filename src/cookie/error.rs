@@ -1,0 +1,127 @@
+//! Errors: which setting browsers or proxies would turn into a silent failure, and which limit a session breaks.
+
+use std::fmt;
+
+use crate::message::fields::FieldSize;
+use crate::message::format::Format;
+
+/// Says why [`Builder::build`](crate::Builder::build) refused a setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The cookie-name is empty or holds a character that is not of a token (RFC 6265bis, 4.1.1).
+    #[error("the cookie name is empty or holds a character that cookie names must not have")]
+    Name,
+    /// The cookie-name is so long that no room is left.
+    #[error("the cookie name has {found} bytes, {allowed} are allowed")]
+    NameTooLong {
+        /// The length given.
+        found: usize,
+        /// The longest allowed.
+        allowed: usize,
+    },
+    /// A `__Host-` cookie must have Path=/, Secure and no Domain, or browsers refuse it.
+    #[error(
+        "a __Host- cookie must be Secure, with Path=/ and without Domain, or browsers refuse it"
+    )]
+    HostPrefix,
+    /// A `__Secure-` or `__Http-` cookie must be Secure, or browsers refuse it.
+    #[error("a __Secure- or __Http- cookie must be Secure, or browsers refuse it")]
+    SecurePrefix,
+    /// `SameSite=None` and `Partitioned` need Secure, or browsers refuse the cookie.
+    #[error("SameSite=None and Partitioned need Secure, or browsers refuse the cookie")]
+    NeedsSecure,
+    /// The path does not begin with `/`, or holds a `;` or a control character, or is over 1024 bytes.
+    #[error("the path must begin with / and hold no semicolon and no control character")]
+    Path,
+    /// The domain is not a host name.
+    #[error("the domain must be a host name")]
+    Domain,
+    /// A duration is zero, or so long that browsers would shorten it.
+    #[error("{what} must be at least 1 second (0 for the skew) and at most 400 days")]
+    Duration {
+        /// Which of the durations.
+        what: &'static str,
+    },
+    /// The idle timeout is longer than the absolute one and would never end a session.
+    #[error("the idle timeout is longer than the absolute timeout")]
+    IdleExceedsAbsolute,
+    /// The touch threshold reaches the idle timeout, so that an active user would be logged out.
+    #[error("the touch threshold must be shorter than the idle timeout")]
+    TouchExceedsIdle,
+    /// A positional format was chosen without a schema number.
+    #[error("{0} stores no field names, so a schema number must be given with Builder::schema")]
+    SchemaRequired(Format),
+    /// A migration starts from the present schema or a newer one.
+    #[error("a migration from schema {from} was given, but the present schema is {schema}")]
+    Migration {
+        /// The schema from which the migration starts.
+        from: u32,
+        /// The present schema.
+        schema: u32,
+    },
+    /// A limit is above what browsers and proxies keep.
+    #[error("{what} must be at most {allowed}")]
+    LimitTooHigh {
+        /// Which of the limits.
+        what: &'static str,
+        /// The highest value allowed.
+        allowed: usize,
+    },
+    /// The limits leave no room for a session.
+    #[error(
+        "the limits leave no room for a session; raise them, or shorten the name and the attributes"
+    )]
+    LimitTooLow,
+}
+
+/// Tells how far over which limit a session is, and what weighs most in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooLarge {
+    /// The limit that the session breaks.
+    pub limit: Limit,
+    /// The bytes that it needs under that limit, after compression and sealing.
+    pub needed: usize,
+    /// The bytes that the limit allows.
+    pub allowed: usize,
+    /// The top-level fields, the heaviest first, with their serialized size before compression.
+    pub heaviest: Vec<FieldSize>,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, needed, allowed, heaviest } = self;
+        write!(f, "the session needs {needed} bytes {limit}, {allowed} are allowed")?;
+        for (i, FieldSize { name, bytes }) in heaviest.iter().take(3).enumerate() {
+            let lead = if i == 0 { "; heaviest fields before compression: " } else { ", " };
+            write!(f, "{lead}{} {bytes}", name.escape_debug())?;
+        }
+        Ok(())
+    }
+}
+
+/// Names the limits that a session can break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// The serialized session, before compression.
+    Session,
+    /// One cookie, with its name and attributes.
+    Cookie,
+    /// All `Set-Cookie` lines of the response together.
+    Response,
+    /// All cookies of the session together in the `Cookie` line of later requests.
+    Request,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Session => "before compression",
+            Self::Cookie => "in one cookie",
+            Self::Response => "of Set-Cookie lines in the response",
+            Self::Request => "of cookies in each request",
+        })
+    }
+}

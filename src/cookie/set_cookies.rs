@@ -1,0 +1,85 @@
+//! What to put into the response.
+
+use cookie::Cookie;
+
+use crate::cookie::attributes::SetCookie;
+use crate::message::session_id::SessionId;
+
+/// Holds the `Set-Cookie` values that an operation gave; it acts only when they are sent.
+///
+/// **Send all of them or none**: a part of them would mix with the cookies that the client has.
+/// Append each as a header of its own; they must not be joined by commas.
+///
+/// # Example
+///
+/// ```
+/// # use sealed_session::{Codec, Key};
+/// # let codec = Codec::<u32>::new(Key::generate()?);
+/// # let request = codec.request::<_, str>([]);
+/// let set_cookies = codec.encode(&7, &request)?;
+/// let mut head = String::from("HTTP/1.1 200 OK\r\n");
+/// for (name, value) in set_cookies.headers() {
+///     head += &format!("{name}: {value}\r\n");
+/// }
+/// assert!(head.contains("\r\nset-cookie: __Host-session="));
+/// assert!(head.contains("\r\ncache-control: no-store\r\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use = "cookies are set only when these values are sent in the response"]
+pub struct SetCookies {
+    cookies: Vec<SetCookie>,
+    id: Option<SessionId>,
+}
+
+impl SetCookies {
+    pub(crate) fn new(cookies: Vec<SetCookie>, id: Option<SessionId>) -> Self {
+        Self { cookies, id }
+    }
+
+    /// Tells whether nothing need be sent: the session is unchanged and fresh.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cookies.is_empty()
+    }
+
+    /// Gives the values of the `Set-Cookie` headers.
+    #[must_use]
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.cookies.iter().map(|cookie| cookie.line.as_str())
+    }
+
+    /// Gives all headers to append, as lower-case names and values: each `set-cookie`, and
+    /// `cache-control: no-store`, without which a shared cache may hand one user's session to others.
+    /// Nothing if nothing need be set.
+    ///
+    /// If the response has a `cache-control` already, it must be at least as strict.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let hygiene = (!self.is_empty()).then_some(("cache-control", "no-store"));
+        self.values().map(|value| ("set-cookie", value)).chain(hygiene)
+    }
+
+    /// Gives the cookies, for a framework that takes `cookie::Cookie`. Those that remove one have
+    /// `Max-Age=0`: add them to a jar like the others.
+    pub fn cookies(&self) -> impl Iterator<Item = Cookie<'_>> {
+        // What was printed here always parses.
+        self.values().filter_map(|value| Cookie::parse(value).ok())
+    }
+
+    /// Gives the id of the session that these cookies hold, if it has one: at a login, the new one, for your
+    /// records or a deny list. `None` where nothing is set or a session is cleared.
+    #[must_use]
+    pub fn id(&self) -> Option<SessionId> {
+        self.id
+    }
+
+    /// Names the cookies that get a new value, in the order of their chunks.
+    pub fn set(&self) -> impl Iterator<Item = &str> {
+        self.cookies.iter().filter(|cookie| !cookie.removes).map(SetCookie::name)
+    }
+
+    /// Names the cookies that are removed.
+    pub fn removed(&self) -> impl Iterator<Item = &str> {
+        self.cookies.iter().filter(|cookie| cookie.removes).map(SetCookie::name)
+    }
+}

@@ -1,0 +1,263 @@
+//! The key ring: which key seals, which keys open, and how all of them change while requests run.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+
+use crate::keys::error::{KeyRefusal, RingError};
+use crate::keys::key::Key;
+use crate::keys::key_id::KeyId;
+#[cfg(feature = "watch")]
+use crate::keys::wake_up::WakeUp;
+use crate::xaes::Cipher;
+
+/// Holds the keys of an application: one *primary* that seals, and any number that only open.
+///
+/// Clones share the keys. [`KeyRing::replace`] changes them in all clones, and so in all codecs, while
+/// requests run; reading takes no lock, and each operation sees the old keys or the new ones, never a
+/// mixture.
+///
+/// # Rotation
+///
+/// The primary is the key whose activation is the latest that has passed. So one set of keys, rolled
+/// out to all nodes with an activation some time ahead, promotes itself on all of them without a
+/// second deploy:
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use sealed_session::{Key, KeyRing, RingKey};
+///
+/// let (old, new) = (Key::generate()?, Key::generate()?);
+/// let (old_id, new_id) = (old.id(), new.id());
+/// let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+/// let ring = KeyRing::new([RingKey::new(old), RingKey::new(new).activates(tomorrow)])?;
+///
+/// assert_eq!(ring.primary(), Some(old_id)); // both keys open already
+/// assert_eq!(ring.primary_at(tomorrow), Some(new_id));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// [`KeyRing::from_env`] reads keys from an environment variable. `KeyFile` and `Watcher` (feature `watch`) read them from
+/// a file, times included, and replace them while requests run.
+///
+/// Take the old key out no sooner than the absolute timeout after the new one became primary; sessions
+/// that are used meanwhile are sealed again by the new key.
+#[derive(Clone)]
+pub struct KeyRing {
+    keys: Arc<ArcSwap<Keys>>,
+    #[cfg(feature = "watch")]
+    wake_up: Arc<WakeUp>,
+}
+
+impl KeyRing {
+    /// The most keys that a ring takes: 64. More would be a fault in a rotation.
+    pub const MAX_KEYS: usize = 64;
+
+    /// Makes a ring of these keys, in any order.
+    ///
+    /// # Errors
+    ///
+    /// Each [`RingError`]: nothing that would be left to chance later is accepted now.
+    pub fn new(keys: impl IntoIterator<Item = RingKey>) -> Result<Self, RingError> {
+        Ok(Self::of(Keys::new(keys)?))
+    }
+
+    /// Puts these keys in the place of all present ones, at once and for all clones of the ring.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyRing::new`]; the present keys then stay.
+    pub fn replace(&self, keys: impl IntoIterator<Item = RingKey>) -> Result<(), RingError> {
+        self.keys.store(Arc::new(Keys::new(keys)?));
+        Ok(())
+    }
+
+    /// Names the key that seals now, if any may.
+    #[must_use]
+    pub fn primary(&self) -> Option<KeyId> {
+        self.primary_at(SystemTime::now())
+    }
+
+    /// Names the key that seals at the time `now`, if any may.
+    #[must_use]
+    pub fn primary_at(&self, now: SystemTime) -> Option<KeyId> {
+        self.load().primary_at(now).map(|entry| entry.id)
+    }
+
+    /// Names all keys, in the order in which they were given.
+    #[must_use]
+    pub fn ids(&self) -> Vec<KeyId> {
+        self.load().entries.iter().map(|entry| entry.id).collect()
+    }
+
+    fn of(keys: Keys) -> Self {
+        Self {
+            keys: Arc::new(ArcSwap::from_pointee(keys)),
+            #[cfg(feature = "watch")]
+            wake_up: Arc::default(),
+        }
+    }
+
+    /// Lets requests wake the watcher of this ring.
+    #[cfg(feature = "watch")]
+    pub(crate) fn wake_up(&self) -> &Arc<WakeUp> {
+        &self.wake_up
+    }
+
+    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Keys>> {
+        self.keys.load()
+    }
+}
+
+impl From<Key> for KeyRing {
+    /// Makes a ring of one key, which seals from the beginning of time.
+    fn from(key: Key) -> Self {
+        Self::of(Keys { entries: vec![RingKey::new(key).entry] })
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.load().entries).finish()
+    }
+}
+
+/// Says what a key of a ring may do, and when.
+///
+/// By default a key opens for ever and seals from the beginning of time.
+#[must_use]
+#[derive(Debug)]
+pub struct RingKey {
+    entry: Entry,
+}
+
+impl RingKey {
+    /// Lets the key open now, and seal now unless [`activates`](Self::activates) says later.
+    pub fn new(key: Key) -> Self {
+        let entry = Entry {
+            id: key.id(),
+            cipher: Some(Box::new(key.cipher())),
+            seals_from: Some(SystemTime::UNIX_EPOCH),
+            retires: None,
+        };
+        Self { entry }
+    }
+
+    /// Lets the key open and never seal: a key of the past, or one to be promoted later.
+    pub fn open_only(key: Key) -> Self {
+        let RingKey { entry } = Self::new(key);
+        Self { entry: Entry { seals_from: None, ..entry } }
+    }
+
+    /// Refuses all that the key ever sealed, as [`DecodeError::RevokedKey`](crate::DecodeError::RevokedKey).
+    ///
+    /// The id is enough, so that a leaked or lost key need not be kept.
+    pub fn revoked(id: KeyId) -> Self {
+        Self { entry: Entry { id, cipher: None, seals_from: None, retires: None } }
+    }
+
+    /// Sets the time from which the key seals, if it is the newest by then. It opens at once.
+    ///
+    /// Has no effect on a key that only opens or is revoked.
+    pub fn activates(mut self, at: SystemTime) -> Self {
+        self.entry.seals_from = self.entry.seals_from.map(|_| at);
+        self
+    }
+
+    /// Sets the time from which the key neither seals nor opens. Unset by default.
+    pub fn retires(mut self, at: SystemTime) -> Self {
+        self.entry.retires = Some(at);
+        self
+    }
+}
+
+/// The keys of a ring, checked.
+pub(crate) struct Keys {
+    entries: Vec<Entry>,
+}
+
+impl Keys {
+    fn new(keys: impl IntoIterator<Item = RingKey>) -> Result<Self, RingError> {
+        let entries: Vec<_> = keys.into_iter().map(|key| key.entry).collect();
+        if entries.len() > KeyRing::MAX_KEYS {
+            let (found, allowed) = (entries.len(), KeyRing::MAX_KEYS);
+            return Err(RingError::TooManyKeys { found, allowed });
+        }
+        for (i, a) in entries.iter().enumerate() {
+            if matches!((a.seals_from, a.retires), (Some(from), Some(to)) if to <= from) {
+                return Err(RingError::RetiresFirst(a.id));
+            }
+            for b in entries.iter().skip(i + 1) {
+                if a.id == b.id {
+                    return Err(RingError::DuplicateId(a.id));
+                }
+                if a.seals_from.is_some() && a.seals_from == b.seals_from {
+                    return Err(RingError::SameActivation(a.id, b.id));
+                }
+            }
+        }
+        if entries.iter().all(|entry| entry.seals_from.is_none()) {
+            return Err(RingError::NoSealingKey);
+        }
+        Ok(Self { entries })
+    }
+
+    pub(crate) fn find(&self, id: KeyId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == id)
+    }
+
+    /// Finds the key of this id, if it opens at the time `now`, and its cipher.
+    pub(crate) fn opening(
+        &self,
+        id: KeyId,
+        now: SystemTime,
+    ) -> Result<(&Entry, &Cipher), KeyRefusal> {
+        let key = self.find(id).ok_or(KeyRefusal::Unknown(id))?;
+        let cipher = key.cipher().ok_or(KeyRefusal::Revoked(id))?;
+        if key.retired(now) { Err(KeyRefusal::Retired(id)) } else { Ok((key, cipher)) }
+    }
+
+    pub(crate) fn primary_at(&self, now: SystemTime) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.seals_from.is_some_and(|from| from <= now) && !entry.retired(now))
+            .max_by_key(|entry| entry.seals_from)
+    }
+}
+
+pub(crate) struct Entry {
+    pub(crate) id: KeyId,
+    /// Absent for a revoked key. Boxed, because an expanded AES key is large and wipes itself where it
+    /// lies, so it should not be moved about.
+    cipher: Option<Box<Cipher>>,
+    seals_from: Option<SystemTime>,
+    retires: Option<SystemTime>,
+}
+
+impl Entry {
+    pub(crate) fn cipher(&self) -> Option<&Cipher> {
+        self.cipher.as_deref()
+    }
+
+    /// Says whether this key sealed before the other one began to. A key that only opens is not known to have.
+    pub(crate) fn precedes(&self, other: &Self) -> bool {
+        self.seals_from.is_some() && self.seals_from < other.seals_from
+    }
+
+    fn retired(&self, now: SystemTime) -> bool {
+        self.retires.is_some_and(|at| at <= now)
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("id", &self.id)
+            .field("revoked", &self.cipher.is_none())
+            .field("seals_from", &self.seals_from)
+            .field("retires", &self.retires)
+            .finish()
+    }
+}

@@ -1,0 +1,351 @@
+//! The watch over a key file: a ring that follows it while requests run.
+//!
+//! The file is read every few seconds, and compared with what was read last. That sees every change, on
+//! every file system: a rename, a write in place, a symbolic link that is swapped as Kubernetes does
+//! it, a mount that was absent. Notifications of the operating system would be a second way beside
+//! this one, because they do not see all of these and can run out; and they would gain seconds on what
+//! is announced days ahead. A look takes some 30 µs.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use sha2::{Digest, Sha256};
+
+use crate::keys::file::{KeyFile, KeyFileError};
+use crate::keys::key_id::{KeyId, KeyIds};
+use crate::keys::ring::KeyRing;
+use crate::keys::source::KeySource;
+use crate::keys::wake_up::WakeUp;
+use crate::observe;
+
+/// Keeps a ring as a key file says, in all codecs that have it, while requests run.
+///
+/// A file that is broken, or in which no key may seal, never replaces a good ring: it is reported, and
+/// the ring stays as it is. A file that lacks a key of the ring may be one that is being written, and good
+/// only as far as it goes: it is taken when the next look, a second later, finds the same. All else is taken
+/// at once, a revocation too, since a revoked key stands in the file.
+///
+/// The work is done by a thread of its own, so this needs no async runtime and suits any.
+///
+/// # Example
+///
+/// ```no_run
+/// use sealed_session::{Codec, KeySource, Watcher};
+///
+/// let watcher = Watcher::new(KeySource::file("/etc/shop/keys.toml"))?;
+/// let codec = Codec::<String>::new(watcher.ring());
+/// let _watch = watcher.spawn(|event| eprintln!("{event}"))?; // until it is dropped: `let _ =` drops at once
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Unknown keys
+///
+/// A request whose session was sealed by a key that the ring does not know makes the thread look at
+/// the file soon: another node may have the new key already. Such a request itself still ends in
+/// [`DecodeError::UnknownKey`](crate::DecodeError::UnknownKey). However many come, the file is read at
+/// most once a second, and they cost the request one atomic operation.
+#[derive(Debug)]
+#[must_use = "a watcher does nothing until `spawn` or `poll` is called"]
+pub struct Watcher {
+    source: KeySource,
+    ring: KeyRing,
+    every: Duration,
+    /// The hash of the file that is in the ring.
+    loaded: [u8; 32],
+    /// The hash of a file that lacks keys of the ring, if the last look found one.
+    doubted: Option<[u8; 32]>,
+    /// What was reported last, if the file is broken.
+    failure: Option<String>,
+}
+
+/// Tells what a look at a key file brought about.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum WatchEvent {
+    /// The file changed, and the ring with it. If `primary` is among `added`, this node has not had it as
+    /// long as the others: it was not announced here.
+    Reloaded {
+        /// The key that seals.
+        primary: Option<KeyId>,
+        /// The number of keys.
+        keys: usize,
+        /// Those that the ring did not have before.
+        added: Vec<KeyId>,
+        /// Those that it does not have any more.
+        removed: Vec<KeyId>,
+        /// Those whose sessions are refused from now on.
+        revoked: Vec<KeyId>,
+    },
+    /// The file is broken or gone. The ring stays as it is. Told once, until something else happens.
+    Failed(KeyFileError),
+    /// The file is as good again as it was when it was loaded.
+    Recovered,
+}
+
+impl std::fmt::Display for WatchEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Reloaded { primary, keys, added, removed, revoked } => {
+                let plural = if *keys == 1 { "" } else { "s" };
+                write!(f, "the key ring was reloaded: {keys} key{plural}")?;
+                if let Some(primary) = primary {
+                    write!(f, ", {primary} seals")?;
+                }
+                for (ids, what) in [(added, "added"), (removed, "removed"), (revoked, "revoked")] {
+                    if !ids.is_empty() {
+                        write!(f, ", {what} {}", KeyIds(ids))?;
+                    }
+                }
+                if unannounced(*primary, added) {
+                    f.write_str("; the key that seals was not announced to this node")?;
+                }
+                Ok(())
+            }
+            Self::Failed(error) => write!(f, "the key ring stays as it is: {error}"),
+            Self::Recovered => f.write_str("the key file is as the key ring again"),
+        }
+    }
+}
+
+impl Watcher {
+    /// Loads the file, and makes the ring that will follow it.
+    ///
+    /// # Errors
+    ///
+    /// Each [`KeyFileError`] of reading, so that a node without keys does not start.
+    pub fn new(source: KeySource) -> Result<Self, KeyFileError> {
+        Self::new_at(source, SystemTime::now())
+    }
+
+    /// Does what [`new`](Self::new) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn new_at(source: KeySource, now: SystemTime) -> Result<Self, KeyFileError> {
+        let (file, loaded) = read(&source)?;
+        let ring = file.ring_at(now)?;
+        Ok(Self { source, ring, every: EVERY, loaded, doubted: None, failure: None })
+    }
+
+    /// Sets how often the file is read. Default: every 10 seconds. At least a second.
+    pub fn every(mut self, every: Duration) -> Self {
+        self.every = every.max(LEAST);
+        self
+    }
+
+    /// Gives the ring, for codecs.
+    #[must_use]
+    pub fn ring(&self) -> KeyRing {
+        self.ring.clone()
+    }
+
+    /// Reads the file now, and tells what happened, if anything did. For those who have a timer already;
+    /// with [`spawn`](Self::spawn), it is done for you.
+    pub fn poll(&mut self) -> Option<WatchEvent> {
+        self.poll_at(SystemTime::now())
+    }
+
+    /// Does what [`poll`](Self::poll) does, at the time `now`.
+    pub fn poll_at(&mut self, now: SystemTime) -> Option<WatchEvent> {
+        match self.reload(now) {
+            Ok(reloaded) => {
+                // A file that is in doubt is neither broken nor known to be good.
+                let failed = self.doubted.is_none() && self.failure.take().is_some();
+                reloaded.or_else(|| failed.then_some(WatchEvent::Recovered))
+            }
+            Err(error) => {
+                let told = error.to_string();
+                let known = self.failure.as_ref() == Some(&told);
+                observe::not_reloaded(&error, known);
+                self.failure = Some(told);
+                (!known).then_some(WatchEvent::Failed(error))
+            }
+        }
+    }
+
+    fn reload(&mut self, now: SystemTime) -> Result<Option<WatchEvent>, KeyFileError> {
+        let doubted = self.doubted.take();
+        let (file, hash) = read(&self.source)?;
+        file.check_at(now)?;
+        if hash == self.loaded {
+            return Ok(None);
+        }
+        let before = self.ring.load();
+        let (had, has) = (self.ring.ids(), file.ids());
+        let removed: Vec<_> = had.iter().filter(|id| !has.contains(id)).copied().collect();
+        if !removed.is_empty() && doubted != Some(hash) {
+            self.doubted = Some(hash);
+            return Ok(None);
+        }
+        let added: Vec<_> = has.iter().filter(|id| !had.contains(id)).copied().collect();
+        let opened = |id: &KeyId| before.find(*id).is_none_or(|entry| entry.cipher().is_some());
+        let revoked: Vec<_> = file.revoked().filter(opened).collect();
+        self.ring.replace(file.ring_keys()).map_err(KeyFileError::Ring)?;
+        self.loaded = hash;
+        let primary = self.ring.primary_at(now);
+        let ids = [&added, &removed, &revoked].map(|ids| KeyIds(ids));
+        observe::reloaded(primary, has.len(), ids, unannounced(primary, &added));
+        Ok(Some(WatchEvent::Reloaded { primary, keys: has.len(), added, removed, revoked }))
+    }
+
+    /// Starts the thread that keeps the ring as the file says, until the result is dropped. Keep it in a
+    /// variable with a name: `let _ = watcher.spawn(…)` drops it at once, and ends the watch.
+    ///
+    /// `report` is called by that thread with each event: log it. If it panics, or what writes the
+    /// events of `tracing` does, the watch goes on.
+    ///
+    /// A thread does not survive a fork. A server that forks its workers calls this in each of them.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, if it gives no thread.
+    pub fn spawn(
+        mut self,
+        mut report: impl FnMut(WatchEvent) + Send + 'static,
+    ) -> std::io::Result<Watch> {
+        let wake_up = Arc::clone(self.ring.wake_up());
+        let stop = Arc::new(AtomicBool::new(false));
+        let (hears, stopped) = (Arc::clone(&wake_up), Arc::clone(&stop));
+        let mut schedule = Schedule { every: self.every, last: Instant::now() };
+        let checked = Arc::new(Mutex::new(schedule.last));
+        let tell = Arc::clone(&checked);
+        let work = move || {
+            while !stopped.load(Ordering::Acquire) {
+                let now = Instant::now();
+                let soon = hears.requested() || self.doubted.is_some();
+                if let Some(wait) = schedule.wait(now, soon) {
+                    thread::park_timeout(wait);
+                    continue;
+                }
+                hears.clear();
+                schedule.last = now;
+                // Others' code that panics, in `report` or where events are written, must not end the watch.
+                let _ = panic::catch_unwind(AssertUnwindSafe(|| self.poll().map(&mut report)));
+                *tell.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            }
+        };
+        let thread = thread::Builder::new().name("sealed-session-watch".to_owned()).spawn(work)?;
+        wake_up.attach(thread.thread().clone());
+        Ok(Watch { wake_up, stop, checked, thread: Some(thread) })
+    }
+}
+
+/// Returns whether a reload brought a key that seals at once.
+fn unannounced(primary: Option<KeyId>, added: &[KeyId]) -> bool {
+    primary.is_some_and(|primary| added.contains(&primary))
+}
+
+/// Reads a key file whole, and hashes it.
+fn read(source: &KeySource) -> Result<(KeyFile, [u8; 32]), KeyFileError> {
+    let file = source.load()?;
+    let hash = Sha256::digest(file.expose_text().as_bytes()).into();
+    Ok((file, hash))
+}
+
+/// Holds the thread that keeps a ring as its file says; when dropped, it ends, and nothing is reported
+/// any more.
+#[derive(Debug)]
+#[must_use = "the watch ends when this is dropped"]
+pub struct Watch {
+    wake_up: Arc<WakeUp>,
+    stop: Arc<AtomicBool>,
+    checked: Arc<Mutex<Instant>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Asks for a look at the file soon: within a second, however often it is asked. For a signal handler,
+    /// say; it takes no lock.
+    pub fn check_soon(&self) {
+        self.wake_up.request();
+    }
+
+    /// Tells when the thread last finished a look at the file, or else when it started.
+    ///
+    /// If that is much longer ago than [`Watcher::every`], the file hangs in a network, `report` does not
+    /// return, or the process was forked and this one has no such thread: something for a health check.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// fn healthy(watch: &sealed_session::Watch) -> bool {
+    ///     watch.last_check().elapsed() < Duration::from_secs(60)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn last_check(&self) -> Instant {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A report may own the watch, and a thread cannot wait for itself.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// Says when the file is read next.
+#[derive(Debug)]
+struct Schedule {
+    every: Duration,
+    last: Instant,
+}
+
+impl Schedule {
+    /// Gives how long to wait; nothing if it is time.
+    fn wait(&self, now: Instant, requested: bool) -> Option<Duration> {
+        let pause = if requested { LEAST } else { self.every };
+        let waited = now.saturating_duration_since(self.last);
+        pause.checked_sub(waited).filter(|wait| !wait.is_zero())
+    }
+}
+
+const EVERY: Duration = Duration::from_secs(10);
+
+/// The file is read no more often than this, whatever clients send.
+const LEAST: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_bring_a_look_forward_and_never_bring_two_within_a_second() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut schedule = Schedule { every: Duration::from_secs(10), last: start };
+        for (now, requested, wait) in [
+            (0, false, Some(10_000)),
+            (0, true, Some(1000)),
+            (400, true, Some(600)),
+            (999, true, Some(1)),
+            (1000, true, None),
+            (1000, false, Some(9000)),
+            (9999, false, Some(1)),
+            (10_000, false, None),
+            (60_000, false, None),
+        ] {
+            let expected = wait.map(Duration::from_millis);
+            assert_eq!(schedule.wait(at(now), requested), expected, "{now} {requested}");
+        }
+        // A client that sends unknown keys all the time, every millisecond for a minute.
+        let mut looks = 0;
+        for ms in 0..60_000 {
+            if schedule.wait(at(ms), true).is_none() {
+                schedule.last = at(ms);
+                looks += 1;
+            }
+        }
+        assert_eq!(looks, 59);
+    }
+}

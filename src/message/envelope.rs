@@ -1,0 +1,239 @@
+//! The message: what is inside the seal beside the session.
+//!
+//! ```text
+//! message = tag · began · age · [schema] · [id(16)] · [extensions] · packed · 0x80 · 0x00*
+//! tag     = flags(4 bits) · format(4 bits)
+//! flags   = 0x1 schema | 0x2 id | 0x4 extensions | 0x8 DEFLATE, else LZ4
+//! began   = varint, seconds since 1970-01-01T00:00:00Z when the session began
+//! age     = varint, seconds from there to this sealing
+//! schema  = varint, only if not 0
+//! varint  = unsigned LEB128, minimal, of at most 64 bits
+//!
+//! extensions = see `extension`; by type:
+//!   1 elsewhere, critical  reserved for a session whose body lies elsewhere
+//!   2 origin               reserved for a session that another library's cookie brought
+//!   3 lifetime, critical   flags · [absolute] · [idle]: see `lifetime`
+//! ```
+//!
+//! The padding is that of ISO/IEC 7816-4: one 0x80, then zeros.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::bytes::varint::{read_varint, take, varint_len, write_varint};
+use crate::message::error::MessageError;
+use crate::message::extension::{Extension, Extensions, take_extensions};
+use crate::message::format::Format;
+use crate::message::lifetime::Lifetime;
+use crate::message::pack::Method;
+use crate::message::seconds::Seconds;
+use crate::message::session_id::SessionId;
+
+/// What stands before the packed session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    pub(crate) format: Format,
+    pub(crate) method: Method,
+    pub(crate) began: Seconds,
+    pub(crate) sealed: Seconds,
+    pub(crate) schema: u32,
+    pub(crate) id: Option<SessionId>,
+    pub(crate) lifetime: Lifetime,
+    /// The extensions that this release does not know and may skip, as they were written. They stay with a session that
+    /// is sealed again as it is.
+    pub(crate) skipped: Vec<u8>,
+}
+
+impl Envelope {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let extensions = self.extensions();
+        let mut tag = self.format.tag();
+        tag |= if self.schema == 0 { 0 } else { SCHEMA };
+        tag |= if self.id.is_none() { 0 } else { ID };
+        tag |= if extensions.is_empty() { 0 } else { EXTENSIONS };
+        tag |= if self.method == Method::Deflate { DEFLATE } else { 0 };
+        out.push(tag);
+        write_varint(self.began.0, out);
+        // A clock that was set back makes no session younger than it is.
+        write_varint(self.sealed.0.saturating_sub(self.began.0), out);
+        if self.schema != 0 {
+            write_varint(self.schema.into(), out);
+        }
+        if let Some(SessionId(id)) = &self.id {
+            out.extend_from_slice(id);
+        }
+        if !extensions.is_empty() {
+            write_varint(u64::try_from(extensions.len()).unwrap_or(u64::MAX), out);
+            out.extend_from_slice(&extensions);
+        }
+    }
+
+    /// Returns the extensions, in ascending order of their types.
+    fn extensions(&self) -> Vec<u8> {
+        let mut lifetime = Vec::new();
+        self.lifetime.write(&mut lifetime);
+        let mut all: Vec<_> = Extensions::new(&self.skipped).filter_map(Result::ok).collect();
+        if !lifetime.is_empty() {
+            all.push(Extension { kind: LIFETIME, critical: true, bytes: &lifetime });
+        }
+        all.sort_by_key(|extension| extension.kind);
+        let mut out = Vec::new();
+        all.iter().for_each(|extension| extension.write(&mut out));
+        out
+    }
+
+    /// Gives the bytes by which this grows until the session is as old as `longest`.
+    pub(crate) fn growth(&self, longest: Duration) -> usize {
+        let age = self.sealed.since(self.began);
+        varint_len(longest.as_secs()).saturating_sub(varint_len(age.as_secs()))
+    }
+
+    /// Reads an opened message, and tells where in it the packed session lies.
+    pub(crate) fn parse(message: &[u8]) -> Result<(Self, Range<usize>), MessageError> {
+        let message = strip_padding(message).ok_or(MessageError::Malformed)?;
+        let (tag, mut rest) = message.split_first().ok_or(MessageError::Malformed)?;
+        let format = Format::from_tag(tag & 0x0f).ok_or(MessageError::UnsupportedFormat)?;
+        let mut envelope =
+            Self::parse_fields(*tag, format, &mut rest).ok_or(MessageError::Malformed)?;
+        if tag & EXTENSIONS != 0 {
+            envelope.parse_extensions(&mut rest)?;
+        }
+        Ok((envelope, message.len() - rest.len()..message.len()))
+    }
+
+    fn parse_fields(tag: u8, format: Format, rest: &mut &[u8]) -> Option<Self> {
+        let began = read_varint(rest).filter(|began| *began <= Seconds::MAX.0)?;
+        let age = read_varint(rest).filter(|age| *age <= Seconds::MAX.0)?;
+        let schema = match tag & SCHEMA {
+            0 => 0,
+            _ => u32::try_from(read_varint(rest)?).ok().filter(|schema| *schema != 0)?,
+        };
+        let id = match tag & ID {
+            0 => None,
+            _ => Some(SessionId(*take(rest)?)),
+        };
+        let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
+        let (began, sealed) = (Seconds(began), Seconds(began + age));
+        let (lifetime, skipped) = (Lifetime::new(), Vec::new());
+        Some(Self { format, method, began, sealed, schema, id, lifetime, skipped })
+    }
+
+    fn parse_extensions(&mut self, rest: &mut &[u8]) -> Result<(), MessageError> {
+        for extension in take_extensions(rest)? {
+            let extension = extension?;
+            match (extension.kind, extension.critical) {
+                (LIFETIME, true) => self.lifetime = Lifetime::parse(extension.bytes)?,
+                (LIFETIME, false) => return Err(MessageError::Malformed),
+                (_, true) => return Err(MessageError::UnsupportedFormat),
+                (_, false) => extension.write(&mut self.skipped),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Pads the message at the end of `out`, so that `out` gets this length: at least one byte more.
+pub(crate) fn pad(out: &mut Vec<u8>, len: usize) {
+    out.push(MARKER);
+    out.resize(len.max(out.len()), 0);
+}
+
+fn strip_padding(message: &[u8]) -> Option<&[u8]> {
+    let last = message.iter().rposition(|byte| *byte != 0)?;
+    match message.split_at(last) {
+        (before, [MARKER, ..]) => Some(before),
+        _ => None,
+    }
+}
+
+const SCHEMA: u8 = 0x10;
+const ID: u8 = 0x20;
+const EXTENSIONS: u8 = 0x40;
+const DEFLATE: u8 = 0x80;
+const MARKER: u8 = 0x80;
+
+/// The type of the extension that holds a [`Lifetime`].
+const LIFETIME: u64 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_envelope_round_trips_at_every_padding() {
+        for schema in [0, 1, 300, u32::MAX] {
+            for id in [None, Some(SessionId([7; 16]))] {
+                for body in [&b""[..], &[0x80], &[0, 0], &[0x80, 0, 0], b"session"] {
+                    for padded in [0, 64, 65] {
+                        let lifetime = Lifetime::new().idle_timeout(Duration::from_secs(900));
+                        let skipped = [&[4, 1, 7][..], &[8, 0]].concat(); // beside type 3, on both sides
+                        let (lifetime, skipped) = match padded {
+                            64 => (lifetime, skipped),
+                            65 => (lifetime, Vec::new()),
+                            _ => (Lifetime::new(), Vec::new()),
+                        };
+                        let envelope = Envelope {
+                            format: Format::MessagePack,
+                            method: if padded == 64 { Method::Lz4 } else { Method::Deflate },
+                            began: Seconds(1_763_996_400),
+                            sealed: Seconds(1_763_996_400 + 300),
+                            schema,
+                            id,
+                            lifetime,
+                            skipped,
+                        };
+                        let mut out = vec![9; 3];
+                        envelope.write(&mut out);
+                        out.extend_from_slice(body);
+                        pad(&mut out, padded);
+                        let (found, range) = Envelope::parse(&out[3..]).unwrap();
+                        assert_eq!((found, &out[3..][range]), (envelope, body));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_malformed_message_is_refused_by_name() {
+        use MessageError::{Malformed as Message, UnsupportedFormat};
+        let max = [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]; // 2⁴⁰ - 1
+        let over = [0x80, 0x80, 0x80, 0x80, 0x80, 0x20]; // 2⁴⁰
+        type Case<'a> = (&'a [&'a [u8]], Result<(), MessageError>);
+        let cases: &[Case<'_>] = &[
+            (&[], Err(Message)),
+            (&[&[0, 0, 0]], Err(Message)),       // all padding
+            (&[&[0x01, 0, 0]], Err(Message)),    // no marker
+            (&[&[0x80]], Err(Message)),          // marker alone
+            (&[&[0x01, 0x80]], Err(Message)),    // no times
+            (&[&[0x01, 0, 0x80]], Err(Message)), // no age
+            (&[&[0x01, 0, 0, 0x80]], Ok(())),    // empty body
+            (&[&[0x00, 0, 0, 0x80]], Err(UnsupportedFormat)),
+            (&[&[0x0f, 0, 0, 0x80]], Err(UnsupportedFormat)),
+            (&[&[0x01], &max, &max, &[0x80]], Ok(())),
+            (&[&[0x01], &over, &[0, 0x80]], Err(Message)),
+            (&[&[0x01, 0], &over, &[0x80]], Err(Message)),
+            (&[&[0x11, 0, 0, 0, 0x80]], Err(Message)), // schema 0 is written by leaving it out
+            (&[&[0x11, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x1f, 0x80]], Err(Message)), // schema over 32 bits
+            (&[&[0x21, 0, 0], &[5; 15], &[0x80]], Err(Message)),                  // short id
+            (&[&[0x21, 0, 0], &[5; 16], &[0x80]], Ok(())),
+            (&[&[0x41, 0, 0, 3, 4, 0, 0x80]], Err(Message)), // extensions longer than the message
+            (&[&[0x41, 0, 0, 0, 0x80]], Err(Message)),       // none is written by leaving them out
+            (&[&[0x41, 0, 0, 2, 4, 0, 0x80]], Ok(())),       // an unknown one is skipped
+            (&[&[0x41, 0, 0, 2, 5, 0, 0x80]], Err(UnsupportedFormat)), // but not if it is critical
+            (&[&[0x41, 0, 0, 3, 7, 1, 4, 0x80]], Ok(())),    // a lifetime
+            (&[&[0x41, 0, 0, 3, 6, 1, 4, 0x80]], Err(Message)), // which is always critical
+            (&[&[0x41, 0, 0, 3, 7, 1, 8, 0x80]], Err(UnsupportedFormat)), // a bound of later releases
+            (&[&[0x41, 0, 0, 3, 7, 1, 0, 0x80]], Err(Message)),           // of nothing
+        ];
+        for (parts, expected) in cases {
+            let message = parts.concat();
+            let found = Envelope::parse(&message).map(|_| ());
+            assert_eq!(
+                found.as_ref().map_err(ToString::to_string),
+                expected.as_ref().map_err(ToString::to_string),
+                "{message:x?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The message: what is inside the seal.
+//!
+//! In: a session of any serde type. Out: the plaintext of the seal, and back. `format` serializes, `fields` records where
+//! each value lies meanwhile, `pack` makes each value smaller by itself, `envelope` puts the times, the schema, the id and
+//! the extensions before the whole and the padding after it. Uses `bytes`.
+
+pub(crate) mod envelope;
+pub(crate) mod error;
+pub(crate) mod extension;
+pub(crate) mod fields;
+pub(crate) mod format;
+pub(crate) mod lifetime;
+pub(crate) mod pack;
+pub(crate) mod seconds;
+pub(crate) mod session_id;
+
+/// The most bytes that a session may have before packing, and so the hard limit of inflating: 64 KiB, far
+/// more than four cookies hold.
+pub(crate) const MAX_BODY: usize = 64 * 1024;

@@ -1,0 +1,116 @@
+//! Which codecs provide sessions to a request, and whether they fit each other.
+
+use std::any::{Any, TypeId, type_name};
+use std::error::Error;
+use std::sync::Arc;
+use std::{fmt, iter};
+
+use super::session::TARGET;
+use crate::Codec;
+
+/// The codecs that provide sessions to a request, the innermost first.
+#[derive(Clone)]
+pub(super) struct Installed {
+    codec: Arc<dyn Provider>,
+    outer: Option<Arc<Installed>>,
+    fault: Option<LayerError>,
+}
+
+impl Installed {
+    /// Adds a codec to those of the middlewares around. `None` if it is one of them.
+    pub(super) fn with<T: 'static>(outer: Option<&Self>, codec: &Arc<Codec<T>>) -> Option<Self> {
+        let provider: Arc<dyn Provider> = codec.clone();
+        let mut fault = outer.and_then(|outer| outer.fault);
+        for Self { codec: other, .. } in iter::successors(outer, |one| one.outer.as_deref()) {
+            let same = other.as_any().downcast_ref::<Codec<T>>();
+            if same.is_some_and(|other| Codec::ptr_eq(other, codec)) {
+                return None;
+            }
+            if other.session().0 == provider.session().0 {
+                fault = Some(LayerError(Fault::SameSession(provider.session().1)));
+            } else if other.cookie() == provider.cookie() {
+                fault =
+                    Some(LayerError(Fault::SameCookie(other.session().1, provider.session().1)));
+            }
+        }
+        Some(Self { codec: provider, outer: outer.cloned().map(Arc::new), fault })
+    }
+
+    /// Says whether the sessions of this request can be told apart.
+    pub(super) fn check(installed: Option<&Self>) -> Result<(), LayerError> {
+        match installed.and_then(|installed| installed.fault) {
+            Some(fault) => Err(fault.logged()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A codec, whatever its sessions are.
+trait Provider: Send + Sync {
+    fn cookie(&self) -> &str;
+    fn session(&self) -> (TypeId, &'static str);
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T: 'static> Provider for Codec<T> {
+    fn cookie(&self) -> &str {
+        self.name()
+    }
+
+    fn session(&self) -> (TypeId, &'static str) {
+        (TypeId::of::<T>(), type_name::<T>())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Says that the middlewares do not provide the session that was asked for: there is none for it, or two
+/// that cannot be told apart. Both are faults in the program, and show at the first request that asks.
+///
+/// As a response it is a status 500 that says how to mend it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerError(Fault);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Absent { session: &'static str, middleware: &'static str },
+    SameSession(&'static str),
+    SameCookie(&'static str, &'static str),
+}
+
+impl LayerError {
+    pub(super) fn absent<T>(middleware: &'static str) -> Self {
+        Self(Fault::Absent { session: type_name::<T>(), middleware }).logged()
+    }
+
+    fn logged(self) -> Self {
+        tracing::error!(target: TARGET, "{self}");
+        self
+    }
+}
+
+impl fmt::Display for LayerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Fault::Absent { session, middleware } => write!(
+                f,
+                "no session of type {session} is provided here; wrap this route in \
+                 {middleware}::new(codec), with a Codec<{session}>"
+            ),
+            Fault::SameSession(session) => write!(
+                f,
+                "two codecs provide a session of type {session} here; give one of them a type of its own \
+                 (a newtype), or clone one codec for both"
+            ),
+            Fault::SameCookie(one, other) => write!(
+                f,
+                "the sessions of types {one} and {other} are in cookies of one name; give one of their \
+                 codecs another, by Builder::name"
+            ),
+        }
+    }
+}
+
+impl Error for LayerError {}
