@@ -77,10 +77,6 @@ impl System {
             _ => None,
         }
     }
-
-    pub(crate) fn is_redis(self) -> bool {
-        matches!(self, Self::Redis | Self::RedisCluster)
-    }
 }
 
 /// What carries the sessions of nodes in axum.

@@ -92,7 +92,7 @@ pub(crate) async fn run(system: System, folder: &Path, quick: bool) -> Result<Ve
     let mut outcomes = Vec::new();
     for event in Event::all(system, quick) {
         // What the one before left behind, a node that is passed over for a while, is none of this one.
-        tokio::time::sleep(Duration::from_millis(2500)).await;
+        tokio::time::sleep(Duration::from_millis(2300)).await;
         users.window();
         let nodes = cluster.running().len();
         let tally = match event {

@@ -78,7 +78,6 @@ impl Front {
         let (folder, nodes, lines) = (folder.into(), nodes.to_vec(), lines.into());
         let mut front = Self { balance, folder, process, port, nodes, lines };
         front.until_it_listens().await?;
-        front.set(roles).await?;
         Ok(front)
     }
 

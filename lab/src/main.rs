@@ -17,6 +17,7 @@ mod node;
 mod process;
 mod programs;
 mod redis;
+mod report;
 mod run;
 mod tomcat;
 mod users;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use cluster::System;
-use run::Plan;
+use run::{Plan, Run};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -53,11 +54,17 @@ async fn main() -> ExitCode {
 /// Returns whether all claims hold.
 async fn lab(arguments: &[String]) -> Result<bool> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let figures = docs.join("four_ways/run.json");
     let mut plan = Plan { quick: false, only: None };
     let mut arguments = arguments.iter().map(String::as_str);
     while let Some(argument) = arguments.next() {
         match argument {
             "--quick" => plan.quick = true,
+            "--report" => {
+                let run: Run = serde_json::from_slice(&fs::read(figures)?)?;
+                report::write(&run, &docs)?;
+                return Ok(true);
+            }
             "--only" => {
                 let name = arguments.next().unwrap_or_default();
                 let system = System::ALL.into_iter().find(|system| format!("{system:?}") == name);
@@ -73,14 +80,18 @@ async fn lab(arguments: &[String]) -> Result<bool> {
         run = run::run(plan, folder.path()) => run?,
         () = interrupted() => return Err("interrupted".into()),
     };
-    fs::write("/tmp/lab/run.json", serde_json::to_string_pretty(&run)?)?;
+    if !plan.quick && plan.only.is_none() {
+        report::write(&run, &docs)?;
+        fs::write(figures, serde_json::to_string(&run)? + "\n")?;
+    } else if let Some(file) = std::env::var_os("LAB_FIGURES") {
+        fs::write(file, serde_json::to_string(&run)?)?;
+    }
     let claims = claims::check(&run);
     for claim in &claims {
         println!("{} {}", if claim.holds { "ok  " } else { "FAIL" }, claim.text);
     }
     let failed = claims.iter().filter(|claim| !claim.holds).count();
     println!("\n{} passed, {failed} failed", claims.len() - failed);
-    let _ = docs;
     Ok(failed == 0)
 }
 

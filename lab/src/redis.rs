@@ -96,11 +96,6 @@ impl Redis {
         url
     }
 
-    /// Returns the address of a single server for redis-rs.
-    pub(crate) fn port(&self) -> u16 {
-        self.ports[0]
-    }
-
     pub(crate) fn ids(&self) -> Vec<u32> {
         self.servers.iter().flatten().map(Process::id).collect()
     }

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::Result;
 use crate::cluster::{Carrier, Cluster, Setup, System};
 use crate::events::{self, Outcome, SIZE};
+use crate::figures::memory::{self, Memory};
 use crate::figures::{self, Figures};
 use crate::front::Balance;
 use crate::migration::{self, Step};
@@ -29,6 +30,7 @@ pub(crate) struct Run {
     pub(crate) note: Option<String>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) figures: Vec<Figures>,
+    pub(crate) memory: Vec<Memory>,
     pub(crate) migrations: BTreeMap<String, Vec<Step>>,
     /// Of users whose node is picked by the cookie that their login has just set.
     pub(crate) by_session_cookie: Option<Tally>,
@@ -58,7 +60,7 @@ impl Plan {
 }
 
 /// So many systems have their events at once. They wait most of the time.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 4;
 
 pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Run> {
     let since = Instant::now();
@@ -70,6 +72,7 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Run> {
         note: std::env::var("LAB_NOTE").ok(),
         outcomes: Vec::new(),
         figures: Vec::new(),
+        memory: Vec::new(),
         migrations: BTreeMap::new(),
         by_session_cookie: None,
     };
@@ -78,8 +81,8 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Run> {
     if all && !plan.quick {
         run.by_session_cookie = Some(by_session_cookie(&folder.join("by_session_cookie")).await?);
     }
-    for system in plan.systems() {
-        // A cluster of processes of Redis and one differ in nothing else that is measured quickly.
+    // In the status quo most requests are of nobody.
+    for system in plan.systems().into_iter().filter(|system| *system != System::StatusQuo) {
         let folder = folder.join(format!("figures_{system:?}"));
         run.figures.push(
             figures::measure(system, &folder, plan.quick)
@@ -87,6 +90,9 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Run> {
                 .map_err(|error| format!("figures of {system:?}: {error}"))?,
         );
         tell(since, &format!("{system:?}: figures"));
+    }
+    if !plan.quick {
+        memory_of(plan, folder, &mut run, since).await?;
     }
     run.seconds = since.elapsed().as_secs();
     Ok(run)
@@ -142,6 +148,27 @@ async fn events_and_migrations(
         }
     }
     run.outcomes.sort_by_key(|outcome| (outcome.system, outcome.event));
+    Ok(())
+}
+
+/// Fills the systems with sessions, two at a time: what they take does not depend on when.
+async fn memory_of(plan: Plan, folder: &Path, run: &mut Run, since: Instant) -> Result<()> {
+    let places = Arc::new(Semaphore::new(2));
+    let mut tasks = JoinSet::new();
+    for system in plan.systems().into_iter().filter(|system| memory::SYSTEMS.contains(system)) {
+        let (places, folder) = (Arc::clone(&places), folder.join(format!("memory_{system:?}")));
+        tasks.spawn(async move {
+            let _place = places.acquire_owned().await?;
+            let memory = memory::measure(system, &folder).await;
+            memory.map_err(|error| format!("memory of {system:?}: {error}").into())
+        });
+    }
+    while let Some(memory) = tasks.join_next().await {
+        let memory: Result<_> = memory?;
+        run.memory.extend(memory?);
+    }
+    run.memory.sort_by_key(|memory| (memory.system, memory.sessions));
+    tell(since, "memory");
     Ok(())
 }
 

@@ -121,15 +121,22 @@ impl User {
 
     async fn shop(&mut self, tally: &Mutex<Tally>, stop: &AtomicBool) -> Result<()> {
         while !stop.load(Ordering::Relaxed) {
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(80..320))).await;
-            self.step(tally, fastrand::u8(0..4) == 0).await;
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(100..400))).await;
+            if !self.logged_in || fastrand::u8(0..3) == 0 {
+                self.step(tally, true).await;
+            }
+            // As a form's answer sends the browser on to a page, this follows a write at once.
+            self.step(tally, false).await;
         }
         Ok(())
     }
 
-    /// Makes one request, or logs in again.
+    /// Makes one request; a write of somebody who is not logged in is the login.
     pub(crate) async fn step(&mut self, tally: &Mutex<Tally>, write: bool) {
         if !self.logged_in {
+            if !write {
+                return;
+            }
             let failed = self.log_in().await.is_err();
             let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
             tally.requests += 1;

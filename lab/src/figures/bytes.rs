@@ -32,19 +32,36 @@ pub(crate) struct Direct {
     pub(crate) write: f64,
 }
 
-pub(crate) async fn measure(cluster: &Cluster, size: usize) -> Result<Bytes> {
+/// What flows between the servers without any request, in bytes a second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Idle(f64);
+
+impl Idle {
+    pub(crate) async fn measure(cluster: &Cluster) -> Result<Self> {
+        tokio::time::sleep(FLUSH).await;
+        let (since, before) = (Instant::now(), between_servers(cluster).await?);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let bytes = between_servers(cluster).await?.saturating_sub(before);
+        Ok(Self(bytes as f64 / since.elapsed().as_secs_f64()))
+    }
+}
+
+/// What is under way when the last response comes has arrived after this time.
+const FLUSH: Duration = Duration::from_millis(250);
+
+pub(crate) async fn measure(cluster: &Cluster, idle: Idle, size: usize) -> Result<Bytes> {
     let mut client = Client::new(cluster.front.port());
     log_in(&mut client, size).await?;
-    let (write, client_write) = requests(cluster, &mut client, true).await?;
-    let (read, client_read) = requests(cluster, &mut client, false).await?;
+    let (write, client_write) = requests(cluster, idle, &mut client, true).await?;
+    let (read, client_read) = requests(cluster, idle, &mut client, false).await?;
     Ok(Bytes { nodes: cluster.running().len(), size, read, write, client_read, client_write })
 }
 
-pub(crate) async fn measure_direct(cluster: &Cluster, size: usize) -> Result<Direct> {
+pub(crate) async fn measure_direct(cluster: &Cluster, idle: Idle, size: usize) -> Result<Direct> {
     let mut client = Client::new(cluster.port(0));
     log_in(&mut client, size).await?;
-    let (write, _) = requests(cluster, &mut client, true).await?;
-    let (read, _) = requests(cluster, &mut client, false).await?;
+    let (write, _) = requests(cluster, idle, &mut client, true).await?;
+    let (read, _) = requests(cluster, idle, &mut client, false).await?;
     Ok(Direct { read, write })
 }
 
@@ -54,33 +71,36 @@ async fn log_in(client: &mut Client, size: usize) -> Result<()> {
 }
 
 /// Returns bytes between the servers for each request, and those from and to the client.
-async fn requests(cluster: &Cluster, client: &mut Client, write: bool) -> Result<(f64, (f64, f64))> {
-    // What is still under way belongs to what was before. What flows without any request is subtracted.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let idle = {
-        let (since, before) = (Instant::now(), between_servers(cluster).await?);
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        (between_servers(cluster).await?.saturating_sub(before)) as f64 / since.elapsed().as_secs_f64()
-    };
+async fn requests(
+    cluster: &Cluster,
+    Idle(idle): Idle,
+    client: &mut Client,
+    write: bool,
+) -> Result<(f64, (f64, f64))> {
+    // For the login, and for the one request after which connections are there.
+    request(client, write).await?;
+    tokio::time::sleep(FLUSH).await;
     let (since, before, traffic) =
         (Instant::now(), between_servers(cluster).await?, client.traffic());
     for _ in 0..REQUESTS {
-        let answer = match write {
-            true => client.post("/cart", "item=1").await?,
-            false => client.get("/cart").await?,
-        };
-        // In the status quo the user is not logged in at every node; that is not what is measured here.
-        if answer.status >= 500 {
-            return Err(format!("{answer:?}").into());
-        }
+        request(client, write).await?;
     }
     let after = client.traffic();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(FLUSH).await;
     let bytes = between_servers(cluster).await?.saturating_sub(before) as f64;
     let bytes = (bytes - idle * since.elapsed().as_secs_f64()).max(0.0);
     let each = |bytes: u64| bytes as f64 / f64::from(REQUESTS);
     let client = (each(after.0 - traffic.0), each(after.1 - traffic.1));
     Ok((bytes / f64::from(REQUESTS), client))
+}
+
+async fn request(client: &mut Client, write: bool) -> Result<()> {
+    let answer = match write {
+        true => client.post("/cart", "item=1").await?,
+        false => client.get("/cart").await?,
+    };
+    // Just after a login, a node may not have heard of it; that is counted elsewhere.
+    if answer.status >= 500 { Err(format!("{answer:?}").into()) } else { Ok(()) }
 }
 
 /// Returns the bytes that the servers have sent over the connections among them, as the kernel counts.

@@ -42,9 +42,9 @@ pub(crate) async fn measure(cluster: &Cluster, quick: bool) -> Result<Load> {
     }
     let (warm_up, time) = match (quick, cluster.is_tomcat()) {
         (true, _) => (500, 1000),
-        (false, false) => (500, 3000),
+        (false, false) => (500, 2500),
         // Until the compiler of the virtual machine has seen it all.
-        (false, true) => (4000, 3000),
+        (false, true) => (4000, 2500),
     };
     let [warm_up, time] = [warm_up, time].map(Duration::from_millis);
     for write in [true, false] {

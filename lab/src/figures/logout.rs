@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 
 use crate::Result;
 use crate::client::Client;
-use crate::cluster::{Cluster, System};
+use crate::cluster::Cluster;
 use crate::events::SIZE;
 use crate::users::notes;
 
@@ -23,10 +24,10 @@ pub(crate) struct Logout {
     pub(crate) most: f64,
 }
 
-pub(crate) async fn measure(system: System, cluster: &Cluster) -> Result<Logout> {
+pub(crate) async fn measure(cluster: &Cluster) -> Result<Logout> {
     let (mut took, mut never) = (Vec::new(), 0);
     while took.len() < 40 && never < 3 {
-        match round(system, cluster).await? {
+        match round(cluster).await? {
             Some(time) => took.push(time.as_secs_f64() * 1e3),
             None => never += 1,
         }
@@ -37,30 +38,31 @@ pub(crate) async fn measure(system: System, cluster: &Cluster) -> Result<Logout>
     Ok(Logout { rounds, never, p50, most: took.last().copied().unwrap_or_default() })
 }
 
-async fn round(system: System, cluster: &Cluster) -> Result<Option<Duration>> {
+async fn round(cluster: &Cluster) -> Result<Option<Duration>> {
     let mut user = Client::new(cluster.front.port());
     user.post("/login", &format!("user=u0&notes={}", notes(SIZE))).await?;
     // Until it is where it will be.
     tokio::time::sleep(Duration::from_millis(50)).await;
     let thief = user.copy_for(cluster.front.port());
-    // In the status quo only one node has the session, so all are asked to end it.
-    let logouts = if system == System::StatusQuo { cluster.running().len() } else { 1 };
-    for _ in 0..logouts {
-        user.share_cookies(&thief);
-        user.post("/logout", "").await?;
-    }
+    user.share_cookies(&thief);
+    user.post("/logout", "").await?;
     let since = Instant::now();
-    let mut last = None;
+    let mut nodes = JoinSet::new();
     for i in cluster.running() {
-        let port = cluster.port(i);
-        while taken(&thief, port).await? {
-            last = Some(since.elapsed());
-            if since.elapsed() > PATIENCE {
-                return Ok(None);
+        let (thief, port) = (thief.copy_for(cluster.port(i)), cluster.port(i));
+        nodes.spawn(async move {
+            let mut last = Duration::ZERO;
+            while last < PATIENCE && taken(&thief, port).await? {
+                last = since.elapsed();
             }
-        }
+            Result::Ok(last)
+        });
     }
-    Ok(Some(last.unwrap_or_default()))
+    let mut last = Duration::ZERO;
+    while let Some(node) = nodes.join_next().await {
+        last = last.max(node??);
+    }
+    Ok((last < PATIENCE).then_some(last))
 }
 
 async fn taken(thief: &Client, port: u16) -> Result<bool> {

@@ -1,5 +1,6 @@
 //! Memory for many sessions, by process.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,8 +15,13 @@ use crate::process::memory;
 use crate::tomcat::live_heap;
 use crate::users::notes;
 
+/// The systems that differ in memory: sticky nodes keep what those of the status quo keep, and so on.
+pub(crate) const SYSTEMS: [System; 5] =
+    [System::IpHash, System::DeltaAsynchronous, System::Backup, System::Sealed, System::Redis];
+
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Memory {
+    pub(crate) system: System,
     pub(crate) sessions: usize,
     /// Bytes of all nodes; of a virtual machine, those of live objects.
     pub(crate) nodes: u64,
@@ -25,37 +31,25 @@ pub(crate) struct Memory {
 }
 
 /// Measures three nodes with no, 10,000 and 100,000 sessions.
-pub(crate) async fn measure(system: System, folder: &Path, quick: bool) -> Result<Vec<Memory>> {
-    // Sticky nodes keep what those of the status quo keep, and one Redis keeps what a cluster keeps six times.
-    let same = matches!(
-        system,
-        System::IpHash
-            | System::RouteCookie
-            | System::Haproxy
-            | System::RedisCluster
-            | System::DeltaSynchronous
-    );
-    if quick || same {
-        return Ok(Vec::new());
-    }
+pub(crate) async fn measure(system: System, folder: &Path) -> Result<Vec<Memory>> {
     let cluster = Cluster::start(system, folder, Setup { nodes: 3, split: false }).await?;
-    let mut all = vec![look(&cluster, 0).await?];
+    let mut all = vec![look(system, &cluster, 0).await?];
     let mut there = 0;
     for sessions in [10_000, 100_000] {
         log_in(&cluster, sessions - there).await?;
         there = sessions;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        all.push(look(&cluster, sessions).await?);
+        all.push(look(system, &cluster, sessions).await?);
     }
     Ok(all)
 }
 
-async fn look(cluster: &Cluster, sessions: usize) -> Result<Memory> {
+async fn look(system: System, cluster: &Cluster, sessions: usize) -> Result<Memory> {
     let ids = cluster.node_ids();
     let store: Vec<u32> = cluster.redis.iter().flat_map(|redis| redis.ids()).collect();
     let resident = memory(&ids);
     let nodes = if cluster.is_tomcat() { live_heap(&ids).await? } else { resident };
-    Ok(Memory { sessions, nodes, resident, store: memory(&store) })
+    Ok(Memory { system, sessions, nodes, resident, store: memory(&store) })
 }
 
 async fn log_in(cluster: &Cluster, sessions: usize) -> Result<()> {
@@ -64,7 +58,8 @@ async fn log_in(cluster: &Cluster, sessions: usize) -> Result<()> {
     let mut tasks = JoinSet::new();
     for number in 0..CLIENTS {
         let form = form.clone();
-        let mut client = Client::new(cluster.front.port());
+        let network = Ipv4Addr::new(127, 1, u8::try_from(number)?, 1);
+        let mut client = Client::from_address(cluster.front.port(), network);
         tasks.spawn(async move {
             for _ in (number..sessions).step_by(CLIENTS) {
                 let answer = client.post("/login", &form).await?;

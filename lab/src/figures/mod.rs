@@ -3,14 +3,14 @@
 mod bytes;
 mod load;
 mod logout;
-mod memory;
+pub(crate) mod memory;
 mod tabs;
 
 pub(crate) use bytes::{Bytes, Direct};
-pub(crate) use load::Load;
+use bytes::Idle;
+pub(crate) use load::{Kind, Load};
 pub(crate) use logout::Logout;
-pub(crate) use memory::Memory;
-pub(crate) use tabs::Tabs;
+pub(crate) use tabs::{Tabs, WORK};
 
 use std::path::Path;
 
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::cluster::{Cluster, MOST, Setup, System};
 use crate::events::SIZE;
+use crate::front::Role;
 
 /// Bytes of the sessions that are compared.
 pub(crate) const SIZES: [usize; 3] = [200, 2000, 8000];
@@ -28,55 +29,48 @@ pub(crate) struct Figures {
     pub(crate) system: System,
     pub(crate) bytes: Vec<Bytes>,
     /// Of the same at 2,000 bytes and three nodes, where all requests go to one node.
-    pub(crate) direct: Option<Direct>,
+    pub(crate) direct: Direct,
     pub(crate) load: Load,
     pub(crate) logout: Logout,
     pub(crate) tabs: Tabs,
-    pub(crate) memory: Vec<Memory>,
 }
 
 /// Measures a system.
 pub(crate) async fn measure(system: System, folder: &Path, quick: bool) -> Result<Figures> {
-    let mut cluster = Cluster::start(system, folder, Setup { nodes: 2, split: false }).await?;
-    let mut bytes = Vec::new();
+    // Sticky nodes with sessions in memory send each other nothing, however many they are.
+    let sticky = matches!(system, System::IpHash | System::RouteCookie | System::Haproxy);
+    let nodes: &[usize] = match (quick, sticky) {
+        (true, _) => &[2],
+        (false, true) => &[3],
+        (false, false) => &[2, 3, MOST],
+    };
     let sizes = if quick { &SIZES[1..2] } else { &SIZES };
-    let most = if quick { 2 } else { MOST };
-    let (mut direct, mut load, mut logout, mut tabs) = (None, None, None, None);
-    for nodes in 2..=most {
-        if nodes > 2 {
-            cluster.start_node(nodes - 1, 1).await?;
-            cluster.set(nodes - 1, crate::front::Role::Serves).await?;
+    let mut cluster = Cluster::start(system, folder, Setup { nodes: nodes[0], split: false }).await?;
+    let (mut bytes, mut others) = (Vec::new(), None);
+    for nodes in nodes {
+        for i in cluster.running().len()..*nodes {
+            cluster.start_node(i, 1).await?;
+            cluster.set(i, Role::Serves).await?;
         }
-        for size in sizes {
-            if system == System::Sealed && *size > SIZE {
-                continue;
-            }
-            bytes.push(bytes::measure(&cluster, *size).await?);
+        let idle = Idle::measure(&cluster).await?;
+        for size in sizes.iter().filter(|size| system != System::Sealed || **size <= SIZE) {
+            bytes.push(bytes::measure(&cluster, idle, *size).await?);
         }
-        if nodes == most.min(3) {
-            direct = Some(bytes::measure_direct(&cluster, SIZE).await?);
-            logout = Some(logout::measure(system, &cluster).await?);
-            tabs = Some(tabs::measure(&cluster).await?);
-            load = Some(load::measure(&cluster, quick).await?);
+        if *nodes == 3 || quick {
+            let direct = bytes::measure_direct(&cluster, idle, SIZE).await?;
+            let logout = logout::measure(&cluster).await?;
+            let tabs = tabs::measure(&cluster).await?;
+            others = Some((direct, logout, tabs, load::measure(&cluster, quick).await?));
         }
     }
     drop(cluster);
     if system == System::Sealed && !quick {
         // More than one cookie, behind a proxy with longer buffers.
         let folder = folder.join("split");
-        let setup = Setup { nodes: 3, split: true };
-        let cluster = Cluster::start(system, &folder, setup).await?;
-        bytes.push(bytes::measure(&cluster, SIZES[2]).await?);
+        let cluster = Cluster::start(system, &folder, Setup { nodes: 3, split: true }).await?;
+        let idle = Idle::measure(&cluster).await?;
+        bytes.push(bytes::measure(&cluster, idle, SIZES[2]).await?);
     }
-    let memory = memory::measure(system, &folder.join("memory"), quick).await?;
-    let missing = "a figure was not measured";
-    Ok(Figures {
-        system,
-        bytes,
-        direct,
-        load: load.ok_or(missing)?,
-        logout: logout.ok_or(missing)?,
-        tabs: tabs.ok_or(missing)?,
-        memory,
-    })
+    let (direct, logout, tabs, load) = others.ok_or("there were never three nodes")?;
+    Ok(Figures { system, bytes, direct, load, logout, tabs })
 }

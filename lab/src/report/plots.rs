@@ -3,7 +3,7 @@
 use super::find::Law;
 use super::plot::{Bars, Heat, Line, Lines};
 use crate::cluster::System;
-use crate::events::{Event, SIZE};
+use crate::events::SIZE;
 use crate::run::Run;
 
 pub(super) fn all(run: &Run) -> Vec<(&'static str, String)> {
@@ -89,18 +89,16 @@ fn processor(run: &Run) -> String {
 
 fn memory(run: &Run) -> String {
     let mut rows = Vec::new();
-    for figures in &run.figures {
-        for memory in &figures.memory {
-            let title = match figures.system {
-                System::StatusQuo => "in memory, sticky or not".into(),
-                system => name(system).replace("Tomcat ", ""),
-            };
-            let sessions = super::find::count(memory.sessions as f64);
-            rows.push((
-                format!("{title}, {sessions}"),
-                vec![memory.nodes as f64 / 1e6, memory.store as f64 / 1e6],
-            ));
-        }
+    for memory in &run.memory {
+        let title = match memory.system {
+            System::IpHash => "in memory, sticky or not".into(),
+            system => name(system).replace("Tomcat ", ""),
+        };
+        let sessions = super::find::count(memory.sessions as f64);
+        rows.push((
+            format!("{title}, {sessions}"),
+            vec![memory.nodes as f64 / 1e6, memory.store as f64 / 1e6],
+        ));
     }
     Bars {
         title: "Memory for sessions of 2,000 bytes, three nodes together, in MB".into(),
