@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 FLOORS = [
-    ["bytes", "error", "observe", "redis"],
+    ["bytes", "cutoff", "error", "observe", "redis"],
     ["xaes"],
-    ["keys", "message"],
+    ["keys", "legacy", "message"],
     ["seal"],
     ["store"],
-    ["cookie"],
+    ["cookie", "revocation"],
     ["codec"],
     ["web", "bin"],
 ]

@@ -4,6 +4,7 @@
 #[path = "sessions/mod.rs"]
 mod sessions;
 
+use rand::TryRng as _;
 use std::fmt;
 
 use base64::Engine as _;
@@ -227,7 +228,7 @@ impl Floor {
     fn encode(&self, session: &impl Serialize) -> String {
         use aes_gcm::aead::AeadInOut as _;
         let mut sealed = vec![0; 24];
-        getrandom::fill(&mut sealed).expect("random bytes");
+        rand::rngs::SysRng.try_fill_bytes(&mut sealed).expect("random bytes");
         rmp_serde::encode::write_named(&mut sealed, session).expect("MessagePack");
         let (nonce, message) = sealed.split_first_chunk_mut::<24>().expect("the nonce");
         let nonce = (&*nonce).into();

@@ -2,7 +2,6 @@
 //! of the session, for `thresholds.py`.
 
 #[path = "sessions/mod.rs"]
-#[allow(dead_code, reason = "the large session is not counted")]
 mod sessions;
 
 use std::hint::black_box;

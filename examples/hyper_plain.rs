@@ -11,7 +11,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{COOKIE, HOST, SET_COOKIE};
 use hyper::{Request, Response, StatusCode, client, server, service::service_fn};
 use hyper_util::rt::TokioIo;
-use sealed_session::{Advice, Codec, Key};
+use sealed_session::{Codec, EncodeError, Key, SetCookies};
 use tokio::net::{TcpListener, TcpStream};
 
 type Visits = u32;
@@ -19,22 +19,16 @@ type Visits = u32;
 /// Answers with the count, and puts the new one into the cookie.
 fn answer(codec: &Codec<Visits>, request: &Request<Incoming>) -> Response<String> {
     let cookies = codec.request(request.headers().get_all(COOKIE));
-    let (visits, cookies) = match codec.decode(&cookies) {
-        Ok(opened) => {
-            let visits = opened.map_or(0, |opened| opened.session) + 1;
-            match codec.encode(&visits, &cookies) {
-                Ok(set_cookies) => (visits, set_cookies),
-                Err(error) => return failure(&error),
-            }
-        }
-        // For the log; the visitor is told nothing of it.
-        Err(error) => {
-            eprintln!("{error}");
-            match error.advice() {
-                Advice::Clear => (0, codec.clear(&cookies)),
-                _ => (0, Default::default()),
-            }
-        }
+    let opened = codec.decode(&cookies).unwrap_or_else(|error| {
+        eprintln!("{error}"); // for the log; the visitor is told nothing of it
+        None
+    });
+    let visits = opened.map_or(0, |opened| opened.session) + 1;
+    let cookies = match codec.encode(&visits, &cookies) {
+        // Another node may read it, and this page does without.
+        Err(EncodeError::WouldReplace(_)) => SetCookies::default(),
+        Err(error) => return failure(&error),
+        Ok(set_cookies) => set_cookies,
     };
     let mut response = Response::builder();
     for (name, value) in cookies.headers() {

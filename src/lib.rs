@@ -149,16 +149,20 @@
 mod bytes;
 mod codec;
 mod cookie;
+#[cfg_attr(not(feature = "revocation"), allow(dead_code, reason = "not all of it is used by keys"))]
+mod cutoff;
 mod error;
 mod keys;
+pub mod legacy;
 mod message;
 mod observe;
 #[cfg(feature = "revocation-redis")]
 #[allow(dead_code, reason = "revocation and overflow each take what they need of it")]
 mod redis;
+#[cfg(feature = "revocation")]
+pub mod revocation;
 mod seal;
 #[cfg(feature = "store")]
-#[allow(dead_code, reason = "the codec does not use it yet")]
 pub mod store;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;
@@ -227,6 +231,12 @@ pub mod docs {
     #[cfg(feature = "watch")]
     #[doc = include_str!("../docs/OPERATING.md")]
     pub mod operating {}
+
+    /// How to end sessions before their time, what then holds, and for how long.
+    ///
+    #[cfg(feature = "revocation")]
+    #[doc = include_str!("../docs/REVOCATION.md")]
+    pub mod revocation {}
 
     /// How large the cookies of a session get, in each format and with each compression.
     ///

@@ -26,14 +26,18 @@ macro_rules! count {
 fn describe() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        for (name, what) in COUNTERS {
+        for &(name, what) in COUNTERS {
             metrics::describe_counter!(name, what);
+        }
+        #[cfg(feature = "revocation")]
+        for &(name, what) in GAUGES {
+            metrics::describe_gauge!(name, what);
         }
     });
 }
 
 #[cfg(feature = "metrics")]
-const COUNTERS: [(&str, &str); 9] = [
+const COUNTERS: &[(&str, &str)] = &[
     ("sealed_session_opened_total", "requests whose session was opened, by key"),
     (
         "sealed_session_refused_total",
@@ -44,6 +48,11 @@ const COUNTERS: [(&str, &str); 9] = [
     ("sealed_session_body_bytes_total", "bytes of the sealed sessions as serialized"),
     ("sealed_session_cookie_bytes_total", "characters of the sealed sessions in cookies"),
     ("sealed_session_not_sealed_total", "sessions that could not be sealed, by reason"),
+    ("sealed_session_revocations_lost_total", "revocations for which the set had no room"),
+    (
+        "sealed_session_journal_failures_total",
+        "times that the journal of revocations became unreadable or unwritable",
+    ),
     ("sealed_session_store_failures_total", "operations that a store failed to do, by operation"),
     (
         "sealed_session_reloads_total",
@@ -102,6 +111,66 @@ pub(crate) enum RefusedKey<K> {
     /// It was not looked at.
     None,
 }
+
+/// Observes how many revocations are known.
+#[cfg(feature = "revocation")]
+pub(crate) fn revocations(entries: usize) {
+    #[cfg(feature = "metrics")]
+    gauge("sealed_session_revocations", entries);
+}
+
+/// Observes a revocation for which there is no room.
+#[cfg(feature = "revocation")]
+#[cold]
+pub(crate) fn revocations_full(entries: usize) {
+    #[cfg(feature = "tracing")]
+    tracing::error!(
+        target: TARGET, entries,
+        "the set of revocations is full, and a revocation is lost; raise Revocations::set_capacity"
+    );
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_revocations_lost_total").increment(1);
+}
+
+/// Observes records of the journal that are damaged.
+#[cfg(feature = "revocation")]
+#[cold]
+pub(crate) fn journal_damaged(records: u64) {
+    #[cfg(feature = "tracing")]
+    tracing::error!(target: TARGET, records, "records of the journal of revocations are damaged");
+}
+
+/// Observes a journal that cannot be read or written: told once, until it is another fault.
+#[cfg(feature = "revocation")]
+#[cold]
+pub(crate) fn journal_failed(error: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::error!(
+        target: TARGET, error,
+        "the journal of revocations is broken; what is revoked holds in this process and is not stored"
+    );
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_journal_failures_total").increment(1);
+}
+
+/// Observes that the journal is whole again, and has what was revoked meanwhile.
+#[cfg(feature = "revocation")]
+#[cold]
+pub(crate) fn journal_recovered() {
+    #[cfg(feature = "tracing")]
+    tracing::info!(target: TARGET, "the journal of revocations is written again");
+}
+
+/// Sets a gauge, after all of them were described to the recorder.
+#[cfg(all(feature = "metrics", feature = "revocation"))]
+fn gauge(name: &'static str, value: impl TryInto<u32>) {
+    describe();
+    metrics::gauge!(name).set(f64::from(value.try_into().unwrap_or(u32::MAX)));
+}
+
+#[cfg(all(feature = "metrics", feature = "revocation"))]
+const GAUGES: &[(&str, &str)] =
+    &[("sealed_session_revocations", "revocations that are known and not forgotten")];
 
 /// Whether anything is observed.
 pub(crate) const ENABLED: bool = cfg!(any(feature = "tracing", feature = "metrics"));
@@ -206,14 +275,9 @@ pub(crate) fn not_reloaded(error: &impl Display, known: bool) {
 /// Observes an operation that a store failed to do.
 #[cfg(feature = "store")]
 #[cold]
-pub(crate) fn store_failed(operation: &'static str, error: &dyn std::error::Error) {
+pub(crate) fn store_failed(operation: &'static str, error: &impl Display) {
     #[cfg(feature = "tracing")]
-    match error.source() {
-        Some(source) => {
-            tracing::error!(target: TARGET, operation, "{error}: {source}");
-        }
-        None => tracing::error!(target: TARGET, operation, "{error}"),
-    }
+    tracing::error!(target: TARGET, operation, %error, "the store failed");
     #[cfg(feature = "metrics")]
     count!("sealed_session_store_failures_total", "operation" => operation).increment(1);
 }

@@ -9,7 +9,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 #[path = "../benches/sessions/mod.rs"]
-#[allow(dead_code, reason = "the large session is not measured here")]
 mod sessions;
 
 use allocation_counter::measure;

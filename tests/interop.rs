@@ -133,13 +133,13 @@ impl Settings {
         if let Some(age) = self.age {
             sealed += u64::from(age);
             let cookies = pairs(&set);
-            let request = codec.request_from_pairs(cookies.iter().map(|(n, v)| (&**n, &**v)));
+            let request = codec.request([&header(&cookies)]).into_owned();
             // A touch, where one is due.
             let again = codec.encode_at(session, &request, at(sealed)).unwrap();
             if again.is_empty() { sealed = began } else { set = again }
         }
         let cookies = pairs(&set);
-        let request = codec.request_from_pairs(cookies.iter().map(|(n, v)| (&**n, &**v)));
+        let request = codec.request([&header(&cookies)]).into_owned();
         let opened = codec.decode_at(&request, at(sealed)).unwrap().unwrap();
         assert_eq!(
             (&opened.session, opened.began, opened.sealed, opened.schema),
@@ -183,6 +183,10 @@ impl Settings {
 
 fn pairs(set: &sealed_session::SetCookies) -> BTreeMap<String, String> {
     set.cookies().map(|c| (c.name().to_owned(), c.value().to_owned())).collect()
+}
+
+fn header(cookies: &BTreeMap<String, String>) -> String {
+    cookies.iter().map(|(name, value)| format!("{name}={value};")).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

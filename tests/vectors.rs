@@ -100,13 +100,14 @@ fn open<T: Serialize + DeserializeOwned + 'static>(
         .build()
         .unwrap();
     let cookies = vector["cookies"].as_object().unwrap();
-    let pairs = cookies.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
+    let cookies: Vec<_> =
+        cookies.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap())).collect();
     let a_second_later = Duration::from_secs(1_763_996_406);
     let now = match vector.get("sealed") {
         Some(_) => time(vector, "sealed"),
         None => SystemTime::UNIX_EPOCH + a_second_later,
     };
-    codec.decode_at(&codec.request_from_pairs(pairs), now).map(|found| found.expect("a cookie"))
+    codec.decode_at(&codec.request(&cookies), now).map(|found| found.expect("a cookie"))
 }
 
 fn lifetime(vector: &Value) -> Lifetime {

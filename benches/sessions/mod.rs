@@ -1,11 +1,15 @@
 //! Sessions of the shapes that applications have, as the types a user would write. No real person,
 //! token or key is in them.
 
+#![allow(dead_code, reason = "each of those who include this uses some of it")]
+
+pub(crate) mod shapes;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// User id, login time, CSRF token, two roles.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Login {
     pub(crate) user_id: u64,
     pub(crate) login_at: u64,
@@ -14,7 +18,7 @@ pub(crate) struct Login {
 }
 
 /// Profile, flash messages, a cart of 12 lines.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Shop {
     pub(crate) user_id: u64,
     pub(crate) email: String,
@@ -48,6 +52,33 @@ pub(crate) struct OpenIdConnect {
     pub(crate) expires_at: u64,
     pub(crate) email: String,
     pub(crate) groups: Vec<String>,
+}
+
+/// What a request changes in its session: a number, so that the size stays.
+pub(crate) trait Change {
+    /// Changes the session and returns the number, which is greater each time.
+    fn change(&mut self) -> u64;
+}
+
+impl Change for Login {
+    fn change(&mut self) -> u64 {
+        self.login_at += 1;
+        self.login_at
+    }
+}
+
+impl Change for Shop {
+    fn change(&mut self) -> u64 {
+        self.last_seen += 1;
+        self.last_seen
+    }
+}
+
+impl Change for OpenIdConnect {
+    fn change(&mut self) -> u64 {
+        self.expires_at += 1;
+        self.expires_at
+    }
 }
 
 /// Reads a session of its JSON.

@@ -1,6 +1,8 @@
-//! The front: a round-robin load balancer, and buttons to rotate the key and to stop and start nodes.
+//! The front: a load balancer that sends each request to either node, and buttons to rotate the key and to stop and start
+//! nodes.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,6 +13,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use sealed_session::{Key, KeyRing, RingKey};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -24,7 +28,8 @@ const NAMES: [&str; 2] = ["A", "B"];
 
 struct Fleet {
     nodes: [Option<Node>; 2],
-    turn: usize,
+    /// The node that got the last request, and how many in a row it got.
+    last: (usize, u8),
     /// The texts of the keys, the primary first.
     keys: Vec<String>,
     /// The last requests, the newest last.
@@ -38,14 +43,23 @@ struct Routed {
     node: &'static str,
 }
 
-pub(crate) async fn serve(port: u16) -> Result<()> {
+/// Serves on `port`. Without one it takes 8080, or any free port if that is taken.
+pub(crate) async fn serve(port: Option<u16>) -> Result<()> {
     let keys = vec![Key::generate()?.expose_text().to_string()];
     let nodes = [
         Some(Node::start(NAMES[0], ring_keys(&keys)?).await?),
         Some(Node::start(NAMES[1], ring_keys(&keys)?).await?),
     ];
-    let fleet = Arc::new(Mutex::new(Fleet { nodes, turn: 1, keys, recent: VecDeque::new() }));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let fleet = Arc::new(Mutex::new(Fleet { nodes, last: (1, 0), keys, recent: VecDeque::new() }));
+    let listener =
+        match (TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(8080))).await, port) {
+            (Err(error), None) if error.kind() == ErrorKind::AddrInUse => {
+                println!("port 8080 is taken, so another one it is");
+                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?
+            }
+            (Err(error), Some(port)) => return Err(format!("port {port}: {error}").into()),
+            (bound, _) => bound?,
+        };
     println!("open http://localhost:{}/ — stop with Ctrl-C", listener.local_addr()?.port());
     loop {
         let stream = tokio::select! {
@@ -100,15 +114,17 @@ async fn answer(
 }
 
 impl Fleet {
-    /// Picks the next node that is up.
+    /// Picks a node that is up by chance, and none three times in a row. Strict turns would always send the form to one
+    /// node and the page after it to the other.
     fn next(&mut self) -> Option<(&'static str, SocketAddr)> {
-        for _ in 0..self.nodes.len() {
-            self.turn = (self.turn + 1) % self.nodes.len();
-            if let Some(node) = &self.nodes[self.turn] {
-                return Some((node.name, node.address));
-            }
-        }
-        None
+        let mut byte = [0];
+        SysRng.try_fill_bytes(&mut byte).ok()?;
+        let (last, in_a_row) = self.last;
+        let other = 1 - last;
+        let chosen = if in_a_row >= 2 || byte[0] % 2 == 0 { other } else { last };
+        let chosen = if self.nodes[chosen].is_some() { chosen } else { 1 - chosen };
+        self.last = (chosen, if chosen == last { in_a_row.saturating_add(1) } else { 1 });
+        self.nodes[chosen].as_ref().map(|node| (node.name, node.address))
     }
 
     /// Notes who gets a request, and tells who got the form that led to it: a form and the page after it
@@ -169,6 +185,46 @@ impl Fleet {
         Ok(())
     }
 
+    /// Draws how the last requests travelled: the form, if there was one, and then the page.
+    fn journey(&self) -> String {
+        let legs = self.recent.iter().rev().take(2).collect::<Vec<_>>();
+        let form = legs.get(1).filter(|form| form.method == Method::POST);
+        let travels = form.copied().into_iter().chain(legs.first().copied());
+        let dots: String = travels
+            .enumerate()
+            .map(|(i, Routed { method, node, .. })| {
+                let y = if *node == "A" { 32 } else { 108 };
+                format!(
+                    "<g class='dot {node}' opacity=0><rect x=-25 y=-12 width=50 height=24 rx=12 /><text y=5>{method}</text>
+                    <set attributeName=opacity to=1 begin={begin}s />
+                    <animateMotion path='M75 70 H285 L480 {y} L285 70 H75' begin={begin}s dur=2s fill=freeze
+                    calcMode=spline keyPoints='0;.5;1' keyTimes='0;.5;1' keySplines='.4 0 .4 1;.4 0 .4 1' />
+                    <set attributeName=opacity to=0 begin={end}s /></g>",
+                    method = page::escape(method.as_str()),
+                    begin = 0.3 + 2.2 * i as f32,
+                    end = 2.3 + 2.2 * i as f32,
+                )
+            })
+            .collect();
+        let node = |name: &str, y: u8, up: bool| {
+            let class = if up { name } else { "off" };
+            format!(
+                "<g class='box {class}'><rect x=480 y={} width=90 height=48 rx=10 /><text x=525 y={}>node {name}</text></g>",
+                y - 24,
+                y + 6
+            )
+        };
+        format!(
+            "<svg class=journey viewBox='0 0 600 140' role=img aria-label='how the last requests travelled'>
+            <path d='M75 70 H285 L480 32 M285 70 L480 108' />
+            <g class=box><rect x=10 y=46 width=110 height=48 rx=10 /><text x=65 y=76>browser</text></g>
+            <g class=box><rect x=215 y=46 width=140 height=48 rx=10 /><text x=285 y=76>load balancer</text></g>
+            {}{}{dots}</svg>",
+            node("A", 32, self.nodes[0].is_some()),
+            node("B", 108, self.nodes[1].is_some()),
+        )
+    }
+
     fn panel(&self) -> String {
         let nodes: String = NAMES
             .iter()
@@ -194,12 +250,13 @@ impl Fleet {
             })
             .collect();
         format!(
-            "<section class=wide><h2>The fleet</h2><div class=fleet>{nodes}
+            "<section class='wide first'>{}</section><section class=wide><h2>The fleet</h2><div class=fleet>{nodes}
             <form method=post action=/fleet/rotate class=row><span>Keys in the ring: {}</span>
             <button>Rotate key</button></form></div>
             <p class=hint>Rotate, stop and start as you like: you stay logged in. Nothing of you is on the nodes,
             so even both may stop.</p>
             <h3>The last requests and who answered them</h3><ol class=recent>{recent}</ol></section>",
+            self.journey(),
             self.keys.len()
         )
     }

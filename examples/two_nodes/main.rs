@@ -8,8 +8,6 @@
 //! `node.rs` is the part to copy from: an application that keeps its sessions in sealed cookies. `browser.rs`
 //! and `front.rs` stand for what is around it in the world, a browser and a load balancer.
 
-#![allow(clippy::indexing_slicing, reason = "the names and lines are known to be there")]
-
 mod browser;
 mod front;
 mod node;
@@ -26,7 +24,7 @@ async fn main() -> Result<()> {
     match arguments.next().as_deref() {
         None => tour::run().await,
         Some("--serve") => {
-            let port = arguments.next().map_or(Ok(8080), |port| port.parse())?;
+            let port = arguments.next().map(|port| port.parse()).transpose()?;
             front::serve(port).await
         }
         Some(_) => Err("usage: two_nodes [--serve [PORT]]".into()),

@@ -9,8 +9,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use sealed_session::{
-    Advice, Codec, DecodeError, EncodeError, KeyRing, Limits, Opened, Reseal, RingKey, SetCookies,
+    Codec, DecodeError, EncodeError, KeyRing, Limits, Opened, Reseal, RingKey, SetCookies,
 };
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -111,15 +113,14 @@ impl App {
 async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let request = app.request(&headers);
     let visit = app.visit(&request);
-    let set_cookies = match (&visit.opened, &visit.refused) {
+    let set_cookies = match &visit.opened {
         // Unchanged; but it may be due to be sealed again, by a newer key or for the idle time.
-        (Some(opened), _) => match app.codec.encode(&opened.session, &request) {
+        Some(opened) => match app.codec.encode(&opened.session, &request) {
             Ok(set_cookies) => set_cookies,
             Err(error) => return failure(&app, &headers, &error),
         },
-        (None, Some(refused)) if refused.advice() == Advice::Clear => app.codec.clear(&request),
-        // No session; or one that another node may read, which is left alone.
-        (None, _) => SetCookies::default(),
+        // No session, or one that does not open. A mere read leaves it alone: a login may have set another meanwhile.
+        None => SetCookies::default(),
     };
     let page = page::page(StatusCode::OK, &headers, &view(&app, &headers, &visit));
     with_cookies(page, &set_cookies)
@@ -155,7 +156,7 @@ async fn add_to_cart(
         let article: String = article.chars().take(40).collect();
         session.cart.extend((0..count.min(100)).map(|_| {
             let mut reservation = [0; 16];
-            getrandom::fill(&mut reservation).expect("the operating system has random bytes");
+            SysRng.try_fill_bytes(&mut reservation).expect("the operating system has random bytes");
             Line { article: article.clone(), reservation: u128::from_be_bytes(reservation) }
         }));
     })

@@ -42,11 +42,9 @@ fn text(view: &View<'_>) -> String {
     if let Some(opened) = view.opened {
         let _ = writeln!(text, "cart: {}\nkey: {}", opened.session.cart.len(), opened.key);
     }
-    for (name, value) in [
-        ("sealed again", view.reseal),
-        ("refused", view.refused.as_deref()),
-        ("notice", view.notice),
-    ] {
+    for (name, value) in
+        [("resealed", view.reseal), ("refused", view.refused.as_deref()), ("notice", view.notice)]
+    {
         if let Some(value) = value {
             let _ = writeln!(text, "{name}: {value}");
         }
@@ -138,7 +136,7 @@ fn session(view: &View<'_>) -> String {
         rows.push(("Expires", within(opened.expires)));
     }
     if let Some(reason) = view.reseal {
-        rows.push(("Sealed again now", reason.to_owned()));
+        rows.push(("Resealed now", reason.to_owned()));
     }
     let rows: String =
         rows.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{value}</dd>")).collect();

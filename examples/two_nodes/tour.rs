@@ -68,7 +68,7 @@ pub(crate) async fn run() -> Result<()> {
     a.replace_keys(vec![seals(&old)?, seals(&new)?.activates(past)])?;
     let page = user.load(a.address).await?;
     tour.seen("its time has come on A alone", &user, &page, |p| {
-        p.get("sealed again").is_some_and(|why| why == "a newer key is primary")
+        p.get("resealed").is_some_and(|why| why == "a newer key is primary")
     })?;
     let page = user.load(b.address).await?;
     tour.seen("B, which still seals with the old key, opens it", &user, &page, |p| {
@@ -166,7 +166,7 @@ impl Tour {
             ("user", "user"),
             ("cart", "cart"),
             ("key", "sealed by"),
-            ("sealed again", "sealed again now:"),
+            ("resealed", "sealed again now:"),
             ("refused", "refused:"),
         ]
         .into_iter()

@@ -7,7 +7,6 @@
 use std::sync::LazyLock;
 
 use base64::Engine as _;
-use base64::engine::Simd;
 use base64::engine::general_purpose::NO_PAD;
 
 /// Gives the number of characters that `bytes` bytes take.
@@ -44,8 +43,15 @@ pub(crate) fn decode_onto(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     ENGINE.decode_vec(text, out).ok()
 }
 
-/// Finds the best engine of this processor once.
-static ENGINE: LazyLock<Simd> = LazyLock::new(|| Simd::url_safe(NO_PAD));
+/// The vector instructions of this processor, looked for once.
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+static ENGINE: LazyLock<base64::engine::Simd> =
+    LazyLock::new(|| base64::engine::Simd::url_safe(NO_PAD));
+
+/// All other processors, for which `base64` has no vector instructions.
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))))]
+static ENGINE: LazyLock<base64::engine::GeneralPurpose> =
+    LazyLock::new(|| base64::engine::GeneralPurpose::new(&base64::alphabet::URL_SAFE, NO_PAD));
 
 #[cfg(test)]
 mod tests {

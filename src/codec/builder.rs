@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use memchr::memmem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bytes::random;
 use crate::codec::Codec;
+use crate::codec::judge::Judge;
 use crate::codec::lifetimes::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
-use crate::codec::settings::{Migrate, Settings};
+use crate::codec::request_cookies::CodecId;
+use crate::codec::settings::{Clock, Migrate, Settings};
 use crate::cookie::attributes::{Persistence, SameSite, Unchecked};
 use crate::cookie::error::ConfigError;
 use crate::cookie::layout::Layout;
@@ -21,13 +24,17 @@ use crate::keys::ring::KeyRing;
 use crate::message::format::Format;
 use crate::message::pack::Compression;
 use crate::seal::binding::Binding;
+#[cfg(feature = "store")]
+use crate::store::blob_store::BlobStore;
+#[cfg(feature = "store")]
+use crate::store::work::Overflow;
 
 /// Sets up a [`Codec`]; every setting has a safe default.
 ///
 /// # Example
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::time::{Duration, SystemTime};
 /// use sealed_session::{Codec, Key, Limits, SameSite};
 ///
 /// let codec = Codec::<String>::builder(Key::generate()?)
@@ -52,8 +59,12 @@ pub struct Builder<T> {
     compression: Compression,
     padding: Padding,
     session_ids: bool,
+    judge: Judge<T>,
     schema: Option<u32>,
     migrations: BTreeMap<u32, Migrate<T>>,
+    clock: Option<Clock>,
+    #[cfg(feature = "store")]
+    overflow: Option<Arc<Overflow>>,
     session: PhantomData<fn(T) -> T>,
 }
 
@@ -88,13 +99,21 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             compression: Compression::default(),
             padding: Padding::default(),
             session_ids: false,
+            judge: Judge::default(),
             schema: None,
             migrations: BTreeMap::new(),
+            clock: None,
+            #[cfg(feature = "store")]
+            overflow: None,
             session: PhantomData,
         }
     }
 
     /// Sets the cookie-name. Default: `__Host-session`.
+    ///
+    /// **Two applications on one host need two names**, also on two ports or under two paths: to browsers, cookies know no
+    /// ports, and with `Path=/` no paths. Under one name, each overwrites the session of the other; and where their
+    /// keys differ, each takes that for a session under a key which has not arrived yet, and refuses changes.
     ///
     /// Keep the prefix `__Host-` wherever you can: with it, browsers take the cookie only from this very
     /// host over HTTPS, so that no sibling domain can plant one. The name is sealed: a value moved to
@@ -158,7 +177,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// Binds sessions to a context: an application, an environment, a tenant. Default: empty.
     ///
     /// What was sealed under another context does not open, even under the same key. Changing the context ends
-    /// all sessions; during that deploy, old and new nodes clear each other's cookies.
+    /// all sessions; during that deploy, old and new nodes replace each other's. Applications on one host need
+    /// another [`name`](Self::name) too.
     pub fn context(mut self, context: impl Into<Vec<u8>>) -> Self {
         self.context = context.into();
         self
@@ -179,7 +199,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
 
     /// Sets after how much of the idle time an unchanged session is sealed again. Default: a tenth of the
     /// idle timeout. Until then, responses carry no cookie; so a session may end this much earlier than
-    /// the idle timeout after its last use.
+    /// the idle timeout after its last use. Parts of a second are rounded up.
     pub fn touch_after(mut self, threshold: Duration) -> Self {
         self.touch = Some(threshold);
         self
@@ -189,6 +209,37 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// future is refused.
     pub fn clock_skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
+        self
+    }
+
+    /// Sets the clock that all operations without a time of their own read, those of the middlewares included.
+    /// Default: [`SystemTime::now`].
+    ///
+    /// For tests, in which no time need pass, and for runtimes without that clock: on `wasm32-unknown-unknown`
+    /// `SystemTime::now` panics, and what the runtime offers takes its place (JavaScript's `Date.now()`, say).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::time::{Duration, SystemTime};
+    /// use sealed_session::{Codec, DecodeError, Key};
+    ///
+    /// let seconds = Arc::new(AtomicU64::new(1_800_000_000));
+    /// let clock = Arc::clone(&seconds);
+    /// let codec = Codec::<u32>::builder(Key::generate()?)
+    ///     .clock(move || SystemTime::UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)))
+    ///     .build()?;
+    /// let set_cookies = codec.renew(&7, &codec.request([""]))?;
+    /// let cookie = set_cookies.values().next().unwrap().split(';').next().unwrap();
+    ///
+    /// seconds.fetch_add(2 * 86_400, Ordering::Relaxed); // two days later
+    /// assert!(matches!(codec.decode(&codec.request([cookie])), Err(DecodeError::Expired(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Some(Box::new(clock));
         self
     }
 
@@ -215,6 +266,16 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// [`Limits::UNMODIFIED_NGINX`], one cookie.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets a store for sessions that do not fit into their cookies, and for [`Attached`](crate::Attached) values.
+    /// Default: none; such a session is an error.
+    ///
+    /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used.
+    #[cfg(feature = "store")]
+    pub fn overflow(mut self, store: impl BlobStore) -> Self {
+        self.overflow = Some(Arc::new(Overflow::new(Arc::new(store))));
         self
     }
 
@@ -252,6 +313,38 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     pub fn session_ids(mut self) -> Self {
         self.session_ids = true;
         self
+    }
+
+    /// Refuses what is revoked: sessions by their id, by one of their tags, or by when they began. Gives each session
+    /// [an id](Self::session_ids).
+    ///
+    /// `tags` says what a session has in common with others that is to be ended at once, such as its user; `|_| []` if
+    /// there is no such thing. It is called for each session that is opened, so it should be quick.
+    ///
+    /// A session that is older than this setting gets an id when it is next sealed. Until then it can be revoked by
+    /// its tags and its beginning alone.
+    ///
+    /// The clock skew is at least 5 seconds then: what begins in the second of a "log out everywhere", and after it, is
+    /// dated to the next one, and may be used at once.
+    #[cfg(feature = "revocation")]
+    pub fn revocations<I>(
+        mut self,
+        revocations: crate::revocation::Revocations,
+        tags: impl Fn(&T) -> I + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: IntoIterator<Item = crate::revocation::SubjectTag>,
+    {
+        self.judge = Judge::new(revocations, tags);
+        self.session_ids()
+    }
+
+    fn least_skew(&self) -> Duration {
+        #[cfg(feature = "revocation")]
+        if self.judge.ended.revocations.is_some() {
+            return self.skew.max(crate::revocation::LEAST_SKEW);
+        }
+        self.skew
     }
 
     /// Sets the number of the session type's schema, which is sealed with each session. Default: 0.
@@ -306,7 +399,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// A [`ConfigError`] for each setting that browsers, proxies or other settings would turn into
     /// a silent failure later.
     pub fn build(self) -> Result<Codec<T>, ConfigError> {
-        let lifetimes = Lifetimes::build(self.absolute, self.idle, self.touch, self.skew)?;
+        let skew = self.least_skew();
+        let lifetimes = Lifetimes::build(self.absolute, self.idle, self.touch, skew)?;
+        #[cfg(feature = "revocation")]
+        if let Some(revocations) = &self.judge.ended.revocations
+            && !revocations.outlasts(lifetimes.absolute, lifetimes.skew)
+        {
+            return Err(ConfigError::RevocationsTooShort);
+        }
         if self.format.is_positional() && self.schema.is_none() {
             return Err(ConfigError::SchemaRequired(self.format));
         }
@@ -325,19 +425,24 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         let layout = Layout::new(self.limits, attributes.name.len(), attributes_len)?;
         Ok(Codec {
             settings: Arc::new(Settings {
+                id: CodecId::next(),
                 ring: self.ring,
                 binding: Binding::new(&attributes.name, &self.context),
                 finder: memmem::Finder::new(&attributes.name).into_owned(),
                 attributes,
                 layout,
                 lifetimes,
+                judge: self.judge,
                 format: self.format,
                 compression: self.compression,
                 padding: self.padding,
                 session_ids: self.session_ids,
                 schema,
                 migrations: self.migrations,
-                random: getrandom::fill,
+                random: random::fill,
+                clock: self.clock,
+                #[cfg(feature = "store")]
+                overflow: self.overflow,
             }),
         })
     }

@@ -14,6 +14,10 @@ use crate::keys::key_id::KeyId;
 use crate::message::error::MessageError;
 use crate::observe::{self, RefusedKey, Severity};
 use crate::seal::{OpenError, SealError};
+#[cfg(feature = "store")]
+use crate::store::attached::Unopened;
+#[cfg(feature = "store")]
+use crate::store::blob::BlobError;
 
 /// Says why a session was not sealed. No cookie is set then, so the client keeps the old one.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -80,6 +84,8 @@ impl From<SealError> for EncodeError {
 /// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was taken out too early |
 /// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
 /// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |
+/// | [`Revoked`](Self::Revoked) | clear | a logout, or "log out everywhere" |
+/// | [`RevocationsStale`](Self::RevocationsStale) | keep | the feed of revocations is lost, and you chose to refuse then |
 /// | [`UnsupportedVersion`](Self::UnsupportedVersion) | keep | a node with a newer release of this crate |
 /// | [`UnsupportedFormat`](Self::UnsupportedFormat) | keep | a node with more features of this crate |
 /// | [`NewerSchema`](Self::NewerSchema) | keep | a node with a newer release of the application |
@@ -90,31 +96,32 @@ impl From<SealError> for EncodeError {
 /// | [`Malformed`](Self::Malformed) | clear | another program's cookie of this name, or a scanner |
 /// | [`InvalidTag`](Self::InvalidTag) | clear | damage, an attack, or another name or [`context`](crate::Builder::context) |
 /// | [`TooManyChunks`](Self::TooManyChunks) | clear | a scanner |
+/// | [`TooManyValues`](Self::TooManyValues) | keep | a sibling domain set many cookies of this name |
 /// | [`Message`](Self::Message) | keep | a fault of the program that sealed it |
-/// | [`OtherCodec`](Self::OtherCodec) | keep | this program: the [`Request`](crate::Request) is of another codec |
+/// | [`OtherCodec`](Self::OtherCodec) | keep | this program: the [`RequestCookies`](crate::RequestCookies) are of another codec |
+#[cfg_attr(
+    feature = "store",
+    doc = "| [`Blob`](Self::Blob) | of [`BlobError`] | the store is down, was flushed, or lies |"
+)]
 ///
 /// # Example
 ///
 /// ```
-/// use sealed_session::{Advice, Codec, Opened, RequestCookies, SetCookies};
+/// use sealed_session::{Codec, DecodeError, Opened, RequestCookies};
 ///
-/// /// The session, if there is one, and what to send if the cookie is of no use to any node.
-/// fn open(codec: &Codec<String>, request: &RequestCookies<'_>) -> (Option<Opened<String>>, SetCookies) {
-///     match codec.decode(request) {
-///         Ok(opened) => (opened, SetCookies::default()),
-///         Err(error) => {
-///             eprintln!("{error}");
-///             match error.advice() {
-///                 Advice::Clear => (None, codec.clear(request)),
-///                 // Another node may read it, or it ends by itself: leave it alone.
-///                 _ => (None, SetCookies::default()),
-///             }
+/// /// Returns the session, if there is one. Why there is none is for the log.
+/// fn open(codec: &Codec<String>, request: &RequestCookies<'_>) -> Option<Opened<String>> {
+///     codec.decode(request).unwrap_or_else(|error| {
+///         match &error {
+///             DecodeError::Expired(_) => {} // every session ends so
+///             error if error.is_readable_elsewhere() => eprintln!("no session on this node: {error}"),
+///             error => eprintln!("no session: {error}"),
 ///         }
-///     }
+///         None
+///     })
 /// }
 /// # let codec = Codec::<String>::new(sealed_session::Key::generate().unwrap());
-/// # let (session, set_cookies) = open(&codec, &codec.request(["__Host-session=nonsense"]));
-/// # assert!(session.is_none() && set_cookies.removed().count() == 1);
+/// # assert!(open(&codec, &codec.request(["__Host-session=nonsense"])).is_none());
 /// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -135,6 +142,13 @@ pub enum DecodeError {
     /// The key was revoked. *Clear.*
     #[error("the key {0} of the session cookie is revoked")]
     RevokedKey(KeyId),
+    /// The session was revoked: by its id, by one of its tags, or by when it began. *Clear.*
+    #[error("the session was revoked")]
+    Revoked,
+    /// It is not known at present what is revoked, and the application chose to refuse sessions then. *Keep*: answer
+    /// 503, and never as if there were no session.
+    #[error("it is not known at present which sessions are revoked")]
+    RevocationsStale,
     /// The seal does not hold: damaged, forged, or sealed for another cookie or context. *Clear.*
     #[error("the seal of the session cookie does not hold")]
     InvalidTag,
@@ -147,6 +161,10 @@ pub enum DecodeError {
     /// More cookies are announced than a session may have. *Clear.*
     #[error("the session announces {0} chunks")]
     TooManyChunks(u8),
+    /// None of the values that were tried gives a session, and there are more of this name. *Keep*: one of those may.
+    /// A name that begins with `__Host-` keeps other domains from setting it.
+    #[error("the request has more values of the session cookie than are tried")]
+    TooManyValues,
     /// The session is older than the absolute timeout, or was idle for too long. *Clear.*
     #[error("the session has expired ({0})")]
     Expired(Expiry),
@@ -183,23 +201,28 @@ pub enum DecodeError {
     /// The seal holds, but what is inside does not follow the format: a fault of the sealing side. *Keep.*
     #[error("the sealed message is malformed")]
     Message,
-    /// The [`Request`](crate::Request) was made by a codec with another cookie or context: a fault in the
-    /// program. *Keep.*
+    /// The [`RequestCookies`](crate::RequestCookies) were made by another codec: a fault in the program. *Keep.*
     #[error("the request was read by another codec")]
     OtherCodec,
+    /// What lies in the store, the session or a value beside it, could not be had from there.
+    #[cfg(feature = "store")]
+    #[error(transparent)]
+    Blob(BlobError),
 }
 
 impl DecodeError {
     /// Says what to do with the cookie, so that a middleware need not guess.
     ///
     /// [`Advice::Clear`] only where no node can read the cookie again, as long as their clocks are right and
-    /// their contexts and timeouts are the same.
+    /// their contexts and timeouts are the same. Not on a mere read even then: see there.
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
             _ if self.is_readable_elsewhere() => Advice::Keep,
             // The next request may be whole; what a retired key sealed ends by itself.
             Self::MissingChunk | Self::MixedChunks | Self::RetiredKey(_) => Advice::Keep,
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unauthentic) => Advice::Keep,
             _ => Advice::Clear,
         }
     }
@@ -210,6 +233,10 @@ impl DecodeError {
     #[must_use]
     pub fn is_readable_elsewhere(&self) -> bool {
         match self {
+            #[cfg(feature = "store")]
+            Self::Blob(error) => {
+                matches!(error, BlobError::NotFetched(_) | BlobError::Unavailable(_))
+            }
             Self::UnsupportedVersion(_)
             | Self::UnknownKey(_)
             | Self::FromFuture { .. }
@@ -217,11 +244,14 @@ impl DecodeError {
             | Self::NewerSchema { .. }
             | Self::NoMigration { .. }
             | Self::Deserialize(_)
+            | Self::TooManyValues
             | Self::Message
+            | Self::RevocationsStale
             | Self::OtherCodec => true,
             Self::Malformed
             | Self::RetiredKey(_)
             | Self::RevokedKey(_)
+            | Self::Revoked
             | Self::InvalidTag
             | Self::MissingChunk
             | Self::MixedChunks
@@ -240,10 +270,13 @@ impl DecodeError {
             Self::UnknownKey(_) => "unknown_key",
             Self::RetiredKey(_) => "retired_key",
             Self::RevokedKey(_) => "revoked_key",
+            Self::Revoked => "revoked",
+            Self::RevocationsStale => "revocations_stale",
             Self::InvalidTag => "invalid_tag",
             Self::MissingChunk => "missing_chunk",
             Self::MixedChunks => "mixed_chunks",
             Self::TooManyChunks(_) => "too_many_chunks",
+            Self::TooManyValues => "too_many_values",
             Self::Expired(Expiry::Absolute) => "expired_absolute",
             Self::Expired(Expiry::Idle) => "expired_idle",
             Self::FromFuture { .. } => "from_future",
@@ -253,6 +286,14 @@ impl DecodeError {
             Self::Deserialize(_) => "deserialize",
             Self::Message => "message",
             Self::OtherCodec => "other_codec",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::NotFetched(_)) => "blob_not_fetched",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unavailable(_)) => "store_unavailable",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Gone) => "blob_gone",
+            #[cfg(feature = "store")]
+            Self::Blob(BlobError::Unauthentic) => "blob_unauthentic",
         };
         let (key, likely) = match self {
             Self::RetiredKey(id) | Self::RevokedKey(id) => (RefusedKey::Known(*id), None),
@@ -260,6 +301,16 @@ impl DecodeError {
             _ => (key.map_or(RefusedKey::None, RefusedKey::Known), None),
         };
         observe::refused(reason, key, &Causes(self), likely, matches!(self, Self::Expired(_)));
+    }
+}
+
+#[cfg(feature = "store")]
+impl From<Unopened> for DecodeError {
+    fn from(error: Unopened) -> Self {
+        match error {
+            Unopened::Blob(error) => Self::Blob(error),
+            Unopened::Message(error) => error.into(),
+        }
     }
 }
 
@@ -317,7 +368,15 @@ pub enum Advice {
     Keep,
     /// Read, but due to be sealed again: pass it to [`Codec::encode`](crate::Codec::encode).
     Reseal,
-    /// No node will read it again: remove it with [`Codec::clear`](crate::Codec::clear).
+    /// No node will read it again: a write replaces it, and [`Codec::clear`](crate::Codec::clear) may remove it.
+    ///
+    /// Do not remove it on a mere read. That buys little, for it gives nobody a session, and browsers forget it by its
+    /// Max-Age. And it can do harm, whatever the reason was:
+    ///
+    /// - *Expired*, *RevokedKey*: just then users log in again. A slow read that began before a login and answers after
+    ///   it would remove the new session.
+    /// - *InvalidTag*, *Malformed*, *TooManyChunks*: it may be the good session of another application on this host, since
+    ///   cookies know neither ports nor, but for `Path`, paths.
     Clear,
 }
 

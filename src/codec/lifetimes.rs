@@ -28,9 +28,13 @@ impl Lifetimes {
         skew: Duration,
     ) -> Result<Self, ConfigError> {
         let idle = idle.unwrap_or(DEFAULT_IDLE.min(absolute));
-        let touch = touch.unwrap_or(idle / 10);
-        let [absolute, idle, touch, skew] =
-            [absolute, idle, touch, skew].map(|duration| Duration::from_secs(duration.as_secs()));
+        let [absolute, idle, skew] =
+            [absolute, idle, skew].map(|duration| Duration::from_secs(duration.as_secs()));
+        // Upwards: a threshold of nothing would seal the session again in each response.
+        let touch = match touch {
+            Some(touch) => whole_seconds(touch),
+            None => whole_seconds(idle / 10).min(idle.saturating_sub(Duration::from_secs(1))),
+        };
         for (what, duration) in [("the absolute timeout", absolute), ("the idle timeout", idle)] {
             if duration < Duration::from_secs(1) || duration > LONGEST {
                 return Err(ConfigError::Duration { what });
@@ -80,7 +84,8 @@ impl Lifetimes {
         let absolute = envelope.lifetime.absolute_within(self.absolute);
         let idle = envelope.lifetime.idle_within(self.idle).min(absolute);
         // The same share of the idle time as for other sessions. Both are 400 days at most.
-        let touch = self.touch.as_secs() * idle.as_secs() / self.idle.as_secs().max(1);
+        let touch = (self.touch.as_secs() * idle.as_secs()).div_ceil(self.idle.as_secs().max(1));
+        let touch = touch.min(idle.as_secs().saturating_sub(1));
         Bounds { absolute, idle, touch: Duration::from_secs(touch) }
     }
 }
@@ -90,6 +95,12 @@ struct Bounds {
     absolute: Duration,
     idle: Duration,
     touch: Duration,
+}
+
+/// Rounds up.
+fn whole_seconds(duration: Duration) -> Duration {
+    let part = u64::from(duration.subsec_nanos() > 0);
+    Duration::from_secs(duration.as_secs().saturating_add(part))
 }
 
 /// A week: long enough for most, and the time that a stolen cookie works at most.

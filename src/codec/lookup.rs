@@ -8,7 +8,9 @@ use crate::codec::error::{DecodeError, EncodeError};
 use crate::codec::open::{self, Refused};
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
+use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
+use crate::message::envelope::Envelope;
 use crate::observe;
 
 impl<T: DeserializeOwned> Settings<T> {
@@ -19,29 +21,13 @@ impl<T: DeserializeOwned> Settings<T> {
         keys: &Keys,
         now: SystemTime,
     ) -> Result<Option<(T, &'r OpenedCookie)>, DecodeError> {
-        if request.binding != self.binding {
-            return Err(DecodeError::OtherCodec);
-        }
         let mut read = None;
-        let opened = request.opened.get_or_init(|| {
-            let found = open::open(request, keys, &self.lifetimes, now).and_then(|found| {
-                // Whether it can be read is remembered too: what cannot must not be overwritten.
-                if let Some(found) = &found {
-                    let refused = |error| Refused { error, key: Some(found.key) };
-                    read = Some(self.read(found).map_err(refused)?);
-                }
-                Ok(found)
-            });
-            observe_opened(&found);
-            #[cfg(feature = "watch")]
-            if let Err(Refused { error: DecodeError::UnknownKey(_), .. }) = found {
-                self.ring.wake_up().request();
-            }
-            found.map_err(|refused| refused.error)
-        });
+        let opened = self.open_once(request, keys, now, &mut read)?;
         if let (Ok(Some(found)), None) = (opened, &read) {
+            #[cfg(feature = "store")]
+            found.here()?;
             // A request that is kept for long does not keep its session alive, nor its key.
-            self.check(found, keys, now)?;
+            self.check_again(found, keys, now)?;
         }
         match (opened, read) {
             (Err(error), _) => Err(error.clone()),
@@ -51,6 +37,69 @@ impl<T: DeserializeOwned> Settings<T> {
         }
     }
 
+    /// Opens what the request carries, if that was not done before, and leaves in `read` the session that it then read.
+    ///
+    /// What was opened is told only when it is kept: who is told may ask the request again, as a subscriber of `tracing`
+    /// does that adds the user to each line.
+    fn open_once<'r>(
+        &self,
+        request: &'r RequestCookies<'_>,
+        keys: &Keys,
+        now: SystemTime,
+        read: &mut Option<T>,
+    ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
+        if request.codec != self.id {
+            return Err(DecodeError::OtherCodec);
+        }
+        if let Some(opened) = request.opened.get() {
+            return Ok(opened);
+        }
+        let ended = &self.judge.ended;
+        let found = open::open(request, keys, &self.lifetimes, ended, now);
+        let found = found.and_then(|mut found| {
+            // Whether it can be read is remembered too: what cannot must not be overwritten.
+            if let Some(found) = &mut found
+                && found.is_here()
+            {
+                let key = found.key;
+                let refused = |error| Refused { error, key: Some(key) };
+                let session = self.read(found).map_err(refused)?;
+                let tags = self.judge.tags(&session, found.envelope.began);
+                found.tags = tags.map_err(refused)?;
+                *read = Some(session);
+            }
+            Ok(found)
+        });
+        let mut refused_key = None;
+        let mut found = Some(found.map_err(|Refused { error, key }| {
+            refused_key = key;
+            error
+        }));
+        let opened = request.opened.get_or_init(|| found.take().unwrap_or(Ok(None)));
+        if found.is_some() {
+            // Another thread was faster; what was read belongs to what is not kept.
+            *read = None;
+            return Ok(opened);
+        }
+        observe_opened(opened, refused_key);
+        #[cfg(feature = "watch")]
+        if let Err(DecodeError::UnknownKey(_)) = opened {
+            self.ring.wake_up().request();
+        }
+        Ok(opened)
+    }
+
+    /// Opens what the request carries, if that was not done before.
+    #[cfg(feature = "store")]
+    pub(super) fn opened<'r>(
+        &self,
+        request: &'r RequestCookies<'_>,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
+        self.open_once(request, keys, now, &mut None)
+    }
+
     /// Gives the session of the request that a write goes on from, if there is one.
     pub(super) fn known<'r>(
         &self,
@@ -58,9 +107,15 @@ impl<T: DeserializeOwned> Settings<T> {
         keys: &Keys,
         now: SystemTime,
     ) -> Result<Option<&'r OpenedCookie>, EncodeError> {
-        let opened = request.opened.get().filter(|_| request.binding == self.binding);
+        let opened = request.opened.get().filter(|_| request.codec == self.id);
         let (known, was_opened) = match opened {
-            Some(Ok(Some(found))) => (self.check(found, keys, now).map(|()| Some(found)), true),
+            #[cfg(feature = "store")]
+            Some(Ok(Some(found))) if !found.is_here() => {
+                (found.here().map(|()| Some(found)), false)
+            }
+            Some(Ok(Some(found))) => {
+                (self.check_again(found, keys, now).map(|()| Some(found)), true)
+            }
             Some(Ok(None)) => (Ok(None), false),
             Some(Err(error)) => (Err(error.clone()), false),
             None => {
@@ -76,27 +131,42 @@ impl<T: DeserializeOwned> Settings<T> {
         }
     }
 
+    /// Judges once more what was opened before: its time may have passed, and its key or itself been revoked.
+    fn check_again(
+        &self,
+        found: &OpenedCookie,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<(), DecodeError> {
+        self.check(found, keys, now)?;
+        self.judge.again(&found.tags, found.envelope.began, || self.read(found))
+    }
+
     pub(crate) fn read(&self, found: &OpenedCookie) -> Result<T, DecodeError> {
-        let envelope = &found.envelope;
+        self.read_body(&found.envelope, found.body())
+    }
+
+    /// Reads a session that was serialized as the envelope says.
+    pub(super) fn read_body(&self, envelope: &Envelope, body: &[u8]) -> Result<T, DecodeError> {
         if envelope.schema == self.schema {
-            return Ok(envelope.format.deserialize(found.body())?);
+            return Ok(envelope.format.deserialize(body)?);
         }
         if envelope.schema > self.schema {
             let (found, known) = (envelope.schema, self.schema);
             return Err(DecodeError::NewerSchema { found, known });
         }
         match self.migrations.get(&envelope.schema) {
-            Some(migrate) => Ok(migrate(envelope.format, found.body())?),
+            Some(migrate) => Ok(migrate(envelope.format, body)?),
             None => Err(DecodeError::NoMigration { found: envelope.schema }),
         }
     }
 }
 
-/// Observes what a request carries.
-fn observe_opened(opened: &Result<Option<OpenedCookie>, Refused>) {
+/// Observes what a request carries; where it was refused, by which key of the ring.
+fn observe_opened(opened: &Result<Option<OpenedCookie>, DecodeError>, refused: Option<KeyId>) {
     match opened {
         Ok(None) => {}
         Ok(Some(OpenedCookie { key, .. })) => observe::opened(key),
-        Err(Refused { error, key }) => error.observe(*key),
+        Err(error) => error.observe(refused),
     }
 }

@@ -19,19 +19,24 @@ use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
 use crate::cookie::limits::{Cost, MAX_TEXT};
 use crate::cookie::set_cookies::SetCookies;
-use crate::keys::ring::KeyRing;
+use crate::keys::ring::{KeyRing, Keys};
 use crate::message::lifetime::Lifetime;
 use crate::message::seconds::Seconds;
+#[cfg(feature = "revocation")]
+use crate::revocation::{Full, Receipt};
 use crate::seal;
 
 pub(crate) mod builder;
 pub(crate) mod error;
 #[cfg(feature = "cli")]
 pub(crate) mod inspect;
+mod judge;
 pub(crate) mod lifetimes;
 mod lookup;
 mod open;
 pub(crate) mod opened;
+#[cfg(feature = "store")]
+mod overflow;
 pub(crate) mod request_cookies;
 pub(crate) mod reseal;
 pub(crate) mod settings;
@@ -80,49 +85,18 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     ///
     /// Takes whatever the request has: an iterator over `&str`, `&[u8]`, `&String`, or `http`'s
     /// `headers.get_all("cookie")`.
+    ///
+    /// The headers must be as the browser sent them. Many cookie jars trim all white space of Unicode and decode `%5f`
+    /// in *names*; so what a sibling domain set as `__%48ost-session` comes out of them as `__Host-session`, a name
+    /// that browsers let nobody but this host set. Do not make a header again from such a jar.
     pub fn request<'a, I, B>(&self, cookie_headers: I) -> RequestCookies<'a>
     where
         I: IntoIterator<Item = &'a B>,
         B: AsRef<[u8]> + ?Sized + 'a,
     {
-        let mut request = RequestCookies::new(self.settings.binding);
+        let mut request = RequestCookies::new(self.settings.id, self.settings.binding);
         for header in cookie_headers {
             request.read_header(&self.settings.finder, header.as_ref());
-        }
-        request
-    }
-
-    /// Takes this codec's cookies out of names and values that were split already, such as those of
-    /// a `cookie::CookieJar`.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use cookie::CookieJar;
-    /// use sealed_session::{Codec, Key};
-    ///
-    /// let codec = Codec::<u32>::new(Key::generate()?);
-    /// let mut jar = CookieJar::new();
-    ///
-    /// let set_cookies = {
-    ///     let request = codec.request_from_pairs(jar.iter().map(|cookie| cookie.name_value()));
-    ///     codec.encode(&7, &request)?
-    /// };
-    /// for cookie in set_cookies.cookies() {
-    ///     jar.add(cookie.into_owned()); // also those that remove one
-    /// }
-    ///
-    /// let request = codec.request_from_pairs(jar.iter().map(|cookie| cookie.name_value()));
-    /// assert_eq!(codec.decode(&request)?.expect("a session").session, 7);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn request_from_pairs<'a>(
-        &self,
-        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> RequestCookies<'a> {
-        let mut request = RequestCookies::new(self.settings.binding);
-        for (name, value) in pairs {
-            request.read_pair(&self.settings.attributes.name, name, value);
         }
         request
     }
@@ -134,7 +108,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// [`DecodeError`] where there is a cookie of ours that gives no session. Go on without a session,
     /// log the reason, and follow [`DecodeError::advice`].
     pub fn decode(&self, request: &RequestCookies<'_>) -> Result<Option<Opened<T>>, DecodeError> {
-        self.decode_at(request, SystemTime::now())
+        self.decode_at(request, self.settings.now())
     }
 
     /// Does what [`decode`](Self::decode) does, at the time `now`.
@@ -215,7 +189,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         session: &T,
         request: &RequestCookies<'_>,
     ) -> Result<SetCookies, EncodeError> {
-        self.encode_at(session, request, SystemTime::now())
+        self.encode_at(session, request, self.settings.now())
     }
 
     /// Does what [`encode`](Self::encode) does, at the time `now`.
@@ -234,7 +208,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         known
             .and_then(|known| {
                 let known = known.ok_or(Lifetime::new());
-                write::write(&self.settings, session, known, request, &keys, now)
+                self.write(session, known, request, &keys, now)
             })
             .inspect_err(EncodeError::observe)
     }
@@ -252,7 +226,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         session: &T,
         request: &RequestCookies<'_>,
     ) -> Result<SetCookies, EncodeError> {
-        self.renew_at(session, request, SystemTime::now())
+        self.renew_at(session, request, self.settings.now())
     }
 
     /// Does what [`renew`](Self::renew) does, at the time `now`.
@@ -298,18 +272,75 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
         let keys = self.settings.ring.load();
-        write::write(&self.settings, session, Err(lifetime), request, &keys, now)
-            .inspect_err(EncodeError::observe)
+        self.write(session, Err(lifetime), request, &keys, now).inspect_err(EncodeError::observe)
+    }
+
+    fn write(
+        &self,
+        session: &T,
+        known: Result<&OpenedCookie, Lifetime>,
+        request: &RequestCookies<'_>,
+        keys: &Keys,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        let write = || write::write(&self.settings, session, known, request, keys, now);
+        #[cfg(feature = "store")]
+        return self.settings.with_attached(known.is_err(), write);
+        #[cfg(not(feature = "store"))]
+        write()
+    }
+
+    /// Revokes the session that the request carries, on all nodes: for a logout, together with
+    /// [`clear`](Self::clear). `None` if there is none that opens, or if it has no id yet.
+    ///
+    /// It holds here at once; the receipt tells when it is stored, and can be dropped. The middlewares do this by
+    /// themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`].
+    #[cfg(feature = "revocation")]
+    pub fn revoke(&self, request: &RequestCookies<'_>) -> Result<Option<Receipt>, Full> {
+        self.revoke_at(request, SystemTime::now())
+    }
+
+    /// Does what [`revoke`](Self::revoke) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](Self::revoke).
+    #[cfg(feature = "revocation")]
+    pub fn revoke_at(
+        &self,
+        request: &RequestCookies<'_>,
+        now: SystemTime,
+    ) -> Result<Option<Receipt>, Full> {
+        let Some(revocations) = &self.settings.judge.ended.revocations else { return Ok(None) };
+        let found = self.settings.lookup(request, &self.settings.ring.load(), now);
+        let id = found.ok().flatten().and_then(|(_, found)| found.envelope.id);
+        id.map(|id| revocations.revoke_session_at(id, now)).transpose()
+    }
+
+    /// Returns what is revoked, if the codec was [given that](crate::Builder::revocations).
+    #[cfg(feature = "revocation")]
+    #[must_use]
+    pub fn revocations(&self) -> Option<&crate::revocation::Revocations> {
+        self.settings.judge.ended.revocations.as_ref()
     }
 
     /// Ends a session in the client: removes each of its cookies that the request has, and the base
     /// cookie in any case.
     ///
-    /// A copy of the cookie made before remains valid until it expires.
+    /// A copy of the cookie made before remains valid until it expires, unless its session lies in the store, from where
+    /// it is removed.
     pub fn clear(&self, request: &RequestCookies<'_>) -> SetCookies {
         let mut removals = vec![self.settings.attributes.remove(0)];
         self.settings.remove_from(1, request, &mut removals);
-        SetCookies::new(removals, None)
+        #[cfg_attr(not(feature = "store"), expect(unused_mut))]
+        let mut set_cookies = SetCookies::new(removals, None);
+        #[cfg(feature = "store")]
+        set_cookies.add_work(self.settings.left_behind(request));
+        set_cookies
     }
 
     /// Gives the bytes that a session may have after packing, under the limits of this codec.
@@ -317,9 +348,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// A session that fits once fits for as long as it lives: room for its age is counted.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        let most = self.settings.layout.max_sealed_at_all();
         let (envelope, growth) = self.settings.envelope_len();
-        most.saturating_sub(seal::OVERHEAD + envelope + growth)
+        self.settings.longest_message().saturating_sub(envelope + growth)
     }
 
     /// Tells what a session of so many bytes after packing takes, or `None` if it is too large.
@@ -373,6 +403,7 @@ impl<T> fmt::Debug for Codec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::random::SysError;
     use crate::keys::key::Key;
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -385,12 +416,12 @@ mod tests {
     fn nothing_is_sealed_without_random_bytes() {
         let mut codec = Codec::<u8>::builder(ring()).session_ids().build().unwrap();
         let settings = Arc::get_mut(&mut codec.settings).unwrap();
-        settings.random = |_| Err(getrandom::Error::UNSUPPORTED);
+        settings.random = |_| Err(SysError::UNSUPPORTED);
         let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
         assert!(matches!(error, EncodeError::Random(_)), "{error:?}");
         // Enough for the id, and no more.
         Arc::get_mut(&mut codec.settings).unwrap().random = |bytes| {
-            if bytes.len() == 16 { Ok(()) } else { Err(getrandom::Error::UNSUPPORTED) }
+            if bytes.len() == 16 { Ok(()) } else { Err(SysError::UNSUPPORTED) }
         };
         let error = codec.encode_at(&1, &codec.request([""]), NOW).unwrap_err();
         assert!(matches!(error, EncodeError::Random(_)), "{error:?}");

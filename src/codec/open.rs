@@ -4,7 +4,10 @@ use std::time::SystemTime;
 
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::codec::error::{Advice, DecodeError};
+use crate::codec::judge::{Ended, Tags};
 use crate::codec::lifetimes::Lifetimes;
+#[cfg(feature = "store")]
+use crate::codec::overflow::Fetched;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::cookie::chunk;
 use crate::keys::key_id::KeyId;
@@ -20,12 +23,13 @@ pub(crate) fn open(
     request: &RequestCookies<'_>,
     keys: &Keys,
     lifetimes: &Lifetimes,
+    ended: &Ended,
     now: SystemTime,
 ) -> Result<Option<OpenedCookie>, Refused> {
     let mut newest: Option<OpenedCookie> = None;
     let mut worst: Option<Refused> = None;
     for base in request.found.values(0) {
-        match open_one(base, request, keys, lifetimes, now) {
+        match open_one(base, request, keys, lifetimes, ended, now) {
             Ok(found) => {
                 let known = newest.as_ref().map(|newest| newest.envelope.sealed);
                 if known.is_none_or(|known| known < found.envelope.sealed) {
@@ -40,6 +44,12 @@ pub(crate) fn open(
         }
     }
     match (newest, worst) {
+        // The session may be among those that were not tried.
+        (None, Some(refused))
+            if request.found.too_many() && !refused.error.is_readable_elsewhere() =>
+        {
+            Err(Refused { error: DecodeError::TooManyValues, key: None })
+        }
         (None, Some(refused)) => Err(refused),
         (newest, _) => Ok(newest),
     }
@@ -72,13 +82,14 @@ fn open_one(
     request: &RequestCookies<'_>,
     keys: &Keys,
     lifetimes: &Lifetimes,
+    ended: &Ended,
     now: SystemTime,
 ) -> Result<OpenedCookie, Refused> {
     let sealed = chunk::sealed(base, &request.found);
     let sealed = sealed.map_err(|error| Refused { error: error.into(), key: None })?;
     let mut opened = SecretBytes::new(sealed);
     let key = seal::open(&mut opened, keys, request.binding, now)?.id;
-    authentic(opened, key, lifetimes, now).map_err(|error| Refused { error, key: Some(key) })
+    authentic(opened, key, lifetimes, ended, now).map_err(|error| Refused { error, key: Some(key) })
 }
 
 /// Reads what was inside a seal that held.
@@ -86,12 +97,27 @@ fn authentic(
     opened: SecretBytes,
     key: KeyId,
     lifetimes: &Lifetimes,
+    ended: &Ended,
     now: SystemTime,
 ) -> Result<OpenedCookie, DecodeError> {
     let (envelope, range) = Envelope::parse(opened.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;
+    ended.check(&envelope)?;
     let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
-    let mut found = OpenedCookie { envelope, key, opened, packed, unpacked: None };
+    let mut found = OpenedCookie {
+        envelope,
+        key,
+        opened,
+        packed,
+        unpacked: None,
+        tags: Tags::default(),
+        #[cfg(feature = "store")]
+        fetched: Fetched::default(),
+    };
+    #[cfg(feature = "store")]
+    if found.envelope.elsewhere.is_some() {
+        return if found.packed().is_empty() { Ok(found) } else { Err(DecodeError::Message) };
+    }
     if pack::plain(found.packed()).is_none() {
         found.unpacked = Some(pack::unpack(found.packed(), found.envelope.method)?);
     }

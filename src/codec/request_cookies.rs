@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memchr::memmem;
 
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::codec::error::DecodeError;
+use crate::codec::judge::Tags;
+#[cfg(feature = "store")]
+use crate::codec::overflow::Fetched;
 use crate::cookie::found::FoundCookies;
 use crate::keys::key_id::KeyId;
 use crate::message::envelope::Envelope;
@@ -19,34 +23,45 @@ use crate::seal::binding::Binding;
 /// session is opened once, and writing knows what the client has: when the session began, whether it
 /// changed, and which cookies to remove.
 ///
-/// Finding our cookies is one pass over the header, whatever else is in it: other cookies with
-/// broken bytes do no harm, names are compared exactly, and at most four values of one name
-/// are tried.
+/// It belongs to that codec and its clones; to others it is [`DecodeError::OtherCodec`], even to one with the same
+/// name and keys. An application that reads by two codecs makes two of them.
+///
+/// Finding our cookies is one pass over the header, whatever else is in it: other cookies with broken bytes do no
+/// harm, and names are compared exactly. Of one name, the first value and seven more that can be sessions are tried.
 #[derive(Debug, Clone)]
 pub struct RequestCookies<'a> {
+    pub(crate) codec: CodecId,
     pub(crate) binding: Binding,
     pub(crate) found: FoundCookies<'a>,
     pub(crate) opened: OnceLock<Result<Option<OpenedCookie>, DecodeError>>,
 }
 
 impl<'a> RequestCookies<'a> {
-    pub(crate) fn new(binding: Binding) -> Self {
-        Self { binding, found: FoundCookies::default(), opened: OnceLock::new() }
+    pub(crate) fn new(codec: CodecId, binding: Binding) -> Self {
+        Self { codec, binding, found: FoundCookies::default(), opened: OnceLock::new() }
     }
 
     /// Copies what is borrowed, so that the request's headers can go their way.
     #[must_use]
     pub fn into_owned(self) -> RequestCookies<'static> {
-        let Self { binding, found, opened } = self;
-        RequestCookies { binding, found: found.into_owned(), opened }
+        let Self { codec, binding, found, opened } = self;
+        RequestCookies { codec, binding, found: found.into_owned(), opened }
     }
 
     pub(crate) fn read_header(&mut self, name: &memmem::Finder<'_>, header: &'a [u8]) {
         self.found.read_header(name, header);
     }
+}
 
-    pub(crate) fn read_pair(&mut self, ours: &str, name: &'a str, value: &'a str) {
-        self.found.read_pair(ours, name, value);
+/// Tells the codecs of a program apart: what one opened, with its keys and timeouts, is no answer for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CodecId(u64);
+
+impl CodecId {
+    /// Returns an id that no other codec of this process has.
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -60,19 +75,40 @@ pub(crate) struct OpenedCookie {
     pub(crate) packed: Range<usize>,
     /// The session as it was serialized, unless it lies there plainly.
     pub(crate) unpacked: Option<SecretBytes>,
+    /// By what else it can be revoked.
+    pub(crate) tags: Tags,
+    /// What was fetched of a session whose body lies in a store.
+    #[cfg(feature = "store")]
+    pub(crate) fetched: Fetched,
 }
 
 impl OpenedCookie {
     /// Gives the session as it was sealed.
     pub(crate) fn packed(&self) -> &[u8] {
+        #[cfg(feature = "store")]
+        if let Some(Ok(content)) = self.fetched.get() {
+            return content.packed();
+        }
         self.opened.get(self.packed.clone()).unwrap_or_default()
     }
 
     /// Gives the session as it was serialized.
     pub(crate) fn body(&self) -> &[u8] {
+        #[cfg(feature = "store")]
+        if let Some(Ok(content)) = self.fetched.get() {
+            return content.body();
+        }
         match &self.unpacked {
             Some(body) => body,
             None => pack::plain(self.packed()).unwrap_or_default(),
         }
+    }
+}
+
+/// Without a store, the body is always in the cookie.
+#[cfg(not(feature = "store"))]
+impl OpenedCookie {
+    pub(super) const fn is_here(&self) -> bool {
+        true
     }
 }

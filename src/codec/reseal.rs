@@ -5,7 +5,6 @@ use std::time::SystemTime;
 use crate::codec::error::DecodeError;
 use crate::codec::request_cookies::OpenedCookie;
 use crate::codec::settings::Settings;
-use crate::keys::error::KeyRefusal;
 use crate::keys::ring::Keys;
 
 /// Says why a session is due to be sealed again.
@@ -53,16 +52,16 @@ impl<T> Settings<T> {
         }
     }
 
-    /// Judges once more what was opened before: its time may have passed, and its key been revoked.
+    /// Judges once more what was opened before: its time may have passed, and its key been revoked, retired, or taken
+    /// out of the ring. What such a key sealed must not live on under another.
     pub(crate) fn check(
         &self,
         found: &OpenedCookie,
         keys: &Keys,
         now: SystemTime,
     ) -> Result<(), DecodeError> {
-        if let Err(refusal @ KeyRefusal::Revoked(_)) = keys.opening(found.key, now) {
-            return Err(refusal.into());
-        }
-        self.lifetimes.check(&found.envelope, now)
+        keys.opening(found.key, now)?;
+        self.lifetimes.check(&found.envelope, now)?;
+        self.judge.ended.check(&found.envelope)
     }
 }

@@ -25,6 +25,8 @@ use crate::message::pack::{self, Compression, Method};
 use crate::message::session_id::SessionId;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
+#[cfg(feature = "store")]
+use crate::store::work::Work;
 
 /// Seals `session` as one that goes on from `known`, or as one that begins with this lifetime.
 pub(crate) fn write<T: Serialize + DeserializeOwned>(
@@ -80,10 +82,12 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         let mut envelope = Envelope {
             format: codec.format,
             method: Method::Lz4,
-            began: now.into(),
+            began: codec.judge.beginning(session, now, codec.lifetimes.skew),
             sealed: now.into(),
             schema: codec.schema,
             id: None,
+            #[cfg(feature = "store")]
+            elsewhere: None,
             lifetime: Lifetime::new(),
             skipped: Vec::new(),
         };
@@ -91,28 +95,68 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             Ok(OpenedCookie { envelope: known, .. }) => {
                 (envelope.began, envelope.id) = (known.began, known.id);
                 envelope.lifetime = known.lifetime;
+                // It may be of another user now, whose sessions have ended.
+                codec.judge.tags(session, envelope.began).map_err(EncodeError::Ended)?;
             }
             Err(lifetime) => envelope.lifetime = lifetime,
         }
-        // An id that other nodes gave stays, though this one gives none.
-        if codec.session_ids && envelope.id.is_none() {
-            let mut id = [0; SessionId::LEN];
-            (codec.random)(&mut id).map_err(|e| EncodeError::Random(std::sync::Arc::new(e)))?;
-            envelope.id = Some(SessionId(id));
-        }
+        self.give_id(&mut envelope)?;
         let fields = recorder.into_fields();
-        let message = smallest(codec, &envelope, body, &fields)
-            .map_err(|refusal| too_large(session, refusal))?;
+        let message = match smallest(codec, &envelope, body, &fields) {
+            #[cfg(feature = "store")]
+            Err(_) if codec.overflow.is_some() => {
+                let method = codec.packing_of_blobs();
+                envelope.method = method.unwrap_or(Method::Lz4);
+                let append =
+                    |out: &mut Vec<u8>| pack::pack(body, &fields, codec.format, method, out);
+                return self.seal_elsewhere(envelope, known.ok(), body.len(), append);
+            }
+            message => message.map_err(|refusal| too_large(session, refusal))?,
+        };
         self.seal(&envelope, message, body.len())
+    }
+
+    /// Seals a session whose body goes to the store, in the place of what the client has there.
+    #[cfg(feature = "store")]
+    fn seal_elsewhere(
+        &self,
+        mut envelope: Envelope,
+        known: Option<&OpenedCookie>,
+        body: usize,
+        append: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<SetCookies, EncodeError> {
+        let Self { codec, session, .. } = *self;
+        let replaced = known.and_then(|known| known.envelope.elsewhere.as_ref());
+        let previous = replaced.map(|replaced| replaced.id);
+        let (reference, blob) = codec.seal_blob(&envelope, previous, append)?;
+        envelope.elsewhere = Some(reference);
+        let message =
+            message(codec, &envelope, 0, |_| {}).map_err(|refusal| too_large(session, refusal))?;
+        let mut set_cookies = self.seal(&envelope, message, body)?;
+        set_cookies.add_work(Work { puts: vec![blob], ..Work::default() });
+        Ok(set_cookies)
     }
 
     /// Seals the very session that the client has: nothing is lost that another release put into it.
     fn reseal(&self, known: &OpenedCookie) -> Result<SetCookies, EncodeError> {
         let Self { codec, session, request, now, .. } = *self;
-        let envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        let mut envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        self.give_id(&mut envelope)?;
         let packed = known.packed();
-        let message = message(codec, &envelope, packed.len(), |out| out.extend_from_slice(packed))
-            .map_err(|refusal| too_large(session, refusal))?;
+        #[cfg(feature = "store")]
+        if envelope.elsewhere.is_some() {
+            let append = |out: &mut Vec<u8>| out.extend_from_slice(packed);
+            return self.seal_elsewhere(envelope, Some(known), known.body().len(), append);
+        }
+        let build = |envelope: &Envelope| {
+            message(codec, envelope, packed.len(), |out| out.extend_from_slice(packed))
+        };
+        let message = build(&envelope).or_else(|_| {
+            // It began before ids were given, and has no room for one.
+            envelope.id = known.envelope.id;
+            build(&envelope)
+        });
+        let message = message.map_err(|refusal| too_large(session, refusal))?;
         // What a longer session left behind goes first, if there is no room for both.
         let chars = base64url::encoded_len(message.0.len() - PREFIX + OVERHEAD);
         let used = codec.layout.cost(chars, message.1).response_bytes;
@@ -124,6 +168,18 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             return Ok(SetCookies::new(removals, None));
         }
         self.seal(&envelope, message, known.body().len())
+    }
+
+    /// Gives the session an id, if it lacks one and this codec gives them. An id that other nodes gave stays, though
+    /// this one gives none.
+    fn give_id(&self, envelope: &mut Envelope) -> Result<(), EncodeError> {
+        if self.codec.session_ids && envelope.id.is_none() {
+            let mut id = [0; SessionId::LEN];
+            let random = (self.codec.random)(&mut id);
+            random.map_err(|error| EncodeError::Random(std::sync::Arc::new(error)))?;
+            envelope.id = Some(SessionId(id));
+        }
+        Ok(())
     }
 
     fn seal(
@@ -235,7 +291,7 @@ fn message<T>(
     let len = out.len() - PREFIX + 1;
     let growth = envelope.growth(codec.lifetimes.absolute);
     let Some((cookies, padded)) = codec.padded(len, growth) else {
-        return Err(codec.layout.refusal(base64url::encoded_len(len + growth + OVERHEAD)));
+        return Err(codec.layout.refusal(codec.chars(len + growth)));
     };
     envelope::pad(&mut out, PREFIX + padded);
     Ok((out, cookies))

@@ -74,16 +74,9 @@ impl Unchecked {
         if (same_site == SameSite::None || partitioned) && !secure {
             return Err(ConfigError::NeedsSecure);
         }
-        let clean = |c: u8| (0x20..0x7f).contains(&c) && c != b';';
-        if !path.starts_with('/') || path.len() > MAX_ATTRIBUTE || !path.bytes().all(clean) {
-            return Err(ConfigError::Path);
-        }
-        let host = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-');
+        check_path(&path)?;
         if let Some(domain) = &domain {
-            let edges = domain.starts_with(['-', '.']) || domain.ends_with(['-', '.']);
-            if domain.is_empty() || domain.len() > 253 || edges || !domain.bytes().all(host) {
-                return Err(ConfigError::Domain);
-            }
+            check_domain(domain)?;
         }
         let mut cookie = Cookie::build(("", ""))
             .path(path)
@@ -210,15 +203,83 @@ impl fmt::Debug for SetCookie {
 fn check_name(name: &str) -> Result<(), ConfigError> {
     let special = b"!#$%&'*+-.^_`|~";
     let token = |c: u8| c.is_ascii_alphanumeric() || special.contains(&c);
-    let like_a_chunk =
-        name.rsplit_once('.').is_some_and(|(_, end)| end.bytes().all(|c| c.is_ascii_digit()));
-    if name.is_empty() || !name.bytes().all(token) || like_a_chunk {
+    if name.is_empty() || !name.bytes().all(token) {
         return Err(ConfigError::Name);
+    }
+    let number = |end: &str| !end.is_empty() && end.bytes().all(|c| c.is_ascii_digit());
+    if name.rsplit_once('.').is_some_and(|(_, end)| number(end)) {
+        return Err(ConfigError::NameOfChunk);
     }
     if name.len() > MAX_NAME {
         return Err(ConfigError::NameTooLong { found: name.len(), allowed: MAX_NAME });
     }
     Ok(())
+}
+
+/// Browsers compare the path with that of the request's URL, octet by octet (RFC 6265bis, 5.1.4). So what no such path
+/// can have in it would keep the cookie from ever being sent.
+fn check_path(path: &str) -> Result<(), ConfigError> {
+    let refuse = |why| Err(ConfigError::Path { why });
+    // What browsers write in another way (URL Standard, path percent-encode set), but for the two below.
+    let escaped = |c: u8| {
+        c <= b' ' || matches!(c, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}' | 0x7f)
+    };
+    if !path.starts_with('/') {
+        return refuse("must begin with /");
+    }
+    if path.len() > MAX_ATTRIBUTE {
+        return refuse("must have at most 1024 bytes, or browsers ignore it");
+    }
+    if path.contains(';') {
+        return refuse("must hold no semicolon, which ends an attribute");
+    }
+    if path.contains(['?', '#']) {
+        return refuse("must hold no ? and no #, which end the path of a URL");
+    }
+    if !path.is_ascii() || path.bytes().any(escaped) {
+        return refuse("must be percent-encoded, as it stands in the URLs that browsers send");
+    }
+    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return refuse("must hold no segment . or .., which browsers resolve");
+    }
+    Ok(())
+}
+
+/// Browsers ignore a cookie whose domain is not of the request's host, and refuse one for a public suffix (RFC 6265bis,
+/// 5.6.3). They take what DNS takes as a label, and `_`.
+///
+/// Of the public suffixes only those of one label are refused here. The list of all grows by the week, and a wrong
+/// domain shows at the first login.
+fn check_domain(domain: &str) -> Result<(), ConfigError> {
+    let refuse = |why| Err(ConfigError::Domain { why });
+    let of_label = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
+    if !domain.is_ascii() {
+        return refuse("must be in its ASCII form, which begins with xn--");
+    }
+    if domain.starts_with('.') || domain.ends_with('.') {
+        return refuse("must neither begin nor end with a dot");
+    }
+    if domain.len() > 253 || domain.split('.').any(|label| label.is_empty() || label.len() > 63) {
+        return refuse(
+            "must have labels of 1 to 63 characters between its dots, and at most 253 in all",
+        );
+    }
+    let edges = |label: &str| label.starts_with('-') || label.ends_with('-');
+    if !domain.bytes().all(|c| of_label(c) || c == b'.') || domain.split('.').any(edges) {
+        return refuse(
+            "must be a host name: letters, digits, hyphens, underscores and dots, without a port",
+        );
+    }
+    match domain.rsplit_once('.') {
+        None => refuse(
+            "must have two labels or more: browsers take no cookie for a whole top-level domain, and localhost needs none",
+        ),
+        // Whatever ends in a number is an IPv4 address to browsers (URL Standard, 3.5).
+        Some((_, last)) if last.bytes().all(|c| c.is_ascii_digit()) => {
+            refuse("must not be an IP address, for which there are no subdomains: leave it out")
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 const MAX_AGE: &str = "; Max-Age=";

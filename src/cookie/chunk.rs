@@ -14,10 +14,10 @@
 use std::borrow::Cow;
 
 use crate::bytes::base64url;
-use crate::cookie::found::FoundCookies;
+use crate::cookie::found::{FoundCookies, can_be_ours};
 use crate::cookie::layout::Layout;
 use crate::cookie::limits::{MAX_TEXT, SET_TAG};
-use crate::seal::{self, HEADER, OVERHEAD, OpenError};
+use crate::seal::{self, HEADER, OpenError};
 
 /// The reason why cookies give no sealed value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(crate) fn join<'a>(
     base64url::decode_into(head, &mut header).ok_or(MALFORMED)?;
     let (cookies, _) = match seal::parse_header(&header) {
         // What another program put under our name is not to be kept for a newer version.
-        Err(OpenError::UnsupportedVersion(_)) if !like_ours(base) => Err(MALFORMED),
+        Err(OpenError::UnsupportedVersion(_)) if !can_be_ours(0, base) => Err(MALFORMED),
         parsed => parsed.map_err(ChunkError::Header),
     }?;
     if cookies == 1 {
@@ -77,13 +77,6 @@ pub(crate) fn join<'a>(
         }
     }
     Ok(Cow::Owned(text))
-}
-
-/// Says whether a value can be of any version: each is base64url, and has its header, nonce and tag in
-/// the first cookie.
-fn like_ours(base: &[u8]) -> bool {
-    let of_text = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
-    base.len() >= base64url::encoded_len(OVERHEAD) && base.iter().all(of_text)
 }
 
 /// Splits a text into the values of its cookies, in order: the tag to put before each, and its share.

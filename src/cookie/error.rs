@@ -12,6 +12,9 @@ pub enum ConfigError {
     /// The cookie-name is empty or holds a character that is not of a token (RFC 6265bis, 4.1.1).
     #[error("the cookie name is empty or holds a character that cookie names must not have")]
     Name,
+    /// The cookie-name ends with a dot and a number, as those of the further cookies of a split session do.
+    #[error("the cookie name must not end with a dot and a number, as those of further cookies do")]
+    NameOfChunk,
     /// The cookie-name is so long that no room is left.
     #[error("the cookie name has {found} bytes, {allowed} are allowed")]
     NameTooLong {
@@ -31,12 +34,18 @@ pub enum ConfigError {
     /// `SameSite=None` and `Partitioned` need Secure, or browsers refuse the cookie.
     #[error("SameSite=None and Partitioned need Secure, or browsers refuse the cookie")]
     NeedsSecure,
-    /// The path does not begin with `/`, or holds a `;` or a control character, or is over 1024 bytes.
-    #[error("the path must begin with / and hold no semicolon and no control character")]
-    Path,
-    /// The domain is not a host name.
-    #[error("the domain must be a host name")]
-    Domain,
+    /// No URL has this path, so that browsers would never send the cookie.
+    #[error("the path {why}")]
+    Path {
+        /// What it must do.
+        why: &'static str,
+    },
+    /// Browsers would ignore a cookie of this domain.
+    #[error("the domain {why}")]
+    Domain {
+        /// What it must do.
+        why: &'static str,
+    },
     /// A duration is zero, or so long that browsers would shorten it.
     #[error("{what} must be at least 1 second (0 for the skew) and at most 400 days")]
     Duration {
@@ -49,6 +58,11 @@ pub enum ConfigError {
     /// The touch threshold reaches the idle timeout, so that an active user would be logged out.
     #[error("the touch threshold must be shorter than the idle timeout")]
     TouchExceedsIdle,
+    /// What is revoked would be forgotten while its sessions live.
+    #[error(
+        "the time given to Revocations::new is shorter than the absolute timeout, or the clock skew is over half a day"
+    )]
+    RevocationsTooShort,
     /// A positional format was chosen without a schema number.
     #[error("{0} stores no field names, so a schema number must be given with Builder::schema")]
     SchemaRequired(Format),

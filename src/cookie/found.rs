@@ -5,10 +5,14 @@ use std::fmt;
 
 use memchr::{memchr, memmem};
 
+use crate::bytes::base64url;
+use crate::cookie::limits::MAX_TEXT;
+use crate::seal::OVERHEAD;
+
 /// The cookies of one session that a request carries, by index.
 ///
 /// Finding them is one pass over the header, whatever else is in it: other cookies with broken bytes do no harm, names
-/// are compared exactly, and at most four values of one name are kept.
+/// are compared exactly, and at most eight values of one name are kept. What cannot be ours does not count as one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FoundCookies<'a> {
     /// The one cookie of ours that most requests have, and the others.
@@ -16,6 +20,8 @@ pub(crate) struct FoundCookies<'a> {
     further: Vec<Chunk<'a>>,
     /// Bit i: a cookie of index i is there.
     present: u16,
+    /// Whether there were more values of one name than are kept.
+    too_many: bool,
 }
 
 /// One cookie of ours: the base cookie has index 0.
@@ -40,19 +46,20 @@ impl<'a> FoundCookies<'a> {
             let value = Cow::Owned(chunk.value.into_owned());
             Chunk { index: chunk.index, value }
         };
-        let Self { first, further, present } = self;
+        let Self { first, further, present, too_many } = self;
         let further = further.into_iter().map(own).collect();
-        FoundCookies { first: first.map(own), further, present }
+        FoundCookies { first: first.map(own), further, present, too_many }
     }
 
     /// Takes our cookies out of one `Cookie` header value.
     ///
-    /// A cookie begins with the header or after a `;`, spaces aside. So it is enough to look at the
-    /// places where our name occurs.
+    /// A cookie begins with the header or after a `;`, spaces and tabs aside. So it is enough to look at the places
+    /// where our name occurs. Other white space is part of a name, as it is to browsers: a sibling domain may set the
+    /// cookie `\x0c__Host-session`, though not `__Host-session`.
     pub(crate) fn read_header(&mut self, name: &memmem::Finder<'_>, header: &'a [u8]) {
         for at in name.find_iter(header) {
             let (before, from) = header.split_at(at);
-            let begins = before.trim_ascii_end();
+            let begins = trim_end(before);
             if !(begins.is_empty() || begins.ends_with(b";")) {
                 continue;
             }
@@ -60,26 +67,23 @@ impl<'a> FoundCookies<'a> {
             let end = memchr(b';', after).unwrap_or(after.len());
             let (rest, _) = after.split_at(end);
             if let Some((index, value)) = split_index(rest) {
-                self.add(index, value.trim_ascii());
+                self.add(index, unquote(trim(value)));
             }
-        }
-    }
-
-    pub(crate) fn read_pair(&mut self, ours: &str, name: &'a str, value: &'a str) {
-        let index = match name.strip_prefix(ours) {
-            Some("") => Some(0),
-            Some(suffix) => parse_index(suffix.as_bytes()),
-            None => None,
-        };
-        if let Some(index) = index {
-            self.add(index, value.as_bytes());
         }
     }
 
     fn add(&mut self, index: u8, value: &'a [u8]) {
         self.present |= 1 << index;
-        let known = self.values(index).any(|known| known == value);
-        if known || self.values(index).count() == MAX_VALUES {
+        if self.values(index).any(|known| known == value) {
+            return;
+        }
+        let values = self.values(index).count();
+        // What the first one is worth is for the seal to say. Further ones must not crowd out a good one.
+        if values > 0 && !can_be_ours(index, value) {
+            return;
+        }
+        if values == MAX_VALUES {
+            self.too_many = true;
             return;
         }
         let chunk = Chunk { index, value: Cow::Borrowed(value) };
@@ -100,6 +104,42 @@ impl<'a> FoundCookies<'a> {
         let present = self.present;
         (from..=MAX_INDEX).filter(move |index| present & 1 << index != 0)
     }
+
+    /// Returns whether the request has more values of one name than are kept.
+    pub(crate) fn too_many(&self) -> bool {
+        self.too_many
+    }
+}
+
+/// Returns whether a value can be of a session, of whatever version: each is base64url, and the first cookie has its
+/// header, nonce and tag.
+pub(crate) fn can_be_ours(index: u8, value: &[u8]) -> bool {
+    let of_text = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
+    let least = if index == 0 { base64url::encoded_len(OVERHEAD) } else { 1 };
+    (least..=MAX_TEXT).contains(&value.len()) && value.iter().all(of_text)
+}
+
+/// A value may stand in double quotes, which are no part of it (RFC 6265, 4.1.1).
+fn unquote(value: &[u8]) -> &[u8] {
+    match value {
+        [b'"', inner @ .., b'"'] => inner,
+        _ => value,
+    }
+}
+
+/// Cuts spaces and tabs off both ends, as browsers do (RFC 6265bis, 5.6).
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    trim_end(bytes)
+}
+
+fn trim_end(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// Splits `=value` or `.3=value`.
@@ -122,5 +162,6 @@ fn parse_index(suffix: &[u8]) -> Option<u8> {
 /// More cookies than a session has today, so that the leftovers of another configuration go too.
 const MAX_INDEX: u8 = 8;
 
-/// The same name can come more than once, when a sibling domain or another path sets it too.
-const MAX_VALUES: usize = 4;
+/// The same name can come more than once, when a sibling domain or another path sets it too. Each one that could be
+/// ours is opened, so their number bounds the work.
+const MAX_VALUES: usize = 8;

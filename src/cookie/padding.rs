@@ -5,7 +5,11 @@
 #[non_exhaustive]
 pub enum Padding {
     /// The sealed value to the next length of few significant bits (Padmé; Nikitin et al., PETS 2019): at
-    /// most 12 %, some 3 % as a rule. The default.
+    /// most 12 %, some 3 % as a rule. The limits are judged by the padded length. The default.
+    ///
+    /// It hides a length from who sees it once, or as it happens to be. Who can make a part of the session longer, byte by
+    /// byte, and see each time how large the cookie gets, learns the length of the rest to the byte all the same, by
+    /// where it steps.
     #[default]
     Padme,
     /// Not at all: who sees the cookie's size knows the session's to the byte.
@@ -15,10 +19,19 @@ pub enum Padding {
 /// Gives the padded length: Padmé (Nikitin et al., PETS 2019), which lets the length tell
 /// only O(log log n) bits and costs at most 12 %.
 pub(crate) fn padme(len: usize) -> usize {
-    let Some(exponent) = len.checked_ilog2().filter(|exponent| *exponent > 0) else { return len };
+    len.next_multiple_of(step(len))
+}
+
+/// Gives the longest padded length within `most`.
+pub(crate) fn padme_within(most: usize) -> usize {
+    most - most % step(most)
+}
+
+/// Gives how far apart the padded lengths are at this length.
+fn step(len: usize) -> usize {
+    let Some(exponent) = len.checked_ilog2().filter(|exponent| *exponent > 0) else { return 1 };
     let kept = exponent.ilog2() + 1;
-    let step = 1 << (exponent - kept.min(exponent));
-    len.next_multiple_of(step)
+    1 << (exponent - kept.min(exponent))
 }
 
 #[cfg(test)]
@@ -50,6 +63,9 @@ mod tests {
         for len in 1..20_000 {
             assert!(padme(len) >= len && (padme(len) - len) * 100 <= len * 12, "{len}");
             assert_eq!(padme(padme(len)), padme(len), "{len}");
+            let within = padme_within(len);
+            assert!(within <= len && padme(within) == within, "{len}");
+            assert!(within == len || padme(within + 1) > len, "{len}");
         }
     }
 }

@@ -4,6 +4,10 @@ use cookie::Cookie;
 
 use crate::cookie::attributes::SetCookie;
 use crate::message::session_id::SessionId;
+#[cfg(feature = "store")]
+use crate::store::blob::Blob;
+#[cfg(feature = "store")]
+use crate::store::work::Work;
 
 /// Holds the `Set-Cookie` values that an operation gave; it acts only when they are sent.
 ///
@@ -30,11 +34,41 @@ use crate::message::session_id::SessionId;
 pub struct SetCookies {
     cookies: Vec<SetCookie>,
     id: Option<SessionId>,
+    #[cfg(feature = "store")]
+    work: Option<Box<Work>>,
 }
 
 impl SetCookies {
     pub(crate) fn new(cookies: Vec<SetCookie>, id: Option<SessionId>) -> Self {
-        Self { cookies, id }
+        Self {
+            cookies,
+            id,
+            #[cfg(feature = "store")]
+            work: None,
+        }
+    }
+
+    /// Returns what has to be done in the store before these cookies are sent.
+    #[cfg(feature = "store")]
+    pub(crate) fn work(&self) -> Option<&Work> {
+        self.work.as_deref()
+    }
+
+    #[cfg(feature = "store")]
+    pub(crate) fn add_work(&mut self, work: Work) {
+        if !work.is_empty() {
+            self.work.get_or_insert_default().append(work);
+        }
+    }
+
+    /// Returns the blobs that have to be in the store before these cookies are sent. [`Codec::store`] puts
+    /// them there.
+    ///
+    /// [`Codec::store`]: crate::Codec::store
+    #[cfg(feature = "store")]
+    #[must_use]
+    pub fn blobs(&self) -> &[Blob] {
+        self.work.as_ref().map_or(&[], |work| &work.puts)
     }
 
     /// Tells whether nothing need be sent: the session is unchanged and fresh.

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::bytes::base64url;
+use crate::bytes::random;
 use crate::keys::error::KeyError;
 use crate::keys::key_id::KeyId;
 use crate::xaes::Cipher;
@@ -55,7 +56,7 @@ impl Key {
     /// [`KeyError::Random`] when the operating system cannot answer.
     pub fn generate() -> Result<Self, KeyError> {
         let mut secret = Zeroizing::new([0; Self::LEN]);
-        getrandom::fill(secret.as_mut_slice()).map_err(|e| KeyError::Random(Arc::new(e)))?;
+        random::fill(secret.as_mut_slice()).map_err(|e| KeyError::Random(Arc::new(e)))?;
         Self::from_bytes(secret)
     }
 

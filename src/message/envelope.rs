@@ -10,7 +10,7 @@
 //! varint  = unsigned LEB128, minimal, of at most 64 bits
 //!
 //! extensions = see `extension`; by type:
-//!   1 elsewhere, critical  reserved for a session whose body lies elsewhere
+//!   1 elsewhere, critical  the reference of the blob in which the body lies, which is empty here: see `blob_ref`
 //!   2 origin               reserved for a session that another library's cookie brought
 //!   3 lifetime, critical   flags · [absolute] · [idle]: see `lifetime`
 //! ```
@@ -20,8 +20,13 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::bytes::secret_bytes::SecretBytes;
 use crate::bytes::varint::{read_varint, take, varint_len, write_varint};
+#[cfg(feature = "store")]
+use crate::message::blob_ref::BlobRef;
 use crate::message::error::MessageError;
+#[cfg(feature = "store")]
+use crate::message::extension::MAX_EXTENSIONS;
 use crate::message::extension::{Extension, Extensions, take_extensions};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
@@ -38,6 +43,9 @@ pub(crate) struct Envelope {
     pub(crate) sealed: Seconds,
     pub(crate) schema: u32,
     pub(crate) id: Option<SessionId>,
+    /// Where the body lies, if not here.
+    #[cfg(feature = "store")]
+    pub(crate) elsewhere: Option<BlobRef>,
     pub(crate) lifetime: Lifetime,
     /// The extensions that this release does not know and may skip, as they were written. They stay with a session that
     /// is sealed again as it is.
@@ -69,15 +77,28 @@ impl Envelope {
     }
 
     /// Returns the extensions, in ascending order of their types.
-    fn extensions(&self) -> Vec<u8> {
+    fn extensions(&self) -> SecretBytes {
         let mut lifetime = Vec::new();
         self.lifetime.write(&mut lifetime);
         let mut all: Vec<_> = Extensions::new(&self.skipped).filter_map(Result::ok).collect();
+        #[cfg(feature = "store")]
+        let mut reference = SecretBytes::default();
+        #[cfg(feature = "store")]
+        if let Some(elsewhere) = &self.elsewhere {
+            reference.reserve_exact(BlobRef::MAX);
+            elsewhere.write(&mut reference);
+            all.push(Extension { kind: ELSEWHERE, critical: true, bytes: &reference });
+        }
         if !lifetime.is_empty() {
             all.push(Extension { kind: LIFETIME, critical: true, bytes: &lifetime });
         }
         all.sort_by_key(|extension| extension.kind);
-        let mut out = Vec::new();
+        let mut out = SecretBytes::default();
+        #[cfg(feature = "store")]
+        if !reference.is_empty() {
+            // All at once, so that no key is left behind where it grew.
+            out.reserve_exact(MAX_EXTENSIONS);
+        }
         all.iter().for_each(|extension| extension.write(&mut out));
         out
     }
@@ -115,7 +136,18 @@ impl Envelope {
         let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
         let (began, sealed) = (Seconds(began), Seconds(began + age));
         let (lifetime, skipped) = (Lifetime::new(), Vec::new());
-        Some(Self { format, method, began, sealed, schema, id, lifetime, skipped })
+        Some(Self {
+            format,
+            method,
+            began,
+            sealed,
+            schema,
+            id,
+            #[cfg(feature = "store")]
+            elsewhere: None,
+            lifetime,
+            skipped,
+        })
     }
 
     fn parse_extensions(&mut self, rest: &mut &[u8]) -> Result<(), MessageError> {
@@ -123,6 +155,13 @@ impl Envelope {
             let extension = extension?;
             match (extension.kind, extension.critical) {
                 (LIFETIME, true) => self.lifetime = Lifetime::parse(extension.bytes)?,
+                #[cfg(feature = "store")]
+                (ELSEWHERE, true) => {
+                    let reference = BlobRef::parse(extension.bytes);
+                    self.elsewhere = Some(reference.ok_or(MessageError::Malformed)?);
+                }
+                #[cfg(feature = "store")]
+                (ELSEWHERE, false) => return Err(MessageError::Malformed),
                 (LIFETIME, false) => return Err(MessageError::Malformed),
                 (_, true) => return Err(MessageError::UnsupportedFormat),
                 (_, false) => extension.write(&mut self.skipped),
@@ -152,6 +191,10 @@ const EXTENSIONS: u8 = 0x40;
 const DEFLATE: u8 = 0x80;
 const MARKER: u8 = 0x80;
 
+/// The type of the extension that holds a `BlobRef`.
+#[cfg(feature = "store")]
+const ELSEWHERE: u64 = 1;
+
 /// The type of the extension that holds a [`Lifetime`].
 const LIFETIME: u64 = 3;
 
@@ -179,6 +222,9 @@ mod tests {
                             sealed: Seconds(1_763_996_400 + 300),
                             schema,
                             id,
+                            #[cfg(feature = "store")]
+                            elsewhere: (padded == 64)
+                                .then(|| BlobRef::fresh(None, crate::bytes::random::fill).unwrap()),
                             lifetime,
                             skipped,
                         };

@@ -4,6 +4,8 @@
 //! each value lies meanwhile, `pack` makes each value smaller by itself, `envelope` puts the times, the schema, the id and
 //! the extensions before the whole and the padding after it. Uses `bytes`.
 
+#[cfg(feature = "store")]
+pub(crate) mod blob_ref;
 pub(crate) mod envelope;
 pub(crate) mod error;
 pub(crate) mod extension;

@@ -10,7 +10,13 @@ pub struct SessionId(pub(crate) [u8; SessionId::LEN]);
 impl SessionId {
     pub(crate) const LEN: usize = 16;
 
-    /// Gives the 16 bytes, for a database or a deny list.
+    /// Creates the id from its 16 bytes, such as those of a row in a list of devices.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the 16 bytes, for a database or a deny list.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 16] {
         self.0

@@ -14,6 +14,7 @@ use std::time::SystemTime;
 
 use zeroize::Zeroize;
 
+use crate::bytes::random::SysError;
 use crate::error::Source;
 use crate::keys::error::KeyRefusal;
 use crate::keys::key_id::KeyId;
@@ -55,8 +56,8 @@ pub(crate) enum SealError {
     Random(Source),
 }
 
-/// Fills a buffer with random bytes: `getrandom::fill`, save in tests.
-pub(crate) type Random = fn(&mut [u8]) -> Result<(), getrandom::Error>;
+/// Fills a buffer with random bytes: `random::fill`, save in tests.
+pub(crate) type Random = fn(&mut [u8]) -> Result<(), SysError>;
 
 /// Seals in place: `buffer` holds [`PREFIX`] bytes of any content and then the message.
 pub(crate) fn seal(
@@ -127,6 +128,7 @@ pub(crate) const HEADER: usize = 1 + KeyId::LEN;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::random;
     use crate::keys::key::Key;
     use crate::keys::ring::{KeyRing, RingKey};
 
@@ -163,7 +165,7 @@ mod tests {
         let binding = Binding::new("a", b"");
         let mut buffer = vec![0; PREFIX];
         buffer.extend_from_slice(b"message");
-        seal(&mut buffer, 1, keys.primary_at(NOW).unwrap(), binding, getrandom::fill).unwrap();
+        seal(&mut buffer, 1, keys.primary_at(NOW).unwrap(), binding, random::fill).unwrap();
         *buffer.last_mut().unwrap() ^= 1;
         let error = open(&mut buffer, &keys, binding, NOW).map(|_| ()).unwrap_err();
         assert!(matches!(error, OpenError::InvalidTag(_)));
@@ -177,7 +179,7 @@ mod tests {
         let keys = keys.unwrap().load().clone();
         let mut buffer = vec![0; 60];
         let revoked = keys.find(id).unwrap();
-        let error = seal(&mut buffer, 1, revoked, Binding::new("a", b""), getrandom::fill);
+        let error = seal(&mut buffer, 1, revoked, Binding::new("a", b""), random::fill);
         assert!(matches!(error, Err(SealError::NoActiveKey)));
     }
 }

@@ -17,12 +17,13 @@ use zeroize::Zeroizing;
 use crate::bytes::base64url;
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::MAX_BODY;
+use crate::message::blob_ref::{BlobId, BlobRef};
 use crate::message::error::MessageError;
 use crate::message::fields::{FieldSpan, SpanRecorder};
 use crate::message::format::Format;
 use crate::message::pack::{self, Method};
 use crate::seal::binding::Binding;
-use crate::store::blob::{BlobError, BlobId, BlobRef, Kind, PREFIX};
+use crate::store::blob::{BlobError, Kind, PREFIX};
 use crate::store::blob_store::StoreError;
 
 /// A field of a session whose value lies in a store, sealed, and is fetched only when it is asked for.
@@ -85,7 +86,8 @@ enum State<B> {
     },
     /// Not stored yet.
     Fresh {
-        reference: Result<Arc<BlobRef>, getrandom::Error>,
+        /// None if the operating system gave no random bytes.
+        reference: Option<Arc<BlobRef>>,
         value: Arc<B>,
         /// What its predecessor had replaced: the browser has shown that one.
         shown: Option<BlobId>,
@@ -108,10 +110,10 @@ impl<B> Attached<B> {
             State::Stored { reference, .. } => (Some(reference.id), reference.previous),
             // That one was never stored.
             State::Fresh { reference, shown, .. } => {
-                (reference.as_ref().ok().and_then(|reference| reference.previous), *shown)
+                (reference.as_ref().and_then(|reference| reference.previous), *shown)
             }
         };
-        let reference = BlobRef::fresh(previous, getrandom::fill).map(Arc::new);
+        let reference = BlobRef::fresh(previous, crate::bytes::random::fill).ok().map(Arc::new);
         self.state = State::Fresh { reference, value: Arc::new(value), shown };
     }
 
@@ -220,7 +222,7 @@ impl<B> PartialEq for Attached<B> {
         let reference = |attached: &Self| match &attached.state {
             State::Empty => None,
             State::Stored { reference, .. } => Some(Arc::clone(reference)),
-            State::Fresh { reference, .. } => reference.clone().ok(),
+            State::Fresh { reference, .. } => reference.clone(),
         };
         reference(self) == reference(other)
     }
@@ -235,7 +237,7 @@ impl<B> fmt::Debug for Attached<B> {
             State::Empty => ("empty", None),
             State::Stored { reference, .. } => ("stored", Some(reference.id)),
             State::Fresh { reference, .. } => {
-                ("fresh", reference.as_ref().ok().map(|reference| reference.id))
+                ("fresh", reference.as_ref().map(|reference| reference.id))
             }
         };
         f.debug_struct("Attached").field("state", &state).field("blob", &reference).finish()
@@ -251,7 +253,7 @@ impl<B: Serialize + DeserializeOwned> Serialize for Attached<B> {
                 reference
             }
             State::Fresh { reference, value, shown } => {
-                let reference = reference.as_ref().map_err(|_| ser::Error::custom(NO_RANDOM))?;
+                let reference = reference.as_ref().ok_or_else(|| ser::Error::custom(NO_RANDOM))?;
                 collect(reference, &**value, *shown).map_err(ser::Error::custom)?;
                 reference
             }
@@ -329,9 +331,9 @@ impl Fresh {
         compress: bool,
         binding: Binding,
         padded: impl FnOnce(usize) -> usize,
-    ) -> Result<Vec<u8>, getrandom::Error> {
+    ) -> Result<Vec<u8>, crate::bytes::random::SysError> {
         let method = compress.then_some(Method::Lz4);
-        self.reference.seal(Kind::Attached, binding, getrandom::fill, padded, |out| {
+        self.reference.seal(Kind::Attached, binding, crate::bytes::random::fill, padded, |out| {
             out.push(FORMAT_OF_ALL.tag());
             pack::pack(&self.body, &self.fields, FORMAT_OF_ALL, method, out);
         })

@@ -1,7 +1,6 @@
-//! Blobs: what lies in a store, and the reference to it that lies in the cookie.
+//! Blobs: what lies in a store under the name and the key that a [`BlobRef`] gives it.
 //!
 //! ```text
-//! reference = id(16) · key(32) · [previous id(16)]
 //! blob      = nonce(24) · ciphertext · tag(16)
 //! message   = content · 0x80 · 0x00*
 //!
@@ -15,47 +14,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use crate::bytes::secret_bytes::SecretBytes;
+use crate::message::blob_ref::{BlobId, BlobRef};
 use crate::seal::Random;
 use crate::seal::binding::Binding;
 use crate::store::blob_store::StoreError;
-use crate::xaes::{Cipher, KEY, NONCE, TAG};
-
-/// The name of a blob in a store: 16 random bytes.
-///
-/// It opens nothing, so it may be logged. Shown as 32 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BlobId([u8; Self::LEN]);
-
-impl BlobId {
-    pub(crate) const LEN: usize = 16;
-
-    /// Creates an id from its bytes, for the tests of a store.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// Returns the bytes, for a store that names blobs by them.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; 16] {
-        self.0
-    }
-}
-
-impl fmt::Display for BlobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
-    }
-}
-
-impl fmt::Debug for BlobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BlobId({self})")
-    }
-}
+use crate::xaes::{Cipher, NONCE, TAG};
 
 /// A sealed blob that has to be in the store before the cookies that refer to it are sent.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,51 +70,7 @@ pub(crate) enum Kind {
     Attached,
 }
 
-/// Where a blob lies, and the key that opens it.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct BlobRef {
-    pub(crate) id: BlobId,
-    key: Zeroizing<[u8; KEY]>,
-    /// The blob in whose place this one came.
-    pub(crate) previous: Option<BlobId>,
-}
-
 impl BlobRef {
-    /// The most bytes of a reference.
-    pub(crate) const MAX: usize = 2 * BlobId::LEN + KEY;
-
-    /// Creates the reference of a new blob.
-    pub(crate) fn fresh(
-        previous: Option<BlobId>,
-        random: Random,
-    ) -> Result<Self, getrandom::Error> {
-        let mut fresh =
-            Self { id: BlobId([0; BlobId::LEN]), key: Zeroizing::new([0; KEY]), previous };
-        random(&mut fresh.id.0)?;
-        random(fresh.key.as_mut_slice())?;
-        Ok(fresh)
-    }
-
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.id.0);
-        out.extend_from_slice(self.key.as_slice());
-        if let Some(previous) = &self.previous {
-            out.extend_from_slice(&previous.0);
-        }
-    }
-
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
-        let (id, rest) = bytes.split_first_chunk()?;
-        let (key, rest) = rest.split_first_chunk::<KEY>()?;
-        let previous = match rest {
-            [] => None,
-            rest => Some(BlobId(rest.try_into().ok()?)),
-        };
-        let mut found = Self { id: BlobId(*id), key: Zeroizing::new([0; KEY]), previous };
-        found.key.copy_from_slice(key);
-        Some(found)
-    }
-
     /// Seals what `append` writes, padded to a length that `padded` chooses for the whole blob.
     pub(crate) fn seal(
         &self,
@@ -159,7 +79,7 @@ impl BlobRef {
         random: Random,
         padded: impl FnOnce(usize) -> usize,
         append: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Vec<u8>, getrandom::Error> {
+    ) -> Result<Vec<u8>, crate::bytes::random::SysError> {
         let mut buffer = SecretBytes::new(vec![0; PREFIX]);
         append(&mut buffer);
         buffer.push(MARKER);
@@ -170,7 +90,8 @@ impl BlobRef {
             buffer.split_first_chunk_mut::<PREFIX>().expect("the buffer begins with room for it");
         random(nonce)?;
         // A fresh nonce though the key is fresh too: whoever seals twice under one reference does no harm.
-        let tag = Cipher::new(&self.key).seal(nonce, &self.associated_data(kind, binding), message);
+        let tag =
+            Cipher::new(self.key()).seal(nonce, &self.associated_data(kind, binding), message);
         buffer.extend_from_slice(&tag);
         Ok(std::mem::take(&mut *buffer))
     }
@@ -181,7 +102,7 @@ impl BlobRef {
         let (nonce, rest) = buffer.split_first_chunk_mut::<PREFIX>()?;
         let (message, tag) = rest.split_last_chunk_mut::<TAG>()?;
         let data = self.associated_data(kind, binding);
-        Cipher::new(&self.key).open(nonce, &data, message, tag).ok()?;
+        Cipher::new(self.key()).open(nonce, &data, message, tag).ok()?;
         let marker = message.iter().rposition(|byte| *byte != 0)?;
         if message.get(marker) != Some(&MARKER) {
             return None;
@@ -196,22 +117,11 @@ impl BlobRef {
             Kind::Session => b"S",
             Kind::Attached => b"A",
         };
-        let parts = [&LABEL[..], kind, &self.id.0, binding.as_bytes()];
+        let parts = [&LABEL[..], kind, &self.id.to_bytes(), binding.as_bytes()];
         for (to, from) in data.iter_mut().zip(parts.into_iter().flatten()) {
             *to = *from;
         }
         data
-    }
-}
-
-/// Shows no key.
-impl fmt::Debug for BlobRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, previous, .. } = self;
-        f.debug_struct("BlobRef")
-            .field("id", id)
-            .field("previous", previous)
-            .finish_non_exhaustive()
     }
 }
 
@@ -222,7 +132,7 @@ pub(crate) const PREFIX: usize = NONCE;
 pub(crate) const MAX_BLOB: usize = 72 * 1024;
 
 const LABEL: [u8; 21] = *b"sealed-session/blob/1";
-const DATA: usize = LABEL.len() + 1 + BlobId::LEN + 32;
+const DATA: usize = LABEL.len() + 1 + 16 + 32;
 const MARKER: u8 = 0x80;
 
 #[cfg(test)]
@@ -234,12 +144,14 @@ mod tests {
     }
 
     fn fresh() -> BlobRef {
-        BlobRef::fresh(None, getrandom::fill).unwrap()
+        BlobRef::fresh(None, crate::bytes::random::fill).unwrap()
     }
 
     fn seal(reference: &BlobRef, content: &[u8]) -> Vec<u8> {
         let append = |out: &mut Vec<u8>| out.extend_from_slice(content);
-        reference.seal(Kind::Session, binding(), getrandom::fill, |len| len, append).unwrap()
+        reference
+            .seal(Kind::Session, binding(), crate::bytes::random::fill, |len| len, append)
+            .unwrap()
     }
 
     fn open(reference: &BlobRef, blob: &[u8]) -> Option<Vec<u8>> {
@@ -254,8 +166,9 @@ mod tests {
                 let reference = fresh();
                 let append = |out: &mut Vec<u8>| out.extend_from_slice(content);
                 let kind = Kind::Attached;
-                let blob =
-                    reference.seal(kind, binding(), getrandom::fill, |_| padded, append).unwrap();
+                let blob = reference
+                    .seal(kind, binding(), crate::bytes::random::fill, |_| padded, append)
+                    .unwrap();
                 assert_eq!(blob.len(), padded.max(NONCE + content.len() + 1 + TAG));
                 let opened = reference.open(kind, binding(), blob).unwrap();
                 assert_eq!(&opened[PREFIX..], content);
@@ -285,7 +198,8 @@ mod tests {
         let (of_one, of_other) = (seal(&one, b"1"), seal(&other, b"2"));
         assert_eq!((open(&one, &of_other), open(&other, &of_one)), (None, None), "swapped");
         // Not under another id, kind, cookie or context either, though the key is the same.
-        let moved = BlobRef { id: other.id, ..one.clone() };
+        let mut moved = one.clone();
+        moved.id = other.id;
         assert_eq!(open(&moved, &of_one), None);
         assert!(one.open(Kind::Attached, binding(), of_one.clone()).is_none());
         let elsewhere = Binding::new("__Host-other", b"context");
@@ -296,7 +210,7 @@ mod tests {
     #[test]
     fn two_blobs_of_one_content_share_nothing() {
         let (one, other) = (fresh(), fresh());
-        assert_ne!((one.id, &one.key), (other.id, &other.key));
+        assert_ne!((one.id, one.key()), (other.id, other.key()));
         let blobs = [seal(&one, &[7; 64]), seal(&one, &[7; 64]), seal(&other, &[7; 64])];
         for window in blobs[0].windows(8) {
             assert!(!blobs[1..].iter().any(|blob| blob.windows(8).any(|other| other == window)));
@@ -304,32 +218,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_round_trips_and_no_other_length_parses() {
-        for previous in [None, Some(BlobId::from_bytes([9; 16]))] {
-            let reference = BlobRef::fresh(previous, getrandom::fill).unwrap();
-            let mut bytes = Vec::new();
-            reference.write(&mut bytes);
-            assert!(bytes.len() <= BlobRef::MAX);
-            assert_eq!(BlobRef::parse(&bytes), Some(reference));
-        }
-        for len in (0..80).filter(|len| ![48, 64].contains(len)) {
-            assert_eq!(BlobRef::parse(&vec![1; len]), None, "{len}");
-        }
-    }
-
-    #[test]
-    fn without_random_bytes_there_is_no_reference_and_no_blob() {
-        let broken: Random = |_| Err(getrandom::Error::UNSUPPORTED);
-        assert!(BlobRef::fresh(None, broken).is_err());
+    fn without_random_bytes_there_is_no_blob() {
+        let broken: Random = |_| Err(crate::bytes::random::SysError::UNSUPPORTED);
         assert!(fresh().seal(Kind::Session, binding(), broken, |len| len, |_| {}).is_err());
-    }
-
-    #[test]
-    fn nothing_secret_is_shown() {
-        let reference = BlobRef { key: Zeroizing::new([0xab; KEY]), ..fresh() };
-        let shown = format!("{reference:?}").to_lowercase();
-        assert!(
-            !shown.contains("ab, ab") && !shown.contains("abab") && !shown.contains("171, 171")
-        );
     }
 }

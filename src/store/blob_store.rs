@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::error::Source;
-use crate::store::blob::BlobId;
+use crate::message::blob_ref::BlobId;
 
 /// The future of an operation of a [`BlobStore`].
 pub type StoreFuture<'a, V> = Pin<Box<dyn Future<Output = Result<V, StoreError>> + Send + 'a>>;

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use std::{fmt, process, thread};
 
-use crate::store::blob::BlobId;
+use crate::message::blob_ref::BlobId;
 use crate::store::blob_store::{BlobStore, StoreError, StoreFuture};
 use crate::store::workers::Workers;
 

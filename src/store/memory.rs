@@ -6,7 +6,7 @@ use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::store::blob::BlobId;
+use crate::message::blob_ref::BlobId;
 use crate::store::blob_store::{BlobStore, StoreError, StoreFuture};
 
 /// A store in this process's memory, for tests: another process does not see it, and it ends with this one.

@@ -16,13 +16,14 @@
 
 pub(crate) mod attached;
 pub(crate) mod blob;
-mod blob_store;
+pub(crate) mod blob_store;
 mod directory;
 mod memory;
 pub(crate) mod work;
 mod workers;
 
-pub use blob::{Blob, BlobError, BlobId};
+pub use crate::message::blob_ref::BlobId;
+pub use blob::{Blob, BlobError};
 pub use blob_store::{BlobStore, StoreError, StoreFuture};
 pub use directory::DirectoryStore;
 pub use memory::MemoryStore;

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all, join3};
 
+use crate::error::Causes;
+use crate::message::blob_ref::{BlobId, BlobRef};
 use crate::observe;
-use crate::store::blob::{Blob, BlobId, BlobRef, MAX_BLOB};
+use crate::store::blob::{Blob, MAX_BLOB};
 use crate::store::blob_store::{BlobStore, StoreError};
 
 /// The store of a codec, and which blobs were given their last minute lately.
@@ -31,11 +33,11 @@ impl Overflow {
             Some(previous) => {
                 let (found, released) =
                     join(get, self.store.expire_within(previous, LAST_MINUTE)).await;
-                drop(released.inspect_err(|error| observe::store_failed("expire", error)));
+                drop(released.inspect_err(|error| failed("expire", error)));
                 found
             }
         };
-        found.inspect_err(|error| observe::store_failed("get", error))
+        found.inspect_err(|error| failed("get", error))
     }
 
     /// Does what has to be done before cookies are sent, all of it at once.
@@ -52,11 +54,11 @@ impl Overflow {
             join3(join_all(puts), join_all(keeps), join_all(expires)).await;
         for (operation, results) in [("keep", keeps), ("expire", expires)] {
             for error in results.into_iter().filter_map(Result::err) {
-                observe::store_failed(operation, &error);
+                failed(operation, &error);
             }
         }
         let stored = puts.into_iter().collect::<Result<(), _>>();
-        stored.inspect_err(|error| observe::store_failed("put", error))
+        stored.inspect_err(|error| failed("put", error))
     }
 }
 
@@ -64,6 +66,10 @@ impl fmt::Debug for Overflow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Overflow").finish_non_exhaustive()
     }
+}
+
+fn failed(operation: &'static str, error: &StoreError) {
+    observe::store_failed(operation, &Causes(error));
 }
 
 /// What has to be done in the store before cookies are sent.
@@ -77,6 +83,12 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    pub(crate) fn append(&mut self, mut more: Self) {
+        self.puts.append(&mut more.puts);
+        self.keeps.append(&mut more.keeps);
+        self.expires.append(&mut more.expires);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.puts.is_empty() && self.keeps.is_empty() && self.expires.is_empty()
     }

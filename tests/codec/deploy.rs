@@ -250,6 +250,37 @@ fn a_request_given_to_the_wrong_codec_is_an_error_and_not_a_logout() {
     assert!(matches!(error, EncodeError::WouldReplace(DecodeError::OtherCodec)));
 }
 
+/// Of one name and context even: what opens with the keys of one is no answer for the other.
+#[test]
+fn a_request_answers_only_the_codec_that_made_it() {
+    let (new, old) = (Codec::<u8>::new(key(2)), Codec::<u8>::new(key(1)));
+    let of_other_type = Codec::<String>::new(key(2));
+    let mut browser = Browser::default();
+    browser.take(&old.encode_at(&1, &old.request([""]), at(0)).unwrap());
+    let header = browser.header();
+    let request = new.request([&header]);
+    for look in [false, true] {
+        if look {
+            assert!(matches!(new.decode_at(&request, at(0)), Err(DecodeError::UnknownKey(_))));
+        }
+        assert!(matches!(old.decode_at(&request, at(0)), Err(DecodeError::OtherCodec)));
+        assert!(matches!(of_other_type.decode_at(&request, at(0)), Err(DecodeError::OtherCodec)));
+    }
+    // Nor is what one opened, with a key that the other does not have.
+    let request = old.request([&header]);
+    assert_eq!(
+        old.clone().decode_at(&request, at(0)).unwrap().unwrap().session,
+        1,
+        "a clone is the same"
+    );
+    assert!(matches!(new.decode_at(&request, at(0)), Err(DecodeError::OtherCodec)));
+    let error = new.encode_at(&2, &request, at(0)).unwrap_err();
+    assert!(matches!(error, EncodeError::WouldReplace(DecodeError::OtherCodec)));
+    // Each with a request of its own: so falls back who reads by two codecs.
+    assert!(new.decode_at(&new.request([&header]), at(0)).is_err());
+    assert_eq!(old.decode_at(&old.request([&header]), at(0)).unwrap().unwrap().session, 1);
+}
+
 #[test]
 fn a_node_that_gives_no_ids_keeps_those_of_others() {
     let with = Codec::<u8>::builder(ring()).session_ids().build().unwrap();

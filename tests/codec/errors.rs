@@ -93,6 +93,12 @@ fn every_decode_error_has_its_message_and_its_advice() {
         ),
         (DecodeError::Deserialize(source()), "the session does not fit its type", Keep, true),
         (DecodeError::Message, "the sealed message is malformed", Keep, true),
+        (
+            DecodeError::TooManyValues,
+            "the request has more values of the session cookie than are tried",
+            Keep,
+            true,
+        ),
         (DecodeError::OtherCodec, "the request was read by another codec", Keep, true),
     ] {
         assert_eq!(error.to_string(), message);
@@ -174,10 +180,11 @@ fn every_other_error_has_its_message() {
             "SameSite=None and Partitioned need Secure, or browsers refuse the cookie",
         ),
         (
-            Box::new(ConfigError::Path),
-            "the path must begin with / and hold no semicolon and no control character",
+            Box::new(ConfigError::NameOfChunk),
+            "the cookie name must not end with a dot and a number, as those of further cookies do",
         ),
-        (Box::new(ConfigError::Domain), "the domain must be a host name"),
+        (Box::new(ConfigError::Path { why: "must begin with /" }), "the path must begin with /"),
+        (Box::new(ConfigError::Domain { why: "must be …" }), "the domain must be …"),
         (
             Box::new(ConfigError::Duration { what: "the idle timeout" }),
             "the idle timeout must be at least 1 second (0 for the skew) and at most 400 days",

@@ -12,6 +12,8 @@ mod chunks;
 mod deploy;
 mod errors;
 mod leaks;
+#[cfg(feature = "store")]
+mod overflow;
 mod readme;
 mod request;
 mod ring;
@@ -24,6 +26,9 @@ mod time;
 
 #[path = "../../benches/sessions/mod.rs"]
 mod sessions;
+#[cfg(feature = "store")]
+#[path = "../stores/mod.rs"]
+mod stores;
 
 use std::time::{Duration, SystemTime};
 

@@ -1,7 +1,7 @@
 //! Our cookie is found in any header, and any bytes in the header do no harm.
 
 use proptest::prelude::*;
-use sealed_session::Codec;
+use sealed_session::{Codec, DecodeError, EncodeError};
 
 use super::browser::Browser;
 use super::{at, ring};
@@ -61,11 +61,79 @@ fn every_kind_of_input_gives_the_same() {
     assert_eq!(read(&codec.request([pair.as_bytes()])), 1);
     assert_eq!(read(&codec.request(Some(&pair))), 1);
     assert_eq!(read(&codec.request(&["a=b".to_owned(), pair.clone()])), 1);
-    assert_eq!(read(&codec.request_from_pairs([("a", "b"), ("__Host-session", &value)])), 1);
-    let mut jar = cookie::CookieJar::new();
-    jar.add_original(cookie::Cookie::new("__Host-session", value.clone()));
-    assert_eq!(read(&codec.request_from_pairs(jar.iter().map(cookie::Cookie::name_value))), 1);
     assert!(codec.decode_at(&codec.request::<_, str>(None), at(0)).unwrap().is_none());
+}
+
+/// What browsers take from a sibling domain over plain HTTP, however much it looks like a name with `__Host-`.
+#[test]
+fn a_name_that_a_sibling_domain_may_set_is_not_ours() {
+    for name in [
+        "__%48ost-session",
+        "%5f_Host-session",
+        "\u{2000}__Host-session",
+        "\u{a0}__Host-session",
+        "\u{feff}__Host-session",
+        "\u{c}__Host-session",
+        "\u{b}__Host-session",
+        "__Host-session\u{2000}",
+        "__HOST-SESSION",
+    ] {
+        for before in ["", "; ", "a=b;"] {
+            let header = format!("{before}{name}=VALUE");
+            assert_eq!(outcome(header.as_bytes()), "none", "{header:?}");
+        }
+    }
+}
+
+#[test]
+fn a_value_may_stand_in_double_quotes() {
+    for (header, expected) in [
+        ("__Host-session=\"VALUE\"", "session"),
+        ("__Host-session= \"VALUE\"\t; a=b", "session"),
+        ("__Host-session=\"VALUE", "Malformed"),
+        ("__Host-session=VALUE\"", "Malformed"),
+        ("__Host-session=\"\"VALUE\"\"", "Malformed"),
+        ("__Host-session=\" VALUE\"", "Malformed"),
+        ("__Host-session=\"", "Malformed"),
+        ("__Host-session=\"\"", "Malformed"),
+    ] {
+        assert_eq!(outcome(header.as_bytes()), expected, "{header}");
+    }
+    assert_eq!(outcome(b"__Host-session=\x0cVALUE"), "Malformed", "no space");
+}
+
+#[test]
+fn values_that_cannot_be_ours_do_not_crowd_out_a_good_one() {
+    let junk = |n: usize| format!("__Host-session={}; ", n.to_string().repeat(10));
+    let junk: String = (0..100).map(junk).collect();
+    assert_eq!(outcome(format!("{junk}__Host-session=VALUE").as_bytes()), "session");
+    let with_characters: String =
+        (0..100).map(|n| format!("__Host-session={n}.{}; ", "A".repeat(80))).collect();
+    assert_eq!(outcome(format!("{with_characters}__Host-session=VALUE").as_bytes()), "session");
+    let long = "A".repeat(12_289);
+    let long: String = (0..9).map(|n| format!("__Host-session={n}{long}; ")).collect();
+    assert_eq!(outcome(format!("{long}__Host-session=VALUE").as_bytes()), "session");
+}
+
+/// Whoever sends more than we try may be hiding a good one from us.
+#[test]
+fn of_too_many_values_the_rest_is_neither_tried_nor_overwritten() {
+    // Malformed to our eyes, since of version 0, though of the right characters.
+    let fakes = |count: u8| -> String {
+        (0..count)
+            .map(|n| format!("__Host-session=AA{}{}; ", char::from(b'a' + n), "A".repeat(60)))
+            .collect()
+    };
+    assert_eq!(outcome(format!("{}__Host-session=VALUE", fakes(7)).as_bytes()), "session");
+    let too_many = format!("{}__Host-session=VALUE", fakes(8));
+    assert_eq!(outcome(too_many.as_bytes()), "TooManyValues");
+    assert_eq!(outcome(fakes(8).as_bytes()), "Malformed", "there is no other");
+    let (codec, _) = sealed();
+    let header = fakes(9);
+    let error = codec.encode_at(&2, &codec.request([&header]), at(0)).unwrap_err();
+    assert!(matches!(error, EncodeError::WouldReplace(DecodeError::TooManyValues)), "{error:?}");
+    // One that opens is enough.
+    assert_eq!(outcome(format!("__Host-session=VALUE; {}", fakes(20)).as_bytes()), "session");
 }
 
 proptest! {

@@ -174,23 +174,63 @@ fn a_set_of_keys_that_leaves_something_to_chance_is_refused_and_the_old_one_stay
 }
 
 #[test]
-fn a_ring_replaced_in_the_midst_of_a_request_does_not_hurt_it() {
-    let codec = Codec::<u8>::new(key(1));
-    let set = codec.encode_at(&1, &codec.request([""]), at(0)).unwrap();
-    let header = set.values().next().unwrap().split(';').next().unwrap().to_owned();
-    let request = codec.request([&header]);
-    assert_eq!(codec.decode_at(&request, at(0)).unwrap().unwrap().session, 1);
-    codec.ring().replace([RingKey::new(key(2))]).unwrap();
-    assert_eq!(codec.encode_at(&2, &request, at(0)).unwrap().set().count(), 1);
-    // But for a key that was revoked: what it sealed may be forged, and must not get a better seal.
-    codec.ring().replace([RingKey::revoked(id(1)), RingKey::new(key(2))]).unwrap();
-    let error = codec.decode_at(&request, at(0)).map(|_| ()).unwrap_err();
-    assert!(matches!(error, DecodeError::RevokedKey(found) if found == id(1)), "{error:?}");
-    for session in [1, 2] {
-        let error = codec.encode_at(&session, &request, at(0)).unwrap_err();
-        assert!(matches!(error, EncodeError::Ended(DecodeError::RevokedKey(_))), "{error:?}");
+fn a_key_that_goes_in_the_midst_of_a_request_takes_its_session_along() {
+    type Keys = fn() -> Vec<RingKey>;
+    type Gone = fn(&DecodeError) -> bool;
+    let after: [(&str, Keys, Gone, bool); 4] = [
+        ("stays", || vec![RingKey::open_only(key(1)), RingKey::new(key(2))], |_| false, false),
+        (
+            "revoked",
+            || vec![RingKey::revoked(id(1)), RingKey::new(key(2))],
+            |error| matches!(error, DecodeError::RevokedKey(found) if *found == id(1)),
+            false,
+        ),
+        (
+            "retired",
+            || vec![RingKey::new(key(1)).retires(at(0)), RingKey::new(key(2)).activates(at(0))],
+            |error| matches!(error, DecodeError::RetiredKey(found) if *found == id(1)),
+            false,
+        ),
+        (
+            "taken out",
+            || vec![RingKey::new(key(2))],
+            |error| matches!(error, DecodeError::UnknownKey(found) if *found == id(1)),
+            true,
+        ),
+    ];
+    for (what, keys, gone, elsewhere) in after {
+        let codec = Codec::<u8>::new(key(1));
+        let set = codec.encode_at(&1, &codec.request([""]), at(0)).unwrap();
+        let header = set.values().next().unwrap().split(';').next().unwrap().to_owned();
+        let request = codec.request([&header]);
+        assert_eq!(codec.decode_at(&request, at(0)).unwrap().unwrap().session, 1);
+        codec.ring().replace(keys()).unwrap();
+        match codec.decode_at(&request, at(0)) {
+            Ok(Some(opened)) => assert_eq!((what, opened.session), ("stays", 1)),
+            other => assert!(gone(other.as_ref().unwrap_err()), "{what}: {other:?}"),
+        }
+        // What it sealed may be forged, and must not get a better seal, changed or unchanged.
+        for session in [1, 2] {
+            match codec.encode_at(&session, &request, at(0)) {
+                Ok(set) => {
+                    assert_eq!((what, set.set().count()), ("stays", usize::from(session == 2)))
+                }
+                Err(EncodeError::Ended(error)) => {
+                    assert!(gone(&error) && !elsewhere, "{what}: {error}")
+                }
+                Err(EncodeError::WouldReplace(error)) => {
+                    assert!(gone(&error) && elsewhere, "{what}: {error}");
+                }
+                Err(error) => panic!("{what}: {error}"),
+            }
+        }
+        assert!(!codec.renew_at(&2, &request, at(0)).unwrap().is_empty(), "{what}: a login");
     }
-    let shown = format!("{codec:?}");
+}
+
+#[test]
+fn what_a_codec_shows_is_its_name_and_the_ids_of_its_keys() {
+    let shown = format!("{:?}", Codec::<u8>::new(key(2)));
     assert!(shown.contains("__Host-session") && shown.contains(&id(2).to_string()), "{shown}");
 }
 

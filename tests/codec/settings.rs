@@ -16,7 +16,8 @@ fn each_setting_that_cannot_work_is_refused_by_name() {
         ("name with space", |b| b.name("a b"), ConfigError::Name),
         ("name with control", |b| b.name("a\nb"), ConfigError::Name),
         ("name not of ASCII", |b| b.name("é"), ConfigError::Name),
-        ("name like a chunk's", |b| b.name("a.1"), ConfigError::Name),
+        ("name like a chunk's", |b| b.name("a.1"), ConfigError::NameOfChunk),
+        ("name like no chunk's, but near", |b| b.name("a.10"), ConfigError::NameOfChunk),
         (
             "long name",
             |b| b.name("a".repeat(129)),
@@ -45,14 +46,6 @@ fn each_setting_that_cannot_work_is_refused_by_name() {
             |b| b.name("a").partitioned().dangerous_without_secure(),
             ConfigError::NeedsSecure,
         ),
-        ("no path", |b| b.name("a").path(""), ConfigError::Path),
-        ("relative path", |b| b.name("a").path("a"), ConfigError::Path),
-        ("path with ;", |b| b.name("a").path("/;Domain=evil"), ConfigError::Path),
-        ("path with a line's end", |b| b.name("a").path("/\r\nX: y"), ConfigError::Path),
-        ("path that is too long", |b| b.name("a").path("/".repeat(1025)), ConfigError::Path),
-        ("no domain", |b| b.name("a").domain(""), ConfigError::Domain),
-        ("domain with ;", |b| b.name("a").domain("a;b"), ConfigError::Domain),
-        ("domain with a dot before", |b| b.name("a").domain(".example.com"), ConfigError::Domain),
         (
             "no absolute timeout",
             |b| b.absolute_timeout(Duration::ZERO),
@@ -133,6 +126,112 @@ fn each_setting_that_cannot_work_is_refused_by_name() {
         let error = setup(Codec::builder(ring())).build().map(|_| ()).unwrap_err();
         assert_eq!(error, expected, "{reason}");
     }
+}
+
+/// By what RFC 6265bis and the URL Standard say of paths.
+#[test]
+fn a_path_that_no_url_has_is_refused() {
+    let build = |path: &str| match Codec::<u8>::builder(ring()).name("a").path(path).build() {
+        Ok(_) => "",
+        Err(ConfigError::Path { why }) => why,
+        Err(error) => panic!("{error}"),
+    };
+    let long = "/".repeat(1025);
+    for (path, why) in [
+        ("", "must begin with /"),
+        ("app", "must begin with /"),
+        ("https://example.com/", "must begin with /"),
+        (&long, "must have at most 1024 bytes"),
+        ("/;Domain=evil", "must hold no semicolon"),
+        ("/app?x=1", "must hold no ?"),
+        ("/app#top", "must hold no ?"),
+        ("/\r\nX: y", "must be percent-encoded"),
+        ("/a b", "must be percent-encoded"),
+        ("/ü", "must be percent-encoded"),
+        ("/a\\b", "must be percent-encoded"),
+        ("/{id}", "must be percent-encoded"),
+        ("/a/../b", "must hold no segment ."),
+        ("/.", "must hold no segment ."),
+    ] {
+        let found = build(path);
+        assert!(!found.is_empty() && found.starts_with(why), "{path}: {found}");
+    }
+    for path in
+        ["/", "/app", "/app/", "/%C3%BC", "/a.b/..c/~d", "/a=b&c,d:e@f!$'()*+-_", &long[1..]]
+    {
+        assert_eq!(build(path), "", "{path}");
+    }
+}
+
+#[test]
+fn a_domain_that_browsers_ignore_is_refused() {
+    let build = |domain: &str| match Codec::<u8>::builder(ring()).name("a").domain(domain).build() {
+        Ok(_) => "",
+        Err(ConfigError::Domain { why }) => why,
+        Err(error) => panic!("{error}"),
+    };
+    let label = |len| format!("{}.example.com", "a".repeat(len));
+    let long = |len: usize| format!("{}b.example", "a.".repeat((len - 9) / 2));
+    for (domain, why) in [
+        ("", "must have labels"),
+        (".", "must neither begin"),
+        (".example.com", "must neither begin"),
+        ("example.com.", "must neither begin"),
+        ("example..com", "must have labels"),
+        (&label(64), "must have labels"),
+        (&long(255), "must have labels"),
+        ("com", "must have two labels"),
+        ("localhost", "must have two labels"),
+        ("127.0.0.1", "must not be an IP address"),
+        ("1.2", "must not be an IP address"),
+        ("[::1]", "must be a host name"),
+        ("::1", "must be a host name"),
+        ("example.com:8080", "must be a host name"),
+        ("https://example.com", "must be a host name"),
+        ("example.com/app", "must be a host name"),
+        ("a;b.com", "must be a host name"),
+        ("a b.com", "must be a host name"),
+        ("*.example.com", "must be a host name"),
+        ("-a.example.com", "must be a host name"),
+        ("a-.example.com", "must be a host name"),
+        ("münchen.example", "must be in its ASCII form"),
+    ] {
+        let found = build(domain);
+        assert!(!found.is_empty() && found.starts_with(why), "{domain}: {found}");
+    }
+    for domain in [
+        "example.com",
+        "EXAMPLE.com",
+        "my_app.example.com",
+        "_x.example.com",
+        "xn--mnchen-3ya.example",
+        "1.example.com",
+        "a--b.c0m",
+        &label(63),
+        &long(253),
+    ] {
+        assert_eq!(build(domain), "", "{domain}");
+    }
+}
+
+#[test]
+fn a_touch_threshold_is_never_rounded_to_nothing() {
+    let codec = |set: fn(Builder<u8>) -> Builder<u8>| set(Codec::builder(ring())).build().unwrap();
+    let due = |codec: &Codec<u8>, after| {
+        let set = codec.encode_at(&1, &codec.request([""]), super::at(0)).unwrap();
+        let header = set.values().next().unwrap().split(';').next().unwrap().to_owned();
+        let opened = codec.decode_at(&codec.request([&header]), super::at(after)).unwrap();
+        opened.unwrap().reseal.is_some()
+    };
+    let short = codec(|b| b.touch_after(Duration::from_millis(1)));
+    assert_eq!((due(&short, 0), due(&short, 1)), (false, true));
+    let more = codec(|b| b.touch_after(Duration::from_millis(1001)));
+    assert_eq!((due(&more, 1), due(&more, 2)), (false, true));
+    let of_five = codec(|b| b.idle_timeout(Duration::from_secs(5)));
+    assert_eq!((due(&of_five, 0), due(&of_five, 1)), (false, true), "the default, a tenth of it");
+    // Asked for, it is done: each response sets the cookie. And an idle time of a second leaves no other choice.
+    assert!(due(&codec(|b| b.touch_after(Duration::ZERO)), 0));
+    assert!(due(&codec(|b| b.idle_timeout(Duration::from_secs(1))), 0));
 }
 
 #[cfg(feature = "postcard")]

@@ -149,6 +149,33 @@ fn what_does_not_fit_the_cookies_says_by_how_much() {
     assert_eq!(needed(capacity + 1 + 300), (Limit::Cookie, least + 400, 500));
 }
 
+/// Else a name that a user makes longer, until it no longer fits or takes a second cookie, would tell to the byte how
+/// long what stands beside it is.
+#[test]
+fn neither_the_limit_nor_the_number_of_cookies_tells_what_the_padding_hides() {
+    for (name, limits, _) in LIMITS {
+        let build = |padding| {
+            let codec = Codec::<Noise>::builder(ring()).limits(limits).padding(padding);
+            codec.compression(Compression::Off).build().unwrap()
+        };
+        let (codec, exact) = (build(Padding::Padme), build(Padding::DangerousNone));
+        assert!(codec.capacity() <= exact.capacity());
+        let lengths = (1..codec.capacity()).step_by(7).chain([codec.capacity()]);
+        for len in lengths.filter(|len| !IMPOSSIBLE.contains(len)) {
+            let set = codec.encode_at(&Noise(len), &codec.request([""]), at(0)).unwrap();
+            let value = |cookie: cookie::Cookie<'_>| cookie.value().len();
+            let tags = 4 * (set.set().count() - 1);
+            let sealed = (set.cookies().map(value).sum::<usize>() - tags) * 3 / 4;
+            let exponent = sealed.ilog2();
+            let step = 1 << (exponent - exponent.ilog2() - 1);
+            assert_eq!(sealed % step, 0, "{name}: {len} bytes give {sealed}");
+        }
+        // And it is the padding that decides: without it, there is room.
+        let most = codec.capacity() + 1;
+        assert!(codec.encode_at(&Noise(most), &codec.request([""]), at(0)).is_err(), "{name}");
+    }
+}
+
 #[test]
 fn what_fitted_once_can_be_touched_until_it_ends() {
     const DAY: u64 = 86_400;

@@ -14,7 +14,8 @@ fn seal(codec: &Codec<String>, session: &str) -> String {
 }
 
 fn read(codec: &Codec<String>, value: &str) -> Result<String, DecodeError> {
-    let request = codec.request_from_pairs([(codec.name(), value)]);
+    let header = format!("{}={value}", codec.name());
+    let request = codec.request([&header]);
     codec.decode_at(&request, at(0)).map(|opened| opened.unwrap().session)
 }
 

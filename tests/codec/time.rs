@@ -26,14 +26,16 @@ fn codec() -> Codec<u8> {
 
 fn browser(now: SystemTime) -> Browser {
     let mut browser = Browser::default();
-    browser.take(&codec().encode_at(&1, &codec().request([""]), now).unwrap());
+    let codec = codec();
+    browser.take(&codec.encode_at(&1, &codec.request([""]), now).unwrap());
     browser
 }
 
 #[test]
 fn each_edge_of_time_is_exact() {
     let header = browser(at(0)).header();
-    let read = |now| codec().decode_at(&codec().request([&header]), now);
+    let codec = codec();
+    let read = |now| codec.decode_at(&codec.request([&header]), now);
     for second in [0, 1, IDLE - 1] {
         assert!(read(at(second)).unwrap().is_some(), "{second}");
     }
@@ -121,16 +123,14 @@ fn browsers_are_told_how_long_to_keep_the_cookie() {
         let set = codec.encode_at(&2, &codec.request([header]), at(second)).unwrap();
         set.values().next().unwrap().to_owned()
     };
-    assert!(line(&codec(), "", 0).ends_with("; Max-Age=100"));
+    let codec = codec();
+    assert!(line(&codec, "", 0).ends_with("; Max-Age=100"));
     let mut browser = browser(at(0));
     for second in (90..ABSOLUTE - 90).step_by(90) {
         let header = browser.header();
-        browser.take(&codec().encode_at(&1, &codec().request([&header]), at(second)).unwrap());
+        browser.take(&codec.encode_at(&1, &codec.request([&header]), at(second)).unwrap());
     }
-    assert!(
-        line(&codec(), &browser.header(), 970).ends_with("; Max-Age=30"),
-        "the rest of its life"
-    );
+    assert!(line(&codec, &browser.header(), 970).ends_with("; Max-Age=30"), "the rest of its life");
     let unlimited =
         Codec::<u8>::builder(ring()).persistence(Persistence::BrowserSession).build().unwrap();
     assert!(!line(&unlimited, "", 0).contains("Max-Age"));

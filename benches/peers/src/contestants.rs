@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,11 +12,13 @@ use sealed_session::{Codec, Compression, Format, Key, Limits, Padding};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::sessions::Change;
+
 pub(crate) const NAME: &str = "__Host-session";
 
 /// A session that can be measured.
-pub(crate) trait Session: Serialize + DeserializeOwned + 'static {}
-impl<T: Serialize + DeserializeOwned + 'static> Session for T {}
+pub(crate) trait Session: Serialize + DeserializeOwned + Change + 'static {}
+impl<T: Serialize + DeserializeOwned + Change + 'static> Session for T {}
 
 /// One way to keep sessions of type `T` in cookies.
 pub(crate) struct Contestant<T> {
@@ -24,15 +27,29 @@ pub(crate) struct Contestant<T> {
     pub(crate) encode: Box<dyn Fn(&T) -> String>,
     /// Reads the `Cookie` header.
     pub(crate) decode: Box<dyn Fn(&str) -> T>,
+    /// Reads the `Cookie` header, changes the session, and gives the `Set-Cookie` values.
+    pub(crate) cycle: Box<dyn Fn(&str) -> String>,
 }
 
 impl<T: Session> Contestant<T> {
+    /// One that knows no difference between a session that goes on and one that begins.
     fn new(
         name: impl Into<Cow<'static, str>>,
         encode: impl Fn(&T) -> String + 'static,
         decode: impl Fn(&str) -> T + 'static,
     ) -> Self {
-        Self { name: name.into(), encode: Box::new(encode), decode: Box::new(decode) }
+        let (encode, decode) = (Rc::new(encode), Rc::new(decode));
+        let (writer, reader) = (Rc::clone(&encode), Rc::clone(&decode));
+        Self {
+            name: name.into(),
+            encode: Box::new(move |session| encode(session)),
+            decode: Box::new(move |header| decode(header)),
+            cycle: Box::new(move |header| {
+                let mut session = reader(header);
+                session.change();
+                writer(&session)
+            }),
+        }
     }
 
     /// Gives the `Cookie` header that a browser would send.
@@ -60,19 +77,26 @@ pub(crate) fn codec<T: Session>(
 }
 
 pub(crate) fn ours_as<T: Session>(name: &str, codec: Codec<T>) -> Contestant<T> {
-    let writer = codec.clone();
-    Contestant::new(
-        name.to_owned(),
-        move |session| {
+    let [writer, reader] = [(); 2].map(|()| codec.clone());
+    Contestant {
+        name: name.to_owned().into(),
+        encode: Box::new(move |session| {
             let request = writer.request::<_, str>([]);
-            let set = writer.renew(session, &request).expect("fits");
-            set.into_lines()
-        },
-        move |header| {
+            writer.renew(session, &request).expect("fits").into_lines()
+        }),
+        decode: Box::new(move |header| {
+            let request = reader.request([header]);
+            reader.decode(&request).expect("opens").expect("a session").session
+        }),
+        cycle: Box::new(move |header| {
             let request = codec.request([header]);
-            codec.decode(&request).expect("opens").expect("a session").session
-        },
-    )
+            let mut session = codec.decode(&request).expect("opens").expect("a session").session;
+            session.change();
+            let lines = codec.encode(&session, &request).expect("fits").into_lines();
+            assert!(!lines.is_empty(), "a changed session is sealed");
+            lines
+        }),
+    }
 }
 
 /// Takes the one cookie of most sessions as it is, as a framework would.

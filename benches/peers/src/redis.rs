@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 use redis::{Commands as _, Connection};
 use sealed_session::{Compression, Format, Padding};
 
-use crate::contest::medians;
+use crate::clock::{thread_seconds, wall_seconds};
+use crate::contest::{Work, rounds_by};
 use crate::contestants::{self, Session};
-use crate::scale::cpu_seconds;
 use crate::sessions::{self, Shop};
 
 /// A Redis that ends with its value, with nothing on disk.
-struct Server {
-    child: Child,
-    port: u16,
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) port: u16,
 }
 
 impl Server {
-    fn start() -> std::io::Result<Self> {
+    pub(crate) fn start() -> std::io::Result<Self> {
         // The system picks a free port.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let child = Command::new("redis-server")
@@ -32,7 +32,7 @@ impl Server {
         Ok(Self { child, port })
     }
 
-    fn connect(&self) -> Connection {
+    pub(crate) fn connect(&self) -> Connection {
         let client = redis::Client::open(("127.0.0.1", self.port)).expect("an address");
         let until = Instant::now() + Duration::from_secs(10);
         loop {
@@ -90,23 +90,26 @@ fn row<T: Session>(name: &str, session: &T, connection: &mut Connection) {
     let body = rmp_serde::to_vec_named(session).expect("MessagePack");
     let () = connection.set(key, body).expect("stored");
     let (cpu, mut gets) = (Server::cpu_seconds(connection), 0);
-    let times = medians(&mut [
+    let mut work: [Work<'_>; 2] = [
         Box::new(|| drop(black_box((ours.decode)(black_box(&header))))),
         Box::new(|| {
             let body: Vec<u8> = connection.get(black_box(key)).expect("found");
             gets += 1;
             drop(black_box(rmp_serde::from_slice::<T>(&body).expect("a session")));
         }),
-    ]);
+    ];
+    // The client waits, which no processor time tells.
+    let times = rounds_by(wall_seconds, &mut work);
+    drop(work);
     let server = (Server::cpu_seconds(connection) - cpu) / f64::from(gets);
-    let (decode, get) = (times[0], times[1]);
+    let (decode, get) = (times[0].median(), times[1].median());
     println!(
         "| {name} | {:.2} | {:.0} | {:.1} | {:.0} | {:.0} | {:.1} |",
         decode / 1e3,
         1e9 / decode,
         get / 1e3,
         1e9 / get,
-        get / decode,
+        times[1].over(&times[0]),
         server * 1e6
     );
 }
@@ -163,7 +166,7 @@ fn load<F: FnMut()>(clients: usize, client: impl Fn() -> F + Sync) -> Load {
             scope.spawn(|| {
                 let (mut request, mut own) = (client(), Vec::with_capacity(1 << 20));
                 start.wait();
-                let (began, cpu) = (Instant::now(), cpu_seconds());
+                let (began, cpu) = (Instant::now(), thread_seconds());
                 while began.elapsed() < RUN {
                     let one = Instant::now();
                     request();
@@ -171,7 +174,7 @@ fn load<F: FnMut()>(clients: usize, client: impl Fn() -> F + Sync) -> Load {
                 }
                 let mut all = all.lock().expect("no panic");
                 all.0.append(&mut own);
-                all.1 += cpu_seconds() - cpu;
+                all.1 += thread_seconds() - cpu;
             });
         }
     });

@@ -397,7 +397,9 @@ fn request<'a>(codec: &'a Codec<Any>, input: &'a str) -> Result<RequestCookies<'
         headers.push(header);
     }
     let request = match *headers {
-        [value] if !value.contains('=') => codec.request_from_pairs([(codec.name(), value)]),
+        [value] if !value.contains('=') => {
+            codec.request([&format!("{}={value}", codec.name())]).into_owned()
+        }
         _ => codec.request(headers),
     };
     if codec.inspect_at(&request, SystemTime::UNIX_EPOCH).is_empty() {

@@ -1,0 +1,51 @@
+//! What a request does with a session of each shape: it opens it, or opens, changes and seals it, or begins anew.
+
+use crate::contest::{Score, measure};
+use crate::contestants::{self, Session};
+use crate::sessions::{self, shapes};
+
+const TARGETS: &str = "\
+Medians of processor time, in ns; ratios are to `serde_json` and `cookie::PrivateJar`, and to the floor, in the same rounds.
+*Change* is decode, change, and encode.";
+
+pub(crate) fn table() {
+    println!("{TARGETS}\n");
+    println!(
+        "| session | JSON bytes | decode ns | × jar | × floor | change ns | × jar | × floor | renew ns | × jar | bytes | × jar |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    row("empty", &shapes::empty());
+    row("login", &sessions::login());
+    row("40 permissions", &shapes::permissions());
+    row("names not of ASCII", &shapes::non_ascii());
+    row("20 UUIDs", &shapes::uuids());
+    row("shop", &sessions::shop());
+    row("OpenID Connect", &sessions::openid_connect());
+    row("OpenID Connect, large", &sessions::openid_connect_large());
+    row("map of 200", &shapes::map_of_200());
+    row("SAML, 30 lists", &shapes::saml());
+}
+
+fn row<T: Session>(name: &str, session: &T) {
+    let json = serde_json::to_string(session).expect("JSON").len();
+    let scores =
+        measure(&[contestants::ours(), contestants::private_jar(), contestants::floor()], session);
+    let [ours, jar, floor] = &scores[..] else { unreachable!("three") };
+    let bytes = |score: &Score| match score.cookies {
+        1 => score.bytes.to_string(),
+        cookies => format!("{} ({cookies})", score.bytes),
+    };
+    println!(
+        "| {name} | {json} | {:.0} | {:.2} | {:.2} | {:.0} | {:.2} | {:.2} | {:.0} | {:.2} | {} | {:.2} |",
+        ours.decode.median(),
+        ours.decode.over(&jar.decode),
+        ours.decode.over(&floor.decode),
+        ours.cycle.median(),
+        ours.cycle.over(&jar.cycle),
+        ours.cycle.over(&floor.cycle),
+        ours.encode.median(),
+        ours.encode.over(&jar.encode),
+        bytes(ours),
+        ours.bytes as f64 / jar.bytes as f64,
+    );
+}

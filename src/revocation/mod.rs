@@ -1,0 +1,24 @@
+//! Revocation: sessions that end before their time, on all nodes, at the price of a lookup in memory.
+//!
+//! - In: "end this session", "end those of this user", "end all that began before"; and what other nodes and
+//!   processes ended, from a [`Journal`] on this machine or a `RedisFeed` between machines.
+//! - Out: [`Revocations`], which a codec asks for each session it opens, and which never waits.
+//! - A fault of a journal or a feed never takes back what is known: the set only grows, until its sessions are dead.
+//!
+//! How to use it, what holds, and for how long: [`docs::revocation`](crate::docs::revocation).
+
+pub(crate) mod entry;
+mod journal;
+mod receipt;
+mod set;
+mod table;
+mod timer;
+
+pub use entry::{Revoked, SubjectTag, Target};
+pub use journal::{Journal, JournalError};
+pub use receipt::{Receipt, Stored, Within};
+pub use set::{Full, Revocations};
+
+/// How far sessions may be dated ahead of "now".
+pub(crate) const LEAST_SKEW: std::time::Duration =
+    std::time::Duration::from_secs(set::MOST_AHEAD + 1);
