@@ -144,7 +144,8 @@ impl Cluster {
         setup: Setup,
     ) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let redis = if carrier == Carrier::Redis { Some(Redis::single(folder).await?) } else { None };
+        let redis =
+            if carrier == Carrier::Redis { Some(Redis::single(folder).await?) } else { None };
         Self::build(carrier, balance, folder, setup, redis, None).await
     }
 
@@ -166,7 +167,8 @@ impl Cluster {
         let nodes = (0..MOST).map(|_| None).collect();
         let split = setup.split;
         let folder = folder.into();
-        let mut cluster = Self { folder, ports, roles, split, nodes, front, redis, tomcats, carrier };
+        let mut cluster =
+            Self { folder, ports, roles, split, nodes, front, redis, tomcats, carrier };
         // One after another: two Tomcats that start at once wait a minute for each other.
         for i in 0..setup.nodes {
             cluster.start_node(i, 1).await?;

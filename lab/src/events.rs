@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::cluster::{Cluster, Setup, System};
 use crate::front::Role;
+use crate::run::USERS;
 use crate::users::{From, Tally, Users};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -86,7 +87,7 @@ pub(crate) const SIZE: usize = 2000;
 
 /// Runs all events of a system.
 pub(crate) async fn run(system: System, folder: &Path, quick: bool) -> Result<Vec<Outcome>> {
-    let (count, nodes) = if quick { (30, 2) } else { (60, 3) };
+    let (count, nodes) = if quick { (USERS / 2, 2) } else { (USERS, 3) };
     let mut cluster = Cluster::start(system, folder, Setup { nodes, split: false }).await?;
     let users = Users::start(cluster.front.port(), count, From::Everywhere, SIZE).await?;
     let mut outcomes = Vec::new();
@@ -183,17 +184,18 @@ fn replace(file: &Path, keys: &KeyFile) -> Result<()> {
 
 async fn happen_to_redis(event: Event, cluster: &mut Cluster) -> Result<()> {
     let redis = cluster.redis.as_mut().ok_or("this system has no Redis")?;
+    let master = redis.master().await?;
     match event {
         Event::RedisStopped => {
-            redis.server(0).iter().for_each(|server| server.signal(Signal::STOP));
+            redis.server(master).iter().for_each(|server| server.signal(Signal::STOP));
             wait(10_000).await;
-            redis.server(0).iter().for_each(|server| server.signal(Signal::CONT));
+            redis.server(master).iter().for_each(|server| server.signal(Signal::CONT));
             wait(3000).await;
         }
         Event::Failover => {
-            redis.kill(0);
+            redis.kill(master);
             wait(8000).await;
-            redis.start(0, false).await?;
+            redis.start(master, false).await?;
             wait(1000).await;
         }
         _ => {
@@ -201,9 +203,9 @@ async fn happen_to_redis(event: Event, cluster: &mut Cluster) -> Result<()> {
             if kept {
                 redis.persist().await?;
             }
-            redis.kill(0);
+            redis.kill(master);
             wait(1000).await;
-            redis.start(0, kept).await?;
+            redis.start(master, kept).await?;
             wait(3000).await;
         }
     }

@@ -66,14 +66,22 @@ impl Front {
         let process = if balance == Balance::HaproxyCookie {
             let file = folder.join("haproxy.cfg");
             fs::write(&file, haproxy_cfg(folder, port, nodes, roles))?;
-            Process::start("haproxy", folder, &["/usr/sbin/haproxy", "-db", "-f", &file.to_string_lossy()])?
+            Process::start(
+                "haproxy",
+                folder,
+                &["/usr/sbin/haproxy", "-db", "-f", &file.to_string_lossy()],
+            )?
         } else {
             let file = folder.join("nginx.conf");
             fs::write(&file, nginx_conf(balance, folder, port, nodes, roles, lines))?;
             let file = file.to_string_lossy();
             let error_log = folder.join("nginx.log");
             let error_log = error_log.to_string_lossy();
-            Process::start_with_workers("nginx", folder, &["/usr/sbin/nginx", "-e", &error_log, "-c", &file])?
+            Process::start_with_workers(
+                "nginx",
+                folder,
+                &["/usr/sbin/nginx", "-e", &error_log, "-c", &file],
+            )?
         };
         let (folder, nodes, lines) = (folder.into(), nodes.to_vec(), lines.into());
         let mut front = Self { balance, folder, process, port, nodes, lines };
@@ -102,7 +110,8 @@ impl Front {
             }
             return self.until_haproxy_sees(roles).await;
         }
-        let conf = nginx_conf(self.balance, &self.folder, self.port, &self.nodes, roles, &self.lines);
+        let conf =
+            nginx_conf(self.balance, &self.folder, self.port, &self.nodes, roles, &self.lines);
         let file = self.folder.join("nginx.conf");
         if fs::read_to_string(&file)? == conf {
             return Ok(());
@@ -140,7 +149,8 @@ impl Front {
             // Columns: name of the backend, of the server, …, and the status as the 18th.
             let stat = self.haproxy("show stat").await?;
             let up = |i: usize| {
-                let line = stat.lines().find(|line| line.starts_with(&format!("nodes,n{},", i + 1)));
+                let line =
+                    stat.lines().find(|line| line.starts_with(&format!("nodes,n{},", i + 1)));
                 line.and_then(|line| line.split(',').nth(17)).is_some_and(|s| s.starts_with("UP"))
             };
             if roles.iter().enumerate().all(|(i, role)| *role != Role::Serves || up(i)) {
@@ -189,7 +199,9 @@ fn nginx_conf(
     }
     let (balance, cookie) = match balance {
         Balance::IpHash => ("ip_hash;", ""),
-        Balance::RouteCookie => ("hash $route consistent;", "add_header Set-Cookie $set_route always;"),
+        Balance::RouteCookie => {
+            ("hash $route consistent;", "add_header Set-Cookie $set_route always;")
+        }
         Balance::SessionCookie => ("hash $cookie_id consistent;", ""),
         Balance::RoundRobin | Balance::HaproxyCookie => ("", ""),
     };

@@ -36,7 +36,8 @@ impl Redis {
         for i in 0..6 {
             redis.until_it_answers(i).await?;
         }
-        let addresses: Vec<_> = redis.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let addresses: Vec<_> =
+            redis.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
         let mut create = vec!["redis-cli", "--cluster", "create"];
         create.extend(addresses.iter().map(String::as_str));
         create.extend(["--cluster-replicas", "1", "--cluster-yes"]);
@@ -74,7 +75,8 @@ impl Redis {
         let dump = format!("dump-{port}.rdb");
         let append = format!("append-{port}");
         let append_only = if append_only { "yes" } else { "no" };
-        let mut command = vec!["redis-server", "--port", &port, "--bind", "127.0.0.1", "--save", ""];
+        let mut command =
+            vec!["redis-server", "--port", &port, "--bind", "127.0.0.1", "--save", ""];
         command.extend(["--dbfilename", &dump, "--appendonly", append_only]);
         command.extend(["--appenddirname", &append]);
         let timeout = NODE_TIMEOUT.as_millis().to_string();
@@ -98,6 +100,21 @@ impl Redis {
 
     pub(crate) fn ids(&self) -> Vec<u32> {
         self.servers.iter().flatten().map(Process::id).collect()
+    }
+
+    /// Returns the ports by which the servers of a cluster tell each other how they are.
+    pub(crate) fn buses(&self) -> &[u16] {
+        &self.buses
+    }
+
+    /// Returns the number of a server that is a master now.
+    pub(crate) async fn master(&self) -> Result<usize> {
+        for i in 0..self.ports.len() {
+            if self.command(i, &["role"]).await.is_ok_and(|role| role.starts_with("master")) {
+                return Ok(i);
+            }
+        }
+        Err("Redis has no master".into())
     }
 
     pub(crate) fn server(&self, i: usize) -> Option<&Process> {

@@ -59,6 +59,9 @@ impl Plan {
     }
 }
 
+/// So many users shop while something happens, if there is time.
+pub(crate) const USERS: usize = 60;
+
 /// So many systems have their events at once. They wait most of the time.
 const AT_ONCE: usize = 4;
 
@@ -176,7 +179,7 @@ async fn memory_of(plan: Plan, folder: &Path, run: &mut Run, since: Instant) -> 
 async fn by_session_cookie(folder: &Path) -> Result<Tally> {
     let setup = Setup { nodes: 3, split: false };
     let cluster = Cluster::start_of(Carrier::Memory, Balance::SessionCookie, folder, setup).await?;
-    let users = Users::start(cluster.front.port(), 60, From::Everywhere, SIZE).await?;
+    let users = Users::start(cluster.front.port(), USERS, From::Everywhere, SIZE).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     users.stop().await
 }
@@ -186,7 +189,8 @@ fn tell(since: Instant, what: &str) {
 }
 
 fn date() -> Result<String> {
-    let format = time::format_description::parse_borrowed::<2>("[year]-[month]-[day] [hour]:[minute] UTC")?;
+    let format =
+        time::format_description::parse_borrowed::<2>("[year]-[month]-[day] [hour]:[minute] UTC")?;
     Ok(time::OffsetDateTime::now_utc().format(&format)?)
 }
 

@@ -104,20 +104,24 @@ async fn request(client: &mut Client, write: bool) -> Result<()> {
 }
 
 /// Returns the bytes that the servers have sent over the connections among them, as the kernel counts.
-pub(crate) async fn between_servers(cluster: &Cluster) -> Result<u64> {
+///
+/// By which the servers of Redis tell each other how they are is left out: it depends on no request.
+async fn between_servers(cluster: &Cluster) -> Result<u64> {
     let mut ids = cluster.node_ids();
     ids.extend(cluster.redis.iter().flat_map(|redis| redis.ids()));
+    // What comes and goes at a node's own port is for the proxy.
+    let mut others = cluster.ports().to_vec();
+    others.extend(cluster.redis.iter().flat_map(|redis| redis.buses()));
     let sockets = output(&["ss", "-tinpHO", "state", "established"]).await?;
     let mut sum = 0;
     for socket in sockets.lines() {
-        let local = socket.split_whitespace().nth(2).and_then(|local| local.rsplit(':').next());
-        let Some(port) = local.and_then(|port| port.parse::<u16>().ok()) else { continue };
+        let port = |address: &str| address.rsplit(':').next().and_then(|port| port.parse().ok());
+        let mut ends = socket.split_whitespace().skip(2).take(2).filter_map(port);
         let ours = socket.split("pid=").skip(1).any(|from| {
             let id = from.split(|c: char| !c.is_ascii_digit()).next();
             id.and_then(|id| id.parse().ok()).is_some_and(|id| ids.contains(&id))
         });
-        // What comes and goes at a node's own port is for the proxy.
-        if ours && !cluster.ports().contains(&port) {
+        if ours && !ends.any(|port: u16| others.contains(&port)) {
             let (_, sent) = socket.split_once("bytes_sent:").unwrap_or(("", "0"));
             sum += sent.split(' ').next().and_then(|sent| sent.parse::<u64>().ok()).unwrap_or(0);
         }

@@ -6,8 +6,8 @@ mod logout;
 pub(crate) mod memory;
 mod tabs;
 
-pub(crate) use bytes::{Bytes, Direct};
 use bytes::Idle;
+pub(crate) use bytes::{Bytes, Direct};
 pub(crate) use load::{Kind, Load};
 pub(crate) use logout::Logout;
 pub(crate) use tabs::{Tabs, WORK};
@@ -45,7 +45,8 @@ pub(crate) async fn measure(system: System, folder: &Path, quick: bool) -> Resul
         (false, false) => &[2, 3, MOST],
     };
     let sizes = if quick { &SIZES[1..2] } else { &SIZES };
-    let mut cluster = Cluster::start(system, folder, Setup { nodes: nodes[0], split: false }).await?;
+    let mut cluster =
+        Cluster::start(system, folder, Setup { nodes: nodes[0], split: false }).await?;
     let (mut bytes, mut others) = (Vec::new(), None);
     for nodes in nodes {
         for i in cluster.running().len()..*nodes {

@@ -162,7 +162,9 @@ async fn logout<C: Carrier>(State(node): State<Arc<str>>, carrier: C) -> Answer<
 
 fn show<S: Shop>(node: &str, shop: Option<S>) -> Response {
     match shop {
-        Some(mut shop) => format!("{node} {} {}", shop.user().to_owned(), shop.count()).into_response(),
+        Some(mut shop) => {
+            format!("{node} {} {}", shop.user().to_owned(), shop.count()).into_response()
+        }
         None => (StatusCode::UNAUTHORIZED, node.to_owned()).into_response(),
     }
 }

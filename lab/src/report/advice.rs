@@ -9,7 +9,9 @@ use crate::run::Run;
 pub(super) fn all(run: &Run) -> String {
     let rows: String = rows(run)
         .into_iter()
-        .map(|[have, need, take, because]| format!("| {have} | {need} | **{take}** | {because} |\n"))
+        .map(|[have, need, take, because]| {
+            format!("| {have} | {need} | **{take}** | {because} |\n")
+        })
         .collect();
     format!(
         "## Which one to take\n\n| you have | you need | take | because |\n|---|---|---|---|\n{}",
@@ -23,7 +25,8 @@ fn rows(run: &Run) -> Vec<[String; 4]> {
     };
     let ours: Vec<_> =
         run.outcomes.iter().filter(|outcome| outcome.system == System::Sealed).collect();
-    let (events, requests) = (ours.len(), ours.iter().map(|outcome| outcome.tally.requests).sum::<u64>());
+    let (events, requests) =
+        (ours.len(), ours.iter().map(|outcome| outcome.tally.requests).sum::<u64>());
     let logouts: u64 = ours.iter().map(|outcome| outcome.tally.logouts).sum();
     let cpu = |system| {
         let load = run.figures(system)?.load.read;

@@ -24,7 +24,8 @@ pub(crate) fn write(run: &Run, docs: &Path) -> Result<()> {
 }
 
 fn page(run: &Run) -> String {
-    let versions: Vec<_> = run.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let versions: Vec<_> =
+        run.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     format!(
         r#"# The four ways, side by side
 

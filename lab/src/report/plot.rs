@@ -121,7 +121,8 @@ impl Lines {
         const BOTTOM: f64 = 390.0;
         /// What is nothing has no place on a logarithmic axis, and gets one below it.
         const NOTHING: f64 = 415.0;
-        let points = || self.lines.iter().flat_map(|line| line.measured.iter().chain(&line.computed));
+        let points =
+            || self.lines.iter().flat_map(|line| line.measured.iter().chain(&line.computed));
         let values = || points().map(|(_, y)| *y).filter(|y| *y >= 1.0);
         let low = 10_f64.powf(values().fold(f64::MAX, f64::min).log10().floor());
         let high = 10_f64.powf(values().fold(1.0, f64::max).log10().ceil());
@@ -151,9 +152,23 @@ impl Lines {
         let _ = writeln!(svg, "<path d=\"M{LEFT} {NOTHING}H{RIGHT}\" stroke=\"#ddd\"/>");
         text(&mut svg, LEFT - 6.0, NOTHING + 4.0, "end", "font-size=\"12\"", "0");
         for nodes in [2.0, 3.0, 4.0, 10.0, 20.0, 50.0, 100.0] {
-            text(&mut svg, x(nodes), NOTHING + 22.0, "middle", "font-size=\"12\"", &format!("{nodes}"));
+            text(
+                &mut svg,
+                x(nodes),
+                NOTHING + 22.0,
+                "middle",
+                "font-size=\"12\"",
+                &format!("{nodes}"),
+            );
         }
-        text(&mut svg, f64::midpoint(LEFT, RIGHT), NOTHING + 42.0, "middle", "font-size=\"12\"", "nodes");
+        text(
+            &mut svg,
+            f64::midpoint(LEFT, RIGHT),
+            NOTHING + 42.0,
+            "middle",
+            "font-size=\"12\"",
+            "nodes",
+        );
         text(&mut svg, 10.0, TOP - 8.0, "start", &faint, self.unit);
         let mut ends = Vec::new();
         for Line { name, color, measured, computed } in &self.lines {

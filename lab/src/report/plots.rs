@@ -32,9 +32,7 @@ fn logged_out(run: &Run) -> String {
         rows: run
             .systems()
             .into_iter()
-            .map(|system| {
-                (name(system), events.iter().map(|event| cell(system, *event)).collect())
-            })
+            .map(|system| (name(system), events.iter().map(|event| cell(system, *event)).collect()))
             .collect(),
     }
     .draw()

@@ -23,13 +23,8 @@ pub(super) const EVENTS: [Event; 8] = [
     Event::Released,
 ];
 
-const OF_REDIS: [Event; 5] = [
-    Event::RedisKept,
-    Event::RedisLost,
-    Event::RedisStopped,
-    Event::Failover,
-    Event::KeysRotated,
-];
+const OF_REDIS: [Event; 5] =
+    [Event::RedisKept, Event::RedisLost, Event::RedisStopped, Event::Failover, Event::KeysRotated];
 
 pub(super) fn all(run: &Run) -> String {
     [
@@ -147,6 +142,11 @@ fn events(run: &Run) -> String {
             format!("{failed} / {slow} ({share:.1} %)")
         }
     });
+    let by_session_cookie = dash(
+        run.by_session_cookie
+            .as_ref()
+            .map(|tally| format!("{} of {} users", tally.logged_out.len(), crate::run::USERS)),
+    );
     format!(
         "## What users notice when something happens\n\n\
          Users with a browser's cookie jar read and change their carts the whole time: a page, a third of the time a change \
@@ -164,7 +164,9 @@ fn events(run: &Run) -> String {
          for it too.\n\
          - *A release with a new field* is a rolling deploy after which the session has a field more. serde reads both ways \
          (`#[serde(default)]`). Java refuses a class that has changed if it has no `serialVersionUID`, as here; with one it \
-         would do as well."
+         would do as well.\n\
+         - nginx' `hash` needs a cookie that is there before the login. By the cookie of the session itself, which a login changes, \
+         {by_session_cookie} were logged out in 2 s in which nothing happened."
     )
 }
 
@@ -181,7 +183,8 @@ fn store_and_keys(run: &Run) -> String {
             ]
         })
         .collect();
-    let head = ["", "logged out", "changes lost / reads that showed less", "failed / over a second"];
+    let head =
+        ["", "logged out", "changes lost / reads that showed less", "failed / over a second"];
     format!(
         "## What happens to the store, and to the keys\n\n{}\n\n\
          *With a file* is Redis' append-only file. The connections give up after 1 s (the client's own default is to wait for \
@@ -216,8 +219,15 @@ fn between_servers(run: &Run) -> String {
             ]);
         }
     }
-    let head =
-        ["", "session", "2 nodes", "3 nodes", "4 nodes", "law for n nodes", "*computed: 100 nodes*"];
+    let head = [
+        "",
+        "session",
+        "2 nodes",
+        "3 nodes",
+        "4 nodes",
+        "law for n nodes",
+        "*computed: 100 nodes*",
+    ];
     let direct = |system| {
         let found = run.figures(system)?.direct;
         Some(format!("{} / {}", bytes(found.read), bytes(found.write)))
@@ -241,7 +251,9 @@ fn to_the_client(run: &Run) -> String {
     for system in [System::Sealed, System::Redis, System::Haproxy, System::DeltaSynchronous] {
         let Some(figures) = run.figures(system) else { continue };
         for size in SIZES {
-            let Some(found) = figures.bytes.iter().find(|bytes| bytes.size == size) else { continue };
+            let Some(found) = figures.bytes.iter().find(|bytes| bytes.size == size) else {
+                continue;
+            };
             let pair = |(up, down): (f64, f64)| format!("{} / {}", count(up), count(down));
             rows.push(vec![
                 title(system),
@@ -266,7 +278,8 @@ fn processor(run: &Run) -> String {
     for figures in &run.figures {
         let load = figures.load;
         let cpu = |kind: crate::figures::Kind| {
-            let store = if kind.store > 0.0 { format!(" + {:.0}", kind.store) } else { String::new() };
+            let store =
+                if kind.store > 0.0 { format!(" + {:.0}", kind.store) } else { String::new() };
             format!("{:.0} + {:.0}{store}", kind.proxy, kind.nodes)
         };
         let time = |kind: crate::figures::Kind| format!("{:.2} / {:.1}", kind.p50, kind.p99);
@@ -301,7 +314,9 @@ fn memory(run: &Run) -> String {
         let at = |sessions| {
             run.memory.iter().find(|found| (found.system, found.sessions) == (system, sessions))
         };
-        let (Some(none), Some(some), Some(many)) = (at(0), at(10_000), at(100_000)) else { continue };
+        let (Some(none), Some(some), Some(many)) = (at(0), at(10_000), at(100_000)) else {
+            continue;
+        };
         let sum = |found: &Memory| found.nodes + found.store;
         let mb = |number: u64| format!("{:.0}", number as f64 / 1e6);
         rows.push(vec![
@@ -340,18 +355,19 @@ fn uneven(run: &Run) -> String {
         let most = tally.by_node.values().max()?;
         Some(format!("{:.2}", *most as f64 * *nodes as f64 / all as f64))
     };
-    let rows: Vec<_> = [System::Sealed, System::Redis, System::IpHash, System::RouteCookie, System::Haproxy]
-        .into_iter()
-        .filter(|system| run.outcome(*system, Event::Steady).is_some())
-        .map(|system| {
-            vec![
-                title(system),
-                dash(share(system, Event::Steady)),
-                dash(share(system, Event::OneAddress)),
-                dash(share(system, Event::CameBack)),
-            ]
-        })
-        .collect();
+    let rows: Vec<_> =
+        [System::Sealed, System::Redis, System::IpHash, System::RouteCookie, System::Haproxy]
+            .into_iter()
+            .filter(|system| run.outcome(*system, Event::Steady).is_some())
+            .map(|system| {
+                vec![
+                    title(system),
+                    dash(share(system, Event::Steady)),
+                    dash(share(system, Event::OneAddress)),
+                    dash(share(system, Event::CameBack)),
+                ]
+            })
+            .collect();
     let head = ["", "from many networks", "all behind one address", "after a node came back"];
     format!(
         "## How even the load is\n\nRequests of the busiest node, where 1.00 is its fair share and 3.00 is all there is.\n\n{}",
@@ -455,8 +471,13 @@ fn migrations(run: &Run) -> String {
             ]
         };
         let rows: Vec<_> = run.migrations.get(road).into_iter().flatten().map(row).collect();
-        let head =
-            ["", "requests", "logged out", "changes lost / reads that showed less", "failed / over a second"];
+        let head = [
+            "",
+            "requests",
+            "logged out",
+            "changes lost / reads that showed less",
+            "failed / over a second",
+        ];
         table(&head, &rows)
     };
     format!(
@@ -481,7 +502,7 @@ fn method() -> String {
          - The application is the same everywhere ([axum](../lab/src/node/mod.rs), [servlet](../lab/tomcat/ShopServlet.java)): log in, read, change, log \
          out. Stores are tower-sessions' with its own `MemoryStore` and `RedisStore`.\n\
          - nginx has `max_fails=1 fail_timeout={FAIL_TIMEOUT}s`, a read timeout of {READ_TIMEOUT} s, and keeps connections to the nodes. HAProxy checks each \
-         node twice a second. Sticky `hash` uses a cookie that nginx gives for this; see below for the session's own.\n\
+         node twice a second. Sticky `hash` uses a cookie that nginx gives for this alone.\n\
          - Bytes between servers are what the kernel counts for each socket (`ss`), less what flows without requests. Processor time is \
          that of `/proc/PID/stat`, memory `smaps_rollup` and `jcmd`.\n\
          - Events of four systems run at once, so a figure of single requests may be chance; a figure of users logged out is not. \
