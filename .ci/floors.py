@@ -23,6 +23,8 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 TOP = len(FLOORS) - 1
 
 root = Path(__file__).parent.parent / "src"
+# Rooms that are modules of the public interface: what they export there is it.
+PUBLIC = set(re.findall(r"^pub mod (\w+);", (root / "lib.rs").read_text(), re.M))
 faults = []
 for path in sorted(root.rglob("*.rs")):
     room = path.relative_to(root).parts[0].removesuffix(".rs")
@@ -40,7 +42,9 @@ for path in sorted(root.rglob("*.rs")):
         for name in names:
             if name in FLOOR:
                 down = FLOOR[name] < FLOOR[room] or name == room
-                if not down or (FLOOR[room] == TOP and name != room):
+                if not down or (
+                    FLOOR[room] == TOP and name != room and name not in PUBLIC
+                ):
                     faults.append(f"src/{path.relative_to(root)}:{line}: {room} imports from {name}")
             elif FLOOR[room] < TOP:
                 faults.append(f"src/{path.relative_to(root)}:{line}: {room} imports {name} from the crate's root")

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Carries the error of another crate behind [`Error::source`](std::error::Error::source).
+/// The error of another crate, behind [`Error::source`](std::error::Error::source).
 pub type Source = Arc<dyn Error + Send + Sync>;
 
 /// Shows an error and, after colons, each of its sources.

@@ -118,7 +118,7 @@
 //! - `key-file`: `KeyFile`, a file of keys with their times; `Policy`, which rotates it.
 //! - `watch`: `Watcher`, which keeps a ring as its file says while requests run.
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
-//! - `cli`: the tool `sealed-session`, for key files and for a look into cookies.
+//! - `cli`: the tool `sealed-session`, for key files and to inspect cookies.
 //! - `aws-lc-rs`: AES by AWS-LC in the place of RustCrypto's. The bytes are the same, so nodes may differ. It is
 //!   faster, most so on long sessions, and needs a C compiler. See [below](#aws-lc).
 //! - `tower`, `axum`, `actix-web`: middlewares and extractors in `web`, which call the codec and write the

@@ -114,7 +114,7 @@ async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let request = app.request(&headers);
     let visit = app.visit(&request);
     let set_cookies = match &visit.opened {
-        // Unchanged; but it may be due to be sealed again, by a newer key or for the idle time.
+        // Unchanged; but it may be due to be resealed, by a newer key or for the idle time.
         Some(opened) => match app.codec.encode(&opened.session, &request) {
             Ok(set_cookies) => set_cookies,
             Err(error) => return failure(&app, &headers, &error),
@@ -170,7 +170,7 @@ async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     with_cookies(back_to_the_page(), &app.codec.clear(&app.request(&headers)))
 }
 
-/// Opens the session, changes it, and seals it again.
+/// Opens the session, changes it, and reseals it.
 fn change(app: &App, headers: &HeaderMap, change: impl FnOnce(&mut Session)) -> Response {
     let request = app.request(headers);
     match app.visit(&request).opened {

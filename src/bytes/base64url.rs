@@ -9,12 +9,12 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::NO_PAD;
 
-/// Gives the number of characters that `bytes` bytes take.
+/// Returns the number of characters that `bytes` bytes take.
 pub(crate) const fn encoded_len(bytes: usize) -> usize {
     bytes / 3 * 4 + (bytes % 3 * 4).div_ceil(3)
 }
 
-/// Gives the number of bytes that fit into `chars` characters.
+/// Returns the number of bytes that fit into `chars` characters.
 pub(crate) const fn decoded_len(chars: usize) -> usize {
     chars / 4 * 3 + chars % 4 * 3 / 4
 }

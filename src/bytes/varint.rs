@@ -8,7 +8,7 @@ pub(crate) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(value.to_le_bytes()[0]);
 }
 
-/// Gives the number of bytes that [`write_varint`] writes.
+/// Returns the number of bytes that [`write_varint`] writes.
 pub(crate) fn varint_len(value: u64) -> usize {
     let bits = u64::BITS - value.leading_zeros();
     usize::try_from(bits.div_ceil(7).max(1)).unwrap_or(usize::MAX)

@@ -29,7 +29,7 @@ use crate::store::blob_store::BlobStore;
 #[cfg(feature = "store")]
 use crate::store::work::Overflow;
 
-/// Sets up a [`Codec`]; every setting has a safe default.
+/// A builder of a [`Codec`]; every setting has a safe default.
 ///
 /// # Example
 ///
@@ -69,7 +69,7 @@ pub struct Builder<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
-    /// Makes a codec with the defaults of [`Builder`], from a [`KeyRing`] or a single [`Key`](crate::Key).
+    /// Creates a codec with the defaults of [`Builder`], from a [`KeyRing`] or a single [`Key`](crate::Key).
     ///
     /// # Panics
     ///
@@ -78,7 +78,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         Self::builder(ring).build().expect("the defaults fit each other")
     }
 
-    /// Starts from the defaults and lets settings be changed.
+    /// Creates a builder with the default settings.
     pub fn builder(ring: impl Into<KeyRing>) -> Builder<T> {
         Builder::new(ring.into())
     }
@@ -159,13 +159,13 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         self
     }
 
-    /// Says how long browsers keep the cookie. Default: [`Persistence::UntilExpiry`].
+    /// Sets how long browsers keep the cookie. Default: [`Persistence::UntilExpiry`].
     pub fn persistence(mut self, persistence: Persistence) -> Self {
         self.attributes.persistence = persistence;
         self
     }
 
-    /// Leaves `Secure` out, so that the session travels over plain HTTP for all to take.
+    /// Omits `Secure`, so that the session travels over plain HTTP for all to take.
     ///
     /// Chromium and Firefox do not need it for development: they take `Secure` cookies from `http://localhost`.
     /// Safari does not: use HTTPS there, or this in development alone.
@@ -190,14 +190,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         self
     }
 
-    /// Sets how long a session lives without being sealed again. Default: 1 day, or the absolute
+    /// Sets how long a session lives without being resealed. Default: 1 day, or the absolute
     /// timeout where that is shorter.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle = Some(timeout);
         self
     }
 
-    /// Sets after how much of the idle time an unchanged session is sealed again. Default: a tenth of the
+    /// Sets after how much of the idle time an unchanged session is resealed. Default: a tenth of the
     /// idle timeout. Until then, responses carry no cookie; so a session may end this much earlier than
     /// the idle timeout after its last use. Parts of a second are rounded up.
     pub fn touch_after(mut self, threshold: Duration) -> Self {
@@ -279,7 +279,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         self
     }
 
-    /// Gives each session an id of 16 random bytes, which [`Codec::renew`] changes. Default: none, which
+    /// Adds an id of 16 random bytes to each session, which [`Codec::renew`] changes. Default: none, which
     /// saves 22 characters. Sessions that began without get one when they are next changed.
     ///
     /// # Example: a deny list

@@ -19,7 +19,7 @@ use crate::store::attached::Unopened;
 #[cfg(feature = "store")]
 use crate::store::blob::BlobError;
 
-/// Says why a session was not sealed. No cookie is set then, so the client keeps the old one.
+/// The reason why a session was not sealed. No cookie is set then, so the client keeps the old one.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
@@ -33,7 +33,7 @@ pub enum EncodeError {
     )]
     WouldReplace(#[source] DecodeError),
     /// The session of the request was opened, and before the response was written it expired or its key was
-    /// revoked. Nothing of it is sealed again: the user has to log in.
+    /// revoked. Nothing of it is resealed: the user has to log in.
     #[error("the session has ended since the request opened it")]
     Ended(#[source] DecodeError),
     /// No key of the ring may seal at this time.
@@ -48,7 +48,7 @@ pub enum EncodeError {
 }
 
 impl EncodeError {
-    /// Tells operators of it.
+    /// Informs operators of it.
     pub(crate) fn observe(&self) {
         let (reason, severity) = match self {
             Self::TooLarge(too_large) => {
@@ -73,7 +73,7 @@ impl From<SealError> for EncodeError {
     }
 }
 
-/// Says why the request's session cookie gave no session.
+/// The reason why the request's session cookie gave no session.
 ///
 /// A client can bring about some of these by sending nonsense, so one alone is no fault of the server. Show
 /// clients one and the same refusal for all; the reason is for the log.
@@ -81,7 +81,7 @@ impl From<SealError> for EncodeError {
 /// | variant | [advice](Self::advice) | likely cause |
 /// |---|---|---|
 /// | [`Expired`](Self::Expired) | clear | none: the session reached a timeout |
-/// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was taken out too early |
+/// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was removed too early |
 /// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
 /// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |
 /// | [`Revoked`](Self::Revoked) | clear | a logout, or "log out everywhere" |
@@ -211,7 +211,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// Says what to do with the cookie, so that a middleware need not guess.
+    /// Returns what to do with the cookie, so that a middleware need not guess.
     ///
     /// [`Advice::Clear`] only where no node can read the cookie again, as long as their clocks are right and
     /// their contexts and timeouts are the same. Not on a mere read even then: see there.
@@ -227,7 +227,7 @@ impl DecodeError {
         }
     }
 
-    /// Tells whether another node, with another version, ring, release or clock, may read this session.
+    /// Returns whether another node, with another version, ring, release or clock, may read this session.
     ///
     /// [`Codec::encode`](crate::Codec::encode) does not overwrite such a session.
     #[must_use]
@@ -262,7 +262,7 @@ impl DecodeError {
 }
 
 impl DecodeError {
-    /// Tells operators of it, and of the key of the ring that the cookie names, if it got as far.
+    /// Informs operators of it, and of the key of the ring that the cookie names, if it got as far.
     pub(crate) fn observe(&self, key: Option<KeyId>) {
         let reason = match self {
             Self::Malformed => "malformed",
@@ -360,13 +360,13 @@ impl From<MessageError> for DecodeError {
     }
 }
 
-/// Says what to do with the cookie of a request.
+/// What to do with the cookie of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Advice {
     /// Leave it alone: it is fresh, or another node may read it.
     Keep,
-    /// Read, but due to be sealed again: pass it to [`Codec::encode`](crate::Codec::encode).
+    /// Read, but due to be resealed: pass it to [`Codec::encode`](crate::Codec::encode).
     Reseal,
     /// No node will read it again: a write replaces it, and [`Codec::clear`](crate::Codec::clear) may remove it.
     ///
@@ -380,7 +380,7 @@ pub enum Advice {
     Clear,
 }
 
-/// Names the two ways in which a session ends by time.
+/// The two ways in which a session ends by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Expiry {

@@ -18,7 +18,7 @@ use crate::message::pack::{self, Method};
 use crate::message::session_id::SessionId;
 use crate::seal;
 
-/// Tells what one value of a session cookie is made of.
+/// A description of what one value of a session cookie is made of.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Inspection<T> {
@@ -30,7 +30,7 @@ pub struct Inspection<T> {
     pub contents: Result<Contents<T>, DecodeError>,
 }
 
-/// Tells what stands in clear before the seal.
+/// What stands in clear before the seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
@@ -42,7 +42,7 @@ pub struct Header {
     pub key: KeyId,
 }
 
-/// Tells what was inside a seal that held.
+/// What was inside a seal that held.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Contents<T> {
@@ -73,7 +73,7 @@ pub struct Contents<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
-    /// Takes apart each value of the session cookie in a request, whether it has expired or not.
+    /// Inspects each value of the session cookie in a request, whether it has expired or not.
     ///
     /// For people: it tells more than a server should tell anybody, and [`decode`](Self::decode) is what
     /// judges a session.

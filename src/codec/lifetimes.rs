@@ -14,7 +14,7 @@ pub(crate) struct Lifetimes {
     pub(crate) absolute: Duration,
     /// Since it was last sealed.
     pub(crate) idle: Duration,
-    /// After this much of idle time it is due to be sealed again.
+    /// After this much of idle time it is due to be resealed.
     pub(crate) touch: Duration,
     /// How far the clocks of two nodes may differ.
     pub(crate) skew: Duration,
@@ -68,7 +68,7 @@ impl Lifetimes {
         Ok(())
     }
 
-    /// Gives how long a session lives from its sealing, if nothing more happens.
+    /// Returns how long a session lives from its sealing, if nothing more happens.
     pub(crate) fn remaining(&self, envelope: &Envelope) -> Duration {
         let Bounds { absolute, idle, .. } = self.bounds(envelope);
         let age = envelope.sealed.since(envelope.began);

@@ -100,7 +100,7 @@ impl<T: DeserializeOwned> Settings<T> {
         self.open_once(request, keys, now, &mut None)
     }
 
-    /// Gives the session of the request that a write goes on from, if there is one.
+    /// Returns the session of the request that a write continues, if there is one.
     pub(super) fn known<'r>(
         &self,
         request: &'r RequestCookies<'_>,

@@ -42,7 +42,7 @@ pub(crate) mod reseal;
 pub(crate) mod settings;
 mod write;
 
-/// Turns sessions of type `T` into cookies and back.
+/// A codec that turns sessions of type `T` into cookies and back.
 ///
 /// Cheap to clone and to share; all operations take `&self`, do no I/O but ask the operating system
 /// for random bytes, and need no runtime. Each that reads the clock has a twin that takes the time.
@@ -80,7 +80,7 @@ pub struct Codec<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
-    /// Takes this codec's cookies out of the `Cookie` header values of a request, of which there may be
+    /// Finds this codec's cookies in the `Cookie` header values of a request, of which there may be
     /// none, one, or, with HTTP/2, one for each cookie.
     ///
     /// Takes whatever the request has: an iterator over `&str`, `&[u8]`, `&String`, or `http`'s
@@ -111,7 +111,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.decode_at(request, self.settings.now())
     }
 
-    /// Does what [`decode`](Self::decode) does, at the time `now`.
+    /// Behaves as [`decode`](Self::decode) does, at the time `now`.
     ///
     /// # Example: a test that does not wait
     ///
@@ -170,7 +170,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// Call it at the end of each request that has a session. A `HashMap` or `HashSet` in the session
     /// has another order each time and so looks changed each time: prefer `BTreeMap` and `BTreeSet`.
     ///
-    /// A session that is unchanged and due ([`Opened::reseal`]) is sealed again as it was, byte for byte, so that a
+    /// A session that is unchanged and due ([`Opened::reseal`]) is resealed as it was, byte for byte, so that a
     /// release which only reads drops nothing that another one wrote. If that cannot be done (no key is active,
     /// or the limits were lowered), the result is empty, and it is logged and counted: the cookie is good still.
     ///
@@ -192,7 +192,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.encode_at(session, request, self.settings.now())
     }
 
-    /// Does what [`encode`](Self::encode) does, at the time `now`.
+    /// Behaves as [`encode`](Self::encode) does, at the time `now`.
     ///
     /// # Errors
     ///
@@ -213,7 +213,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
             .inspect_err(EncodeError::observe)
     }
 
-    /// Begins a session anew, with a new beginning and a new id, whatever the request carries.
+    /// Begins a new session, with a new beginning and a new id, whatever the request carries.
     ///
     /// Use it at each login and change of rights, so that nothing an attacker may have planted before lives
     /// on (session fixation).
@@ -229,7 +229,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.renew_at(session, request, self.settings.now())
     }
 
-    /// Does what [`renew`](Self::renew) does, at the time `now`.
+    /// Behaves as [`renew`](Self::renew) does, at the time `now`.
     ///
     /// # Errors
     ///
@@ -243,7 +243,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.renew_with_at(session, request, Lifetime::new(), now)
     }
 
-    /// Begins a session anew that lives as this says, within the codec's timeouts.
+    /// Begins a new session that lives as this says, within the codec's timeouts.
     ///
     /// It keeps its lifetime until it ends or is begun anew, whichever node writes it.
     ///
@@ -259,7 +259,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.renew_with_at(session, request, lifetime, SystemTime::now())
     }
 
-    /// Does what [`renew_with`](Self::renew_with) does, at the time `now`.
+    /// Behaves as [`renew_with`](Self::renew_with) does, at the time `now`.
     ///
     /// # Errors
     ///
@@ -304,7 +304,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.revoke_at(request, SystemTime::now())
     }
 
-    /// Does what [`revoke`](Self::revoke) does, at the time `now`.
+    /// Behaves as [`revoke`](Self::revoke) does, at the time `now`.
     ///
     /// # Errors
     ///
@@ -343,7 +343,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         set_cookies
     }
 
-    /// Gives the bytes that a session may have after packing, under the limits of this codec.
+    /// Returns the bytes that a session may have after packing, under the limits of this codec.
     ///
     /// A session that fits once fits for as long as it lives: room for its age is counted.
     #[must_use]
@@ -352,7 +352,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.settings.longest_message().saturating_sub(envelope + growth)
     }
 
-    /// Tells what a session of so many bytes after packing takes, or `None` if it is too large.
+    /// Returns what a session of so many bytes after packing takes, or `None` if it is too large.
     #[must_use]
     pub fn cost(&self, packed_bytes: usize) -> Option<Cost> {
         let (envelope, growth) = self.settings.envelope_len();

@@ -44,7 +44,7 @@ pub struct Opened<T> {
     pub began: SystemTime,
     /// When it was last sealed.
     pub sealed: SystemTime,
-    /// When it expires, if it is not sealed again before.
+    /// When it expires, if it is not resealed before.
     pub expires: SystemTime,
     /// Its id, if the codec gives ids.
     pub id: Option<SessionId>,
@@ -56,12 +56,12 @@ pub struct Opened<T> {
     pub format: Format,
     /// The key that sealed it.
     pub key: KeyId,
-    /// Why [`Codec::encode`] will seal it again even if it is unchanged; `None` if it will not.
+    /// Why [`Codec::encode`] will reseal it even if it is unchanged; `None` if it will not.
     pub reseal: Option<Reseal>,
 }
 
 impl<T> Opened<T> {
-    /// Puts another value in the place of the session: a shared one, or a part of it.
+    /// Replaces the session by another value: a shared one, or a part of it.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Opened<U> {
         let Self { session, began, sealed, expires, id, lifetime, schema, format, key, reseal } =
             self;
@@ -69,7 +69,7 @@ impl<T> Opened<T> {
         Opened { session, began, sealed, expires, id, lifetime, schema, format, key, reseal }
     }
 
-    /// Says what to do with the cookie: [`Advice::Reseal`] or [`Advice::Keep`].
+    /// Returns what to do with the cookie: [`Advice::Reseal`] or [`Advice::Keep`].
     #[must_use]
     pub fn advice(&self) -> Advice {
         if self.reseal.is_some() { Advice::Reseal } else { Advice::Keep }

@@ -153,7 +153,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.fetch_at(request, SystemTime::now())
     }
 
-    /// Does what [`fetch`](Self::fetch) does, at the time `now`.
+    /// Behaves as [`fetch`](Self::fetch) does, at the time `now`.
     #[must_use]
     pub fn fetch_at(
         &self,
@@ -180,7 +180,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.decode_with_at(request, fetched, SystemTime::now())
     }
 
-    /// Does what [`decode_with`](Self::decode_with) does, at the time `now`.
+    /// Behaves as [`decode_with`](Self::decode_with) does, at the time `now`.
     ///
     /// # Errors
     ///
@@ -344,7 +344,9 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
             return work;
         }
         let Some(Ok(Some(found))) = request.opened.get() else { return work };
-        let body = found.envelope.elsewhere.as_ref().map(|elsewhere| elsewhere.id);
+        // What the store does not have today is not removed: another answer of it may be better.
+        let lost = matches!(found.fetched.get(), Some(Err(_)));
+        let body = found.envelope.elsewhere.as_ref().filter(|_| !lost).map(|body| body.id);
         let scope = Scope::enter();
         if let (true, Ok(session)) = (found.is_here(), self.read(found)) {
             // What it is made to is of no interest, but what it refers to.

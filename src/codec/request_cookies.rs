@@ -83,7 +83,7 @@ pub(crate) struct OpenedCookie {
 }
 
 impl OpenedCookie {
-    /// Gives the session as it was sealed.
+    /// Returns the session as it was sealed.
     pub(crate) fn packed(&self) -> &[u8] {
         #[cfg(feature = "store")]
         if let Some(Ok(content)) = self.fetched.get() {
@@ -92,7 +92,7 @@ impl OpenedCookie {
         self.opened.get(self.packed.clone()).unwrap_or_default()
     }
 
-    /// Gives the session as it was serialized.
+    /// Returns the session as it was serialized.
     pub(crate) fn body(&self) -> &[u8] {
         #[cfg(feature = "store")]
         if let Some(Ok(content)) = self.fetched.get() {

@@ -1,4 +1,4 @@
-//! Resealing: when an unchanged session is sealed again, and whether one that was opened still holds.
+//! Resealing: when an unchanged session is resealed, and whether one that was opened still holds.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,7 @@ use crate::codec::request_cookies::OpenedCookie;
 use crate::codec::settings::Settings;
 use crate::keys::ring::Keys;
 
-/// Says why a session is due to be sealed again.
+/// The reason why a session is due to be resealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reseal {
@@ -27,7 +27,7 @@ pub enum Reseal {
 }
 
 impl<T> Settings<T> {
-    /// Says whether a session is due to be sealed again, and why.
+    /// Returns whether a session is due to be resealed, and why.
     pub(crate) fn reseal(
         &self,
         found: &OpenedCookie,

@@ -51,7 +51,7 @@ pub(crate) struct Settings<T> {
 /// What tells the time in the place of [`SystemTime::now`].
 pub(crate) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// Reads a session of an older schema.
+/// A function that reads a session of an older schema.
 pub(crate) type Migrate<T> = Box<dyn Fn(Format, &[u8]) -> Result<T, MessageError> + Send + Sync>;
 
 impl<T> Settings<T> {
@@ -60,7 +60,7 @@ impl<T> Settings<T> {
         self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock())
     }
 
-    /// Gives the length of what a message has beside a plain body and with the marker, for a session
+    /// Returns the length of what a message has beside a plain body and with the marker, for a session
     /// that begins today, and by how much it grows.
     pub(crate) fn envelope_len(&self) -> (usize, usize) {
         let mut out = Vec::with_capacity(ENVELOPE);
@@ -81,7 +81,7 @@ impl<T> Settings<T> {
         (out.len() + 2, envelope.growth(self.lifetimes.absolute))
     }
 
-    /// Gives the number of cookies for a message of this length, marker included, and its padded length.
+    /// Returns the number of cookies for a message of this length, marker included, and its padded length.
     ///
     /// Both follow from padded lengths alone, and so does whether it fits at all: else the limit would tell to the byte
     /// what the padding hides. There is room for `growth` more bytes, so that a session which fits once fits until it
@@ -100,7 +100,7 @@ impl<T> Settings<T> {
         Some((cookies, sealed - seal::OVERHEAD))
     }
 
-    /// Gives the longest message, marker included, that any number of cookies holds with its padding.
+    /// Returns the longest message, marker included, that any number of cookies holds with its padding.
     pub(crate) fn longest_message(&self) -> usize {
         let most = self.layout.max_sealed_at_all();
         let most = match self.padding {
@@ -110,7 +110,7 @@ impl<T> Settings<T> {
         most.saturating_sub(seal::OVERHEAD)
     }
 
-    /// Gives the characters of a message of this length, with its padding.
+    /// Returns the characters of a message of this length, with its padding.
     pub(crate) fn chars(&self, message: usize) -> usize {
         let sealed = message + seal::OVERHEAD;
         base64url::encoded_len(match self.padding {

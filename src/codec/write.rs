@@ -28,7 +28,7 @@ use crate::seal::{self, OVERHEAD, PREFIX};
 #[cfg(feature = "store")]
 use crate::store::work::Work;
 
-/// Seals `session` as one that goes on from `known`, or as one that begins with this lifetime.
+/// Seals `session` as one that continues `known`, or as one that begins with this lifetime.
 pub(crate) fn write<T: Serialize + DeserializeOwned>(
     codec: &Settings<T>,
     session: &T,
@@ -170,7 +170,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         self.seal(&envelope, message, known.body().len())
     }
 
-    /// Gives the session an id, if it lacks one and this codec gives them. An id that other nodes gave stays, though
+    /// Adds an id to the session, if it lacks one and this codec gives them. An id that other nodes gave stays, though
     /// this one gives none.
     fn give_id(&self, envelope: &mut Envelope) -> Result<(), EncodeError> {
         if self.codec.session_ids && envelope.id.is_none() {
@@ -215,7 +215,7 @@ fn packing(buffer: &[u8]) -> &'static str {
     }
 }
 
-/// Says whether the session is the one that the client has.
+/// Returns whether the session is the one that the client has.
 ///
 /// It may have been written by another release, whose fields this one does not know or lacks: then what
 /// counts is what this release makes of it. Else every read would write, and would drop these fields.
@@ -234,7 +234,7 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
             .is_ok_and(|again| again.as_slice() == body)
 }
 
-/// Says whether the client's session has nothing that this release does not know.
+/// Returns whether the client's session has nothing that this release does not know.
 fn is_all<T: Serialize>(known: &OpenedCookie, session: &T) -> bool {
     let again = known.envelope.format.serialize(session, &mut SpanRecorder::default());
     again.is_ok_and(|again| again.as_slice() == known.body())

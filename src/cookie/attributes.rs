@@ -7,7 +7,7 @@ use cookie::Cookie;
 use crate::cookie::error::ConfigError;
 use crate::cookie::limits::LINE;
 
-/// Says on which requests from other sites browsers send the cookie (RFC 6265bis, 5.6.7).
+/// On which requests from other sites browsers send the cookie (RFC 6265bis, 5.6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum SameSite {
@@ -21,7 +21,7 @@ pub enum SameSite {
     None,
 }
 
-/// Says how long browsers keep the cookie. How long the session is *valid* is sealed inside, and this
+/// How long browsers keep the cookie. How long the session is *valid* is sealed inside, and this
 /// does not change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -107,7 +107,7 @@ pub(crate) struct Attributes {
 }
 
 impl Attributes {
-    /// Gives the most bytes that the attributes take for sessions of at most `longest` seconds.
+    /// Returns the most bytes that the attributes take for sessions of at most `longest` seconds.
     pub(crate) fn max_len(&self, longest: u64) -> usize {
         match self.persistence {
             Persistence::UntilExpiry => self.constant.len() + MAX_AGE.len() + digits(longest),
@@ -165,7 +165,7 @@ impl Attributes {
     }
 }
 
-/// Gives the number of decimal digits.
+/// Returns the number of decimal digits.
 fn digits(number: u64) -> usize {
     number.checked_ilog10().map_or(1, |log| usize::try_from(log).unwrap_or(0) + 1)
 }
@@ -179,7 +179,7 @@ pub(crate) struct SetCookie {
 }
 
 impl SetCookie {
-    /// Gives the bytes that it takes in the head of a response.
+    /// Returns the bytes that it takes in the head of a response.
     pub(crate) fn cost(&self) -> usize {
         self.line.len() + LINE
     }

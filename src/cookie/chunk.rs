@@ -32,7 +32,7 @@ pub(crate) enum ChunkError {
 
 const MALFORMED: ChunkError = ChunkError::Header(OpenError::Malformed);
 
-/// Gives the sealed value whose text begins with the value `base`.
+/// Returns the sealed value whose text begins with the value `base`.
 pub(crate) fn sealed(base: &[u8], found: &FoundCookies<'_>) -> Result<Vec<u8>, ChunkError> {
     // Most sessions are in one cookie, which need not be put together.
     if base.len() <= MAX_TEXT
@@ -44,7 +44,7 @@ pub(crate) fn sealed(base: &[u8], found: &FoundCookies<'_>) -> Result<Vec<u8>, C
     base64url::decode(&join(base, found)?).ok_or(MALFORMED)
 }
 
-/// Puts together the text that begins with the value `base`.
+/// Joins the text that begins with the value `base`.
 pub(crate) fn join<'a>(
     base: &'a [u8],
     found: &FoundCookies<'_>,

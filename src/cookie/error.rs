@@ -5,7 +5,7 @@ use std::fmt;
 use crate::message::fields::FieldSize;
 use crate::message::format::Format;
 
-/// Says why [`Builder::build`](crate::Builder::build) refused a setting.
+/// The reason why [`Builder::build`](crate::Builder::build) refused a setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -89,7 +89,7 @@ pub enum ConfigError {
     LimitTooLow,
 }
 
-/// Tells how far over which limit a session is, and what weighs most in it.
+/// How far over which limit a session is, and what weighs most in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TooLarge {
@@ -115,7 +115,7 @@ impl fmt::Display for TooLarge {
     }
 }
 
-/// Names the limits that a session can break.
+/// A limit that a session can break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {

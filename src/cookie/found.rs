@@ -51,7 +51,7 @@ impl<'a> FoundCookies<'a> {
         FoundCookies { first: first.map(own), further, present, too_many }
     }
 
-    /// Takes our cookies out of one `Cookie` header value.
+    /// Finds our cookies in one `Cookie` header value.
     ///
     /// A cookie begins with the header or after a `;`, spaces and tabs aside. So it is enough to look at the places
     /// where our name occurs. Other white space is part of a name, as it is to browsers: a sibling domain may set the
@@ -93,13 +93,13 @@ impl<'a> FoundCookies<'a> {
         }
     }
 
-    /// Gives the different values of the cookie of this index.
+    /// Returns the different values of the cookie of this index.
     pub(crate) fn values(&self, index: u8) -> impl Iterator<Item = &[u8]> {
         let chunks = self.first.iter().chain(&self.further);
         chunks.filter(move |chunk| chunk.index == index).map(|chunk| &*chunk.value)
     }
 
-    /// Gives the indexes, from `from` on, of cookies that the client has.
+    /// Returns the indexes, from `from` on, of cookies that the client has.
     pub(crate) fn present_from(&self, from: u8) -> impl Iterator<Item = u8> + use<> {
         let present = self.present;
         (from..=MAX_INDEX).filter(move |index| present & 1 << index != 0)

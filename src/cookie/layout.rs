@@ -5,7 +5,7 @@ use crate::cookie::error::{ConfigError, Limit};
 use crate::cookie::limits::{Cost, LINE, Limits, SET_TAG};
 use crate::seal::OVERHEAD;
 
-/// Lays a text of known length out over cookies. All of it is closed-form: nothing is tried.
+/// The layout of a text of known length over cookies. All of it is closed-form: nothing is tried.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     limits: Limits,
@@ -25,29 +25,29 @@ impl Layout {
         if layout.capacity(1) < least { Err(ConfigError::LimitTooLow) } else { Ok(layout) }
     }
 
-    /// Gives the least number of cookies that hold `chars` characters, if any number does.
+    /// Returns the least number of cookies that hold `chars` characters, if any number does.
     pub(crate) fn cookies_for(&self, chars: usize) -> Option<u8> {
         (1..=self.limits.cookies).find(|cookies| chars <= self.capacity(*cookies))
     }
 
-    /// Gives the largest sealed value, in bytes, that this many cookies hold.
+    /// Returns the largest sealed value, in bytes, that this many cookies hold.
     pub(crate) fn max_sealed(&self, cookies: u8) -> usize {
         base64url::decoded_len(self.capacity(cookies))
     }
 
-    /// Gives the largest sealed value, in bytes, that any number of cookies holds.
+    /// Returns the largest sealed value, in bytes, that any number of cookies holds.
     pub(crate) fn max_sealed_at_all(&self) -> usize {
         (1..=self.limits.cookies).map(|cookies| self.max_sealed(cookies)).max().unwrap_or(0)
     }
 
-    /// Gives the characters of the text that the cookie of this index takes.
+    /// Returns the characters of the text that the cookie of this index takes.
     pub(crate) fn share(&self, index: u8) -> usize {
         let tag = if index == 0 { 0 } else { SET_TAG };
         let rest = self.name(index) + 1 + self.attributes_len + tag;
         self.limits.cookie_bytes.saturating_sub(rest)
     }
 
-    /// Gives the characters that this many cookies hold under all three limits.
+    /// Returns the characters that this many cookies hold under all three limits.
     fn capacity(&self, cookies: u8) -> usize {
         let shares = (0..cookies).map(|index| self.share(index)).sum::<usize>();
         let Cost { response_bytes, request_bytes, .. } = self.cost(0, cookies);
@@ -67,7 +67,7 @@ impl Layout {
         }
     }
 
-    /// Tells which limit a text of `chars` characters breaks, what it needs there, and what is allowed.
+    /// Returns which limit a text of `chars` characters breaks, what it needs there, and what is allowed.
     pub(crate) fn refusal(&self, chars: usize) -> (Limit, usize, usize) {
         let most = self.limits.cookies;
         let Cost { response_bytes, request_bytes, .. } = self.cost(chars, most);
@@ -84,7 +84,7 @@ impl Layout {
         .unwrap_or((Limit::Response, response_bytes, self.limits.response_bytes))
     }
 
-    /// Gives the bytes of `Set-Cookie` lines that are left beside those of a session.
+    /// Returns the bytes of `Set-Cookie` lines that are left beside those of a session.
     pub(crate) fn response_bytes_left(&self, used: usize) -> usize {
         self.limits.response_bytes.saturating_sub(used)
     }

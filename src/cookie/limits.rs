@@ -3,7 +3,7 @@
 use crate::cookie::error::ConfigError;
 use crate::seal::MAX_CHUNKS;
 
-/// Says how large the cookies of a session may be, and over how many it may be split.
+/// The limits of size: how large the cookies of a session may be, and over how many it may be split.
 ///
 /// Three limits apply, and all of them to what is really sent, attributes and removals included: one
 /// cookie, because browsers drop a larger one in silence and keep the old one; all `Set-Cookie` lines
@@ -141,7 +141,7 @@ impl Default for Limits {
     }
 }
 
-/// Tells what a session of a given size takes: see [`Codec::cost`](crate::Codec::cost).
+/// What a session of a given size takes: see [`Codec::cost`](crate::Codec::cost).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cost {

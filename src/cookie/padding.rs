@@ -1,6 +1,6 @@
 //! Padding: how the length of a message is hidden.
 
-/// Says how the length of a message is hidden.
+/// How the length of a message is hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Padding {
@@ -16,18 +16,18 @@ pub enum Padding {
     DangerousNone,
 }
 
-/// Gives the padded length: Padmé (Nikitin et al., PETS 2019), which lets the length tell
+/// Returns the padded length: Padmé (Nikitin et al., PETS 2019), which lets the length tell
 /// only O(log log n) bits and costs at most 12 %.
 pub(crate) fn padme(len: usize) -> usize {
     len.next_multiple_of(step(len))
 }
 
-/// Gives the longest padded length within `most`.
+/// Returns the longest padded length within `most`.
 pub(crate) fn padme_within(most: usize) -> usize {
     most - most % step(most)
 }
 
-/// Gives how far apart the padded lengths are at this length.
+/// Returns how far apart the padded lengths are at this length.
 fn step(len: usize) -> usize {
     let Some(exponent) = len.checked_ilog2().filter(|exponent| *exponent > 0) else { return 1 };
     let kept = exponent.ilog2() + 1;

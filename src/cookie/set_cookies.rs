@@ -9,7 +9,7 @@ use crate::store::blob::Blob;
 #[cfg(feature = "store")]
 use crate::store::work::Work;
 
-/// Holds the `Set-Cookie` values that an operation gave; it acts only when they are sent.
+/// The `Set-Cookie` values that an operation gave; it acts only when they are sent.
 ///
 /// **Send all of them or none**: a part of them would mix with the cookies that the client has.
 /// Append each as a header of its own; they must not be joined by commas.
@@ -71,19 +71,19 @@ impl SetCookies {
         self.work.as_ref().map_or(&[], |work| &work.puts)
     }
 
-    /// Tells whether nothing need be sent: the session is unchanged and fresh.
+    /// Returns whether nothing need be sent: the session is unchanged and fresh.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.cookies.is_empty()
     }
 
-    /// Gives the values of the `Set-Cookie` headers.
+    /// Returns the values of the `Set-Cookie` headers.
     #[must_use]
     pub fn values(&self) -> impl ExactSizeIterator<Item = &str> {
         self.cookies.iter().map(|cookie| cookie.line.as_str())
     }
 
-    /// Gives all headers to append, as lower-case names and values: each `set-cookie`, and
+    /// Returns all headers to append, as lower-case names and values: each `set-cookie`, and
     /// `cache-control: no-store`, without which a shared cache may hand one user's session to others.
     /// Nothing if nothing need be set.
     ///
@@ -93,14 +93,14 @@ impl SetCookies {
         self.values().map(|value| ("set-cookie", value)).chain(hygiene)
     }
 
-    /// Gives the cookies, for a framework that takes `cookie::Cookie`. Those that remove one have
+    /// Returns the cookies, for a framework that takes `cookie::Cookie`. Those that remove one have
     /// `Max-Age=0`: add them to a jar like the others.
     pub fn cookies(&self) -> impl Iterator<Item = Cookie<'_>> {
         // What was printed here always parses.
         self.values().filter_map(|value| Cookie::parse(value).ok())
     }
 
-    /// Gives the id of the session that these cookies hold, if it has one: at a login, the new one, for your
+    /// Returns the id of the session that these cookies hold, if it has one: at a login, the new one, for your
     /// records or a deny list. `None` where nothing is set or a session is cleared.
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {

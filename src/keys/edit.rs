@@ -135,7 +135,7 @@ fn fill(mut file: File, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives the path with something after its file name.
+/// Returns the path with something after its file name.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -156,7 +156,7 @@ fn owner(metadata: &Metadata) -> Option<(u32, u32)> {
     Some((metadata.uid(), metadata.gid()))
 }
 
-/// Gives a new file the owner of the one that it replaces, so that root can rotate the keys of a service.
+/// Sets the owner of a new file to that of the file that it replaces, so that root can rotate the keys of a service.
 #[cfg(unix)]
 fn set_owner(file: &File, owner: Option<(u32, u32)>) -> io::Result<()> {
     match owner {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::keys::error::{KeyError, RingError};
 use crate::keys::ring::{KeyRing, RingKey};
 
-/// Says why an environment variable gave no ring.
+/// The reason why an environment variable gave no ring.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyListError {
@@ -36,7 +36,7 @@ impl KeyRing {
     /// The environment variable that [`KeyRing::from_env`] reads.
     pub const ENV: &str = "SEALED_SESSION_KEYS";
 
-    /// Makes a ring of the keys in the environment variable `SEALED_SESSION_KEYS`, with commas or white space
+    /// Creates a ring of the keys in the environment variable `SEALED_SESSION_KEYS`, with commas or white space
     /// between them. The first one seals, the others only open; so outside a rotation the newest stands first.
     ///
     /// A rotation takes three deploys then, because all nodes must open by a key before one seals

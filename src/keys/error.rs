@@ -3,7 +3,7 @@
 use crate::error::Source;
 use crate::keys::key_id::KeyId;
 
-/// Says why a [`Key`](crate::Key) or a [`KeyId`] could not be had.
+/// The reason why a [`Key`](crate::Key) or a [`KeyId`] could not be had.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -33,7 +33,7 @@ pub enum KeyError {
     Random(#[source] Source),
 }
 
-/// Says why a [`KeyRing`](crate::KeyRing) refused a set of keys.
+/// The reason why a [`KeyRing`](crate::KeyRing) refused a set of keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RingError {

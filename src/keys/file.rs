@@ -30,7 +30,7 @@ use crate::keys::key::Key;
 use crate::keys::key_id::KeyId;
 use crate::keys::ring::{KeyRing, RingKey};
 
-/// Holds the keys of a ring as a key file does, with what operators need to know about each.
+/// The keys of a ring as a key file holds them, with what operators need to know about each.
 ///
 /// # The format
 ///
@@ -104,7 +104,7 @@ pub(crate) enum Role {
 }
 
 impl Record {
-    /// Gives the time from which the key may seal.
+    /// Returns the time from which the key may seal.
     pub(crate) fn seals_from(&self) -> Option<SystemTime> {
         self.activates.filter(|_| matches!(self.role, Role::Seals(_)))
     }
@@ -140,7 +140,7 @@ impl Record {
     }
 }
 
-/// Tells what a key file says about one key, without its secret.
+/// What a key file says about one key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyInfo {
@@ -158,7 +158,7 @@ pub struct KeyInfo {
     pub comment: Option<String>,
 }
 
-/// Says what a key may do at some time.
+/// What a key may do at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyState {
@@ -212,7 +212,7 @@ impl KeyFile {
         std::str::from_utf8(text).map_err(|_| KeyFileError::NotText)?.parse()
     }
 
-    /// Makes the ring that this file describes.
+    /// Creates the ring that this file describes.
     ///
     /// # Errors
     ///
@@ -221,7 +221,7 @@ impl KeyFile {
         self.ring_at(SystemTime::now())
     }
 
-    /// Makes the ring that this file describes, if a key may seal at the time `now`.
+    /// Creates the ring that this file describes, if a key may seal at the time `now`.
     ///
     /// # Errors
     ///
@@ -232,7 +232,7 @@ impl KeyFile {
         KeyRing::new(self.ring_keys()).map_err(KeyFileError::Ring)
     }
 
-    /// Gives the keys for [`KeyRing::new`] or [`KeyRing::replace`].
+    /// Returns the keys for [`KeyRing::new`] or [`KeyRing::replace`].
     pub fn ring_keys(&self) -> impl Iterator<Item = RingKey> {
         self.records.iter().map(|record| {
             let key = match &record.role {
@@ -250,7 +250,7 @@ impl KeyFile {
         })
     }
 
-    /// Tells what the file says about its keys, at the time `now`: oldest first.
+    /// Returns what the file says about its keys, at the time `now`: oldest first.
     #[must_use]
     pub fn keys_at(&self, now: SystemTime) -> Vec<KeyInfo> {
         let primary = self.primary_at(now);
@@ -283,7 +283,7 @@ impl KeyFile {
         out
     }
 
-    /// Names all keys.
+    /// Returns the ids of all keys.
     #[cfg(feature = "watch")]
     pub(crate) fn ids(&self) -> Vec<KeyId> {
         self.records.iter().map(|record| record.id).collect()
@@ -295,7 +295,7 @@ impl KeyFile {
         self.records.iter().filter(|r| matches!(r.role, Role::Revoked)).map(|r| r.id)
     }
 
-    /// Names the key that seals at the time `now`: of those that may, the newest.
+    /// Returns the id of the key that seals at the time `now`: of those that may, the newest.
     pub(crate) fn primary_at(&self, now: SystemTime) -> Option<KeyId> {
         let may = |record: &&Record| {
             !record.retired(now) && record.seals_from().is_some_and(|from| from <= now)
@@ -468,7 +468,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Says why a key file gave no ring, or could not be changed.
+/// The reason why a key file gave no ring, or could not be changed.
 ///
 /// No message holds a part of a key.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -571,7 +571,7 @@ pub enum KeyFileError {
     },
 }
 
-/// Says what is wrong with one key of a file.
+/// What is wrong with one key of a file.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyProblem {

@@ -14,7 +14,7 @@ use crate::keys::error::KeyError;
 use crate::keys::key_id::KeyId;
 use crate::xaes::Cipher;
 
-/// Holds the 32 secret bytes from which everything else is derived.
+/// The 32 secret bytes from which everything else is derived.
 ///
 /// A key comes from the operating system's generator ([`Key::generate`]) or from its text form
 /// (`str::parse`). There is no way to make one from a passphrase: a passphrase can be guessed offline
@@ -60,7 +60,7 @@ impl Key {
         Self::from_bytes(secret)
     }
 
-    /// Takes 32 random bytes made elsewhere, for example by a key management service.
+    /// Creates a key from 32 random bytes made elsewhere, for example by a key management service.
     ///
     /// # Errors
     ///
@@ -76,13 +76,13 @@ impl Key {
         Ok(Self { secret, id: KeyId(id) })
     }
 
-    /// Names this key in public: see [`KeyId`].
+    /// Returns the public name of this key: see [`KeyId`].
     #[must_use]
     pub fn id(&self) -> KeyId {
         self.id
     }
 
-    /// Gives the text form, which is the secret itself; it is wiped when dropped.
+    /// Returns the text form, which is the secret itself; it is wiped when dropped.
     #[must_use]
     pub fn expose_text(&self) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new([0; Self::LEN + CHECKSUM_LEN]);

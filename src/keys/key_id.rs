@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::keys::error::KeyError;
 
-/// Names a key in public: 4 bytes derived from it with HKDF-SHA256, shown as 8 hexadecimal digits.
+/// The public name of a key: 4 bytes derived from it with HKDF-SHA256, shown as 8 hexadecimal digits.
 ///
 /// Each sealed value carries the id of its key, so that opening is one lookup and never a trial of
 /// one key after another. The id tells nothing about the key.

@@ -13,7 +13,7 @@ use crate::keys::key_id::KeyId;
 use crate::keys::wake_up::WakeUp;
 use crate::xaes::Cipher;
 
-/// Holds the keys of an application: one *primary* that seals, and any number that only open.
+/// The keys of an application: one *primary* that seals, and any number that only open.
 ///
 /// Clones share the keys. [`KeyRing::replace`] changes them in all clones, and so in all codecs, while
 /// requests run; reading takes no lock, and each operation sees the old keys or the new ones, never a
@@ -43,7 +43,7 @@ use crate::xaes::Cipher;
 /// a file, times included, and replace them while requests run.
 ///
 /// Take the old key out no sooner than the absolute timeout after the new one became primary; sessions
-/// that are used meanwhile are sealed again by the new key.
+/// that are used meanwhile are resealed by the new key.
 #[derive(Clone)]
 pub struct KeyRing {
     keys: Arc<ArcSwap<Keys>>,
@@ -55,7 +55,7 @@ impl KeyRing {
     /// The most keys that a ring takes: 64. More would be a fault in a rotation.
     pub const MAX_KEYS: usize = 64;
 
-    /// Makes a ring of these keys, in any order.
+    /// Creates a ring of these keys, in any order.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl KeyRing {
         Ok(Self::of(Keys::new(keys)?))
     }
 
-    /// Puts these keys in the place of all present ones, at once and for all clones of the ring.
+    /// Replaces all keys by these, at once and for all clones of the ring.
     ///
     /// # Errors
     ///
@@ -74,19 +74,19 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Names the key that seals now, if any may.
+    /// Returns the id of the key that seals now, if any may.
     #[must_use]
     pub fn primary(&self) -> Option<KeyId> {
         self.primary_at(SystemTime::now())
     }
 
-    /// Names the key that seals at the time `now`, if any may.
+    /// Returns the id of the key that seals at the time `now`, if any may.
     #[must_use]
     pub fn primary_at(&self, now: SystemTime) -> Option<KeyId> {
         self.load().primary_at(now).map(|entry| entry.id)
     }
 
-    /// Names all keys, in the order in which they were given.
+    /// Returns the ids of all keys, in the order in which they were given.
     #[must_use]
     pub fn ids(&self) -> Vec<KeyId> {
         self.load().entries.iter().map(|entry| entry.id).collect()
@@ -100,7 +100,7 @@ impl KeyRing {
         }
     }
 
-    /// Lets requests wake the watcher of this ring.
+    /// Returns what requests wake the watcher of this ring.
     #[cfg(feature = "watch")]
     pub(crate) fn wake_up(&self) -> &Arc<WakeUp> {
         &self.wake_up
@@ -112,7 +112,7 @@ impl KeyRing {
 }
 
 impl From<Key> for KeyRing {
-    /// Makes a ring of one key, which seals from the beginning of time.
+    /// Creates a ring of one key, which seals from the beginning of time.
     fn from(key: Key) -> Self {
         Self::of(Keys { entries: vec![RingKey::new(key).entry] })
     }
@@ -124,7 +124,7 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// Says what a key of a ring may do, and when.
+/// What a key of a ring may do, and when.
 ///
 /// By default a key opens for ever and seals from the beginning of time.
 #[must_use]
@@ -134,7 +134,7 @@ pub struct RingKey {
 }
 
 impl RingKey {
-    /// Lets the key open now, and seal now unless [`activates`](Self::activates) says later.
+    /// Creates a key that opens now, and seals now unless [`activates`](Self::activates) says later.
     pub fn new(key: Key) -> Self {
         let entry = Entry {
             id: key.id(),
@@ -145,13 +145,13 @@ impl RingKey {
         Self { entry }
     }
 
-    /// Lets the key open and never seal: a key of the past, or one to be promoted later.
+    /// Creates a key that opens and never seals: a key of the past, or one to be promoted later.
     pub fn open_only(key: Key) -> Self {
         let RingKey { entry } = Self::new(key);
         Self { entry: Entry { seals_from: None, ..entry } }
     }
 
-    /// Refuses all that the key ever sealed, as [`DecodeError::RevokedKey`](crate::DecodeError::RevokedKey).
+    /// Creates the entry of a revoked key: all that it ever sealed is refused, as [`DecodeError::RevokedKey`](crate::DecodeError::RevokedKey).
     ///
     /// The id is enough, so that a leaked or lost key need not be kept.
     pub fn revoked(id: KeyId) -> Self {
@@ -241,7 +241,7 @@ impl Entry {
         self.cipher.as_deref()
     }
 
-    /// Says whether this key sealed before the other one began to. A key that only opens is not known to have.
+    /// Returns whether this key sealed before the other one began to. A key that only opens is not known to have.
     pub(crate) fn precedes(&self, other: &Self) -> bool {
         self.seals_from.is_some() && self.seals_from < other.seals_from
     }

@@ -12,7 +12,7 @@ use crate::keys::key::Key;
 use crate::keys::key_id::KeyId;
 use crate::keys::ring::KeyRing;
 
-/// Says when keys are made, promoted and retired, and makes the changes to a key file that keep to it.
+/// A policy of rotation: when keys are made, promoted and retired, and the changes to a key file that keep to it.
 ///
 /// Two rules keep every session readable on every node:
 ///
@@ -96,7 +96,7 @@ impl Policy {
     /// told to retire goes on sealing until then.
     ///
     /// One run with a wrong clock does no lasting harm: a key that it put far ahead is not waited for, and
-    /// no key is taken out before another one, made later, seals.
+    /// no key is removed before another one, made later, seals.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl Policy {
         Ok(())
     }
 
-    /// Gives the time from which the key seals that is the last one by this policy, and when that retires.
+    /// Returns the time from which the key seals that is the last one by this policy, and when that retires.
     ///
     /// That is the primary, or a key that follows it at about the right time. A key that is to come much later
     /// is not the next: a clock was wrong, or somebody has plans.
@@ -314,7 +314,7 @@ impl Policy {
         }
         let record = file.record(id)?;
         record.role = Role::Revoked;
-        // Tells from when; and some time after, the entry is taken out.
+        // Tells from when; and some time after, the entry is removed.
         record.retires = Some(record.retires.map_or(now, |at| at.min(now)));
         let mut changes = vec![Change::Revoked(id)];
         changes.extend(file.keep_sealing(now));
@@ -368,13 +368,13 @@ impl Policy {
 }
 
 impl KeyFile {
-    /// Makes a file of one key that seals from now on: for the first deployment.
+    /// Creates a file of one key that seals from now on: for the first deployment.
     #[must_use]
     pub fn new(key: Key) -> Self {
         Self::new_at(key, SystemTime::now())
     }
 
-    /// Makes a file of one key that seals from the time `now` on.
+    /// Creates a file of one key that seals from the time `now` on.
     #[must_use]
     pub fn new_at(key: Key, now: SystemTime) -> Self {
         Self { records: vec![seals(key, whole(now), whole(now))] }
@@ -394,13 +394,13 @@ impl KeyFile {
         self.records.iter_mut().find(|record| record.id == id).ok_or(PolicyError::Absent(id))
     }
 
-    /// Gives the key that seals last of all: a pending one, or else the primary.
+    /// Returns the key that seals last of all: a pending one, or else the primary.
     fn newest(&self) -> Option<&Record> {
         let seals = self.records.iter().filter(|record| record.seals_from().is_some());
         seals.max_by_key(|record| record.seals_from())
     }
 
-    /// Tells when another key takes over from one that seals from this time on, if one does.
+    /// Returns when another key takes over from one that seals from this time on, if one does.
     fn successor(&self, from: Option<SystemTime>) -> Option<SystemTime> {
         let from = from?;
         self.records.iter().filter_map(Record::seals_from).filter(|later| *later > from).min()
@@ -500,7 +500,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// Tells what breaks a [`Policy`], though it makes a working ring.
+/// What breaks a [`Policy`], though it makes a working ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Concern {
@@ -569,7 +569,7 @@ impl fmt::Display for Concern {
     }
 }
 
-/// Says why a change to a key file was refused. The file is as it was.
+/// The reason why a change to a key file was refused. The file is as it was.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {

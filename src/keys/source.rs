@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::keys::file::{KeyFile, KeyFileError};
 
-/// Says where a key file lies, and who keeps others from reading it.
+/// The place of a key file, and who keeps others from reading it.
 ///
 /// # Example
 ///
@@ -24,7 +24,7 @@ pub struct KeySource {
     guard: Guard,
 }
 
-/// Says who keeps others from reading a key file.
+/// Who keeps others from reading a key file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Guard {
     /// The mode of the file: nobody but its owner reads it.
@@ -36,14 +36,14 @@ enum Guard {
 }
 
 impl KeySource {
-    /// Names a file that only its owner may read: mode 0600 or 0400, or it is refused.
+    /// Creates a source: a file that only its owner may read: mode 0600 or 0400, or it is refused.
     ///
     /// On systems without such modes nothing is checked.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), guard: Guard::Mode }
     }
 
-    /// Names a file on a mount that guards it, such as a Kubernetes Secret: its mode is not checked.
+    /// Creates a source: a file on a mount that guards it, such as a Kubernetes Secret: its mode is not checked.
     ///
     /// A Secret is mounted with mode 0644 by default, and with 0440 under an `fsGroup`, into the one
     /// container that may see it; its mode says nothing about who can.
@@ -51,7 +51,7 @@ impl KeySource {
         Self { path: path.into(), guard: Guard::Mount }
     }
 
-    /// Names a credential that systemd passes: the file `name` in `$CREDENTIALS_DIRECTORY`.
+    /// Creates a source: a credential that systemd passes: the file `name` in `$CREDENTIALS_DIRECTORY`.
     ///
     /// systemd gives it mode 0400, or 0440 where an access control list lets the service's user read
     /// it; so the group is not looked at, but all others are.
@@ -65,7 +65,7 @@ impl KeySource {
         Ok(Self { path: Path::new(&folder).join(name), guard: Guard::Manager })
     }
 
-    /// Gives the path of the file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -21,11 +21,11 @@ use crate::keys::source::KeySource;
 use crate::keys::wake_up::WakeUp;
 use crate::observe;
 
-/// Keeps a ring as a key file says, in all codecs that have it, while requests run.
+/// A watcher that keeps a ring as a key file says, in all codecs that have it, while requests run.
 ///
 /// A file that is broken, or in which no key may seal, never replaces a good ring: it is reported, and
 /// the ring stays as it is. A file that lacks a key of the ring may be one that is being written, and good
-/// only as far as it goes: it is taken when the next look, a second later, finds the same. All else is taken
+/// only as far as it goes: it is taken when the next check, a second later, finds the same. All else is taken
 /// at once, a revocation too, since a revoked key stands in the file.
 ///
 /// The work is done by a thread of its own, so this needs no async runtime and suits any.
@@ -55,13 +55,13 @@ pub struct Watcher {
     every: Duration,
     /// The hash of the file that is in the ring.
     loaded: [u8; 32],
-    /// The hash of a file that lacks keys of the ring, if the last look found one.
+    /// The hash of a file that lacks keys of the ring, if the last check found one.
     doubted: Option<[u8; 32]>,
     /// What was reported last, if the file is broken.
     failure: Option<String>,
 }
 
-/// Tells what a look at a key file brought about.
+/// What a check of a key file caused.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum WatchEvent {
@@ -120,7 +120,7 @@ impl Watcher {
         Self::new_at(source, SystemTime::now())
     }
 
-    /// Does what [`new`](Self::new) does, at the time `now`.
+    /// Behaves as [`new`](Self::new) does, at the time `now`.
     ///
     /// # Errors
     ///
@@ -137,7 +137,7 @@ impl Watcher {
         self
     }
 
-    /// Gives the ring, for codecs.
+    /// Returns the ring, for codecs.
     #[must_use]
     pub fn ring(&self) -> KeyRing {
         self.ring.clone()
@@ -149,7 +149,7 @@ impl Watcher {
         self.poll_at(SystemTime::now())
     }
 
-    /// Does what [`poll`](Self::poll) does, at the time `now`.
+    /// Behaves as [`poll`](Self::poll) does, at the time `now`.
     pub fn poll_at(&mut self, now: SystemTime) -> Option<WatchEvent> {
         match self.reload(now) {
             Ok(reloaded) => {
@@ -246,7 +246,7 @@ fn read(source: &KeySource) -> Result<(KeyFile, [u8; 32]), KeyFileError> {
     Ok((file, hash))
 }
 
-/// Holds the thread that keeps a ring as its file says; when dropped, it ends, and nothing is reported
+/// The thread that keeps a ring as its file says; when dropped, it ends, and nothing is reported
 /// any more.
 #[derive(Debug)]
 #[must_use = "the watch ends when this is dropped"]
@@ -258,13 +258,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Asks for a look at the file soon: within a second, however often it is asked. For a signal handler,
+    /// Requests a check of the file soon: within a second, however often it is asked. For a signal handler,
     /// say; it takes no lock.
     pub fn check_soon(&self) {
         self.wake_up.request();
     }
 
-    /// Tells when the thread last finished a look at the file, or else when it started.
+    /// Returns when the thread last finished a check of the file, or else when it started.
     ///
     /// If that is much longer ago than [`Watcher::every`], the file hangs in a network, `report` does not
     /// return, or the process was forked and this one has no such thread: something for a health check.
@@ -294,7 +294,7 @@ impl Drop for Watch {
     }
 }
 
-/// Says when the file is read next.
+/// When the file is read next.
 #[derive(Debug)]
 struct Schedule {
     every: Duration,
@@ -302,7 +302,7 @@ struct Schedule {
 }
 
 impl Schedule {
-    /// Gives how long to wait; nothing if it is time.
+    /// Returns how long to wait; nothing if it is time.
     fn wait(&self, now: Instant, requested: bool) -> Option<Duration> {
         let pause = if requested { LEAST } else { self.every };
         let waited = now.saturating_duration_since(self.last);

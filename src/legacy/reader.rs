@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
-/// Reads the session cookie of another library, and tells how it is removed.
+/// A reader of the session cookie of another library, which says how it is removed.
 ///
 /// # Example: any format
 ///
@@ -111,7 +111,7 @@ impl<T> Reader<T> {
         self
     }
 
-    /// Leaves `Secure` out of the removal, for an old cookie that lacks it on a site that is served over plain HTTP.
+    /// Omits `Secure` from the removal, for an old cookie that lacks it on a site that is served over plain HTTP.
     /// Default: the removal is `Secure`, which removes either kind over HTTPS.
     #[must_use]
     pub fn without_secure(mut self) -> Self {
@@ -143,7 +143,7 @@ impl<T> Reader<T> {
         self.read_at(value, SystemTime::now())
     }
 
-    /// Does what [`read`](Self::read) does, at the time `now`: some formats seal one.
+    /// Behaves as [`read`](Self::read) does, at the time `now`: some formats seal one.
     #[must_use]
     pub fn read_at(&self, value: &[u8], now: SystemTime) -> Option<T> {
         self.find(value, now).ok().map(|found| found.session)

@@ -48,7 +48,7 @@ pub(crate) struct Envelope {
     pub(crate) elsewhere: Option<BlobRef>,
     pub(crate) lifetime: Lifetime,
     /// The extensions that this release does not know and may skip, as they were written. They stay with a session that
-    /// is sealed again as it is.
+    /// is resealed as it is.
     pub(crate) skipped: Vec<u8>,
 }
 
@@ -103,7 +103,7 @@ impl Envelope {
         out
     }
 
-    /// Gives the bytes by which this grows until the session is as old as `longest`.
+    /// Returns the bytes by which this grows until the session is as old as `longest`.
     pub(crate) fn growth(&self, longest: Duration) -> usize {
         let age = self.sealed.since(self.began);
         varint_len(longest.as_secs()).saturating_sub(varint_len(age.as_secs()))

@@ -16,7 +16,7 @@ use serde::ser::{self, Serializer};
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::MAX_BODY;
 
-/// Gives the size of one top-level field of a session.
+/// The size of one top-level field of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldSize {
@@ -26,7 +26,7 @@ pub struct FieldSize {
     pub bytes: usize,
 }
 
-/// Says where one value lies in the serialized session.
+/// Where one value lies in the serialized session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldSpan {
     pub(crate) range: Range<usize>,
@@ -48,7 +48,7 @@ const FIELDS: usize = 16;
 /// Shorter values are not recorded: there is nothing to gain on them.
 pub(crate) const MIN_FIELD: usize = 24;
 
-/// Collects the output, and wipes what it leaves behind when it grows.
+/// A buffer that collects the output, and wipes what it leaves behind when it grows.
 pub(crate) struct Sink<'t> {
     bytes: SecretBytes,
     recorder: &'t SpanRecorder,
@@ -95,7 +95,7 @@ impl io::Write for Sink<'_> {
     }
 }
 
-/// Takes the notes of one serialization.
+/// A recorder of the field spans of one serialization.
 #[derive(Default)]
 pub(crate) struct SpanRecorder {
     written: Cell<usize>,
@@ -121,12 +121,12 @@ enum Shape {
 }
 
 impl SpanRecorder {
-    /// Makes a recorder that also notes the sizes of the top-level fields by name.
+    /// Creates a recorder that also notes the sizes of the top-level fields by name.
     pub(crate) fn weighing() -> Self {
         Self { top: Some(RefCell::default()), ..Self::default() }
     }
 
-    /// Gives a recorder for a second pass that tells the lengths of all maps beforehand, if the first one
+    /// Returns a recorder for a second pass that tells the lengths of all maps beforehand, if the first one
     /// met a map that did not, as `#[serde(flatten)]` makes them. MessagePack's writer keeps such a map
     /// back to its end, so that nothing could be noted within it.
     pub(crate) fn second_pass(&mut self) -> Option<Self> {
@@ -135,7 +135,7 @@ impl SpanRecorder {
         (!counts.is_empty()).then(|| Self { known: (counts, Cell::new(0)), top, ..Self::default() })
     }
 
-    /// Gives the number of entries of the next map that does not tell it, if a pass before counted it.
+    /// Returns the number of entries of the next map that does not tell it, if a pass before counted it.
     fn known_len(&self) -> Option<usize> {
         let (known, used) = &self.known;
         let len = known.get(used.get()).copied();
@@ -147,7 +147,7 @@ impl SpanRecorder {
         self.fields.into_inner()
     }
 
-    /// Gives the top-level fields, the heaviest first.
+    /// Returns the top-level fields, the heaviest first.
     pub(crate) fn into_heaviest(self) -> Vec<FieldSize> {
         let mut top = self.top.unwrap_or_default().into_inner();
         top.sort_by_key(|field| std::cmp::Reverse(field.bytes));

@@ -12,7 +12,7 @@ use crate::error::Source;
 use crate::message::error::MessageError;
 use crate::message::fields::{Recorded, Sink, SpanRecorder};
 
-/// Names the formats in which a session can be serialized.
+/// The formats in which a session can be serialized.
 ///
 /// A session type must not contain itself (a tree, say): the formats bound the depth of lists and maps
 /// to 128 levels, but not that of enums, and the positional ones bound none.
@@ -91,7 +91,7 @@ impl Format {
         }
     }
 
-    /// Gives the bytes that follow the characters of a string: JSON's closing quote.
+    /// Returns the bytes that follow the characters of a string: JSON's closing quote.
     pub(crate) fn string_tail(self) -> usize {
         match self {
             #[cfg(feature = "json")]
@@ -144,7 +144,7 @@ impl Format {
         Ok(sink.into_bytes())
     }
 
-    /// Holds that what was serialized can be read again. The named formats refuse what is nested too
+    /// Checks that what was serialized can be read again. The named formats refuse what is nested too
     /// deeply, and some only when reading; the positional ones write types that they cannot read, such
     /// as those with `skip_serializing_if`.
     pub(crate) fn check_readable<T: DeserializeOwned>(self, body: &[u8]) -> Result<(), Source> {
@@ -218,7 +218,7 @@ fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Source {
     Arc::new(error)
 }
 
-/// Tells no more than [`redact`] does: a deserializer quotes what it found.
+/// Returns no more than [`redact`] does: a deserializer quotes what it found.
 fn refused_by_type(error: impl fmt::Display) -> MessageError {
     MessageError::Deserialize(Arc::new(DeserializeError(redact(&error.to_string()))))
 }
@@ -227,7 +227,7 @@ fn refused_by_type(error: impl fmt::Display) -> MessageError {
 #[error("{0}")]
 struct DeserializeError(String);
 
-/// Gives what of serde's own messages (`serde::de::Error`) is of the type and not of the session.
+/// Returns what of serde's own messages (`serde::de::Error`) is of the type and not of the session.
 fn redact(message: &str) -> String {
     let found = |start: &str| message.starts_with(start);
     if found("missing field `") || found("duplicate field `") {

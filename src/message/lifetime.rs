@@ -59,13 +59,13 @@ impl Lifetime {
         self
     }
 
-    /// Sets how long the session lives without being sealed again, in whole seconds, and at least one.
+    /// Sets how long the session lives without being resealed, in whole seconds, and at least one.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle = Some(seconds(timeout));
         self
     }
 
-    /// Lets browsers forget the cookie when they are closed, as
+    /// Makes browsers forget the cookie when they are closed, as
     /// [`Persistence::BrowserSession`](crate::Persistence::BrowserSession) does for all sessions.
     pub fn browser_session(mut self) -> Self {
         self.browser_session = true;

@@ -44,7 +44,7 @@ use crate::message::error::MessageError;
 use crate::message::fields::FieldSpan;
 use crate::message::format::Format;
 
-/// Says whether and how a session is compressed. Opening needs no setting: each session says how it
+/// Whether and how a session is compressed. Opening needs no setting: each session says how it
 /// was made.
 ///
 /// Every field of a struct, entry of a map and element of a tuple is compressed by itself, so that text
@@ -204,7 +204,7 @@ fn parts(chars: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Gives the whole body where it stands in `packed` as it is.
+/// Returns the whole body where it stands in `packed` as it is.
 pub(crate) fn plain(packed: &[u8]) -> Option<&[u8]> {
     packed.strip_prefix(&[REST])
 }
@@ -284,7 +284,7 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// Compresses one value after another, each from a fresh start.
+/// A compressor of one value after another, each from a fresh start.
 struct Compressor {
     method: Option<Method>,
     /// No value is longer.

@@ -1,6 +1,6 @@
 //! Session ids.
 
-/// Names one session, from login to logout, by 16 random bytes.
+/// The name of one session, from login to logout, by 16 random bytes.
 ///
 /// Absent unless [`Builder::session_ids`](crate::Builder::session_ids) asks for it. Shown as 32
 /// hexadecimal digits. It is sealed with the session, so clients do not see it.

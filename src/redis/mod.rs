@@ -319,7 +319,7 @@ fn fault(what: &'static str) -> RedisError {
     RedisError::from((ErrorKind::Io, what))
 }
 
-/// Gives rustls an implementation of TLS, unless the application has chosen one. Without one it panics.
+/// Installs for rustls an implementation of TLS, unless the application has chosen one. Without one it panics.
 fn provider() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::ring::default_provider().install_default();

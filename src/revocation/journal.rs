@@ -27,7 +27,7 @@ use crate::revocation::entry::Entry;
 use crate::revocation::receipt::{Part, Stored};
 use crate::revocation::set::{Revocations, Sink};
 
-/// Keeps a set of revocations in a file, and in step with the other processes of this machine that do so.
+/// A set of revocations that is kept in a file, and in step with the other processes of this machine that do so.
 ///
 /// What is revoked here is on the disk before its receipt says so; what others revoke holds here within some 20
 /// milliseconds. A thread of its own does the work, so this needs no runtime. When it is dropped, it writes what is
@@ -515,7 +515,7 @@ fn private(options: &mut OpenOptions) {
 #[cfg(not(unix))]
 fn private(_: &mut OpenOptions) {}
 
-/// Makes a rename last.
+/// Creates a rename last.
 #[cfg(unix)]
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::seal::HEADER;
 
-/// Binds a sealed value to the cookie and to the application's context.
+/// What binds a sealed value to the cookie and to the application's context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Binding([u8; 32]);
 

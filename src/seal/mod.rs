@@ -56,7 +56,7 @@ pub(crate) enum SealError {
     Random(Source),
 }
 
-/// Fills a buffer with random bytes: `random::fill`, save in tests.
+/// A function that fills a buffer with random bytes: `random::fill`, save in tests.
 pub(crate) type Random = fn(&mut [u8]) -> Result<(), SysError>;
 
 /// Seals in place: `buffer` holds [`PREFIX`] bytes of any content and then the message.

@@ -103,7 +103,7 @@ impl<B> Attached<B> {
         attached
     }
 
-    /// Puts this value in the place of the present one, which stays in the store until a browser has got the new cookie.
+    /// Replaces the value, which stays in the store until a browser has got the new cookie.
     pub fn set(&mut self, value: B) {
         let (previous, shown) = match &self.state {
             State::Empty => (None, None),
@@ -172,7 +172,7 @@ impl From<MessageError> for Unopened {
 }
 
 impl<B: DeserializeOwned> Attached<B> {
-    /// Takes in what the store has.
+    /// Opens what the store has.
     pub(crate) fn open(
         &self,
         binding: Binding,

@@ -73,14 +73,14 @@ use super::installed::{Installed, LayerError};
 use super::session::{ChangeError, Refusal, Session, Settled, Slot};
 use crate::{Codec, SetCookies};
 
-/// Provides the sessions of a codec to the services within, and writes them into their responses.
+/// A middleware that provides the sessions of a codec to the services within, and writes them into their responses.
 #[derive(Debug)]
 pub struct SessionMiddleware<T> {
     codec: Arc<Codec<T>>,
 }
 
 impl<T> SessionMiddleware<T> {
-    /// Makes the middleware.
+    /// Creates the middleware.
     #[must_use]
     pub fn new(codec: Codec<T>) -> Self {
         Self { codec: Arc::new(codec) }
@@ -172,9 +172,9 @@ where
     }
 }
 
-/// Gives the session of a request that came through [`SessionMiddleware`].
+/// The session of a request that came through [`SessionMiddleware`].
 pub trait SessionExt {
-    /// Gives the session of the type `T`.
+    /// Returns the session of the type `T`.
     ///
     /// # Errors
     ///
@@ -197,10 +197,61 @@ impl SessionExt for ServiceRequest {
 
 impl<T: Serialize + DeserializeOwned + 'static> FromRequest for Session<T> {
     type Error = LayerError;
+    #[cfg(not(feature = "store"))]
     type Future = Ready<Result<Self, LayerError>>;
+    #[cfg(feature = "store")]
+    type Future = SessionFuture<T>;
 
     fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
-        ready(request.session())
+        #[cfg(not(feature = "store"))]
+        return ready(request.session());
+        #[cfg(feature = "store")]
+        SessionFuture::new(request.session())
+    }
+}
+
+/// The future of the extractor, which fetches a session that lies in a store.
+#[cfg(feature = "store")]
+pub struct SessionFuture<T>(Extracting<T>);
+
+#[cfg(feature = "store")]
+enum Extracting<T> {
+    /// The codec has no store, or there is no session.
+    Ready(Ready<Result<Session<T>, LayerError>>),
+    Fetching(Pin<Box<dyn Future<Output = Result<Session<T>, LayerError>>>>),
+}
+
+#[cfg(feature = "store")]
+impl<T: Serialize + DeserializeOwned + 'static> SessionFuture<T> {
+    fn new(session: Result<Session<T>, LayerError>) -> Self {
+        match session {
+            Ok(session) if session.codec().has_store() => {
+                Self(Extracting::Fetching(Box::pin(async move {
+                    session.fetch().await?;
+                    Ok(session)
+                })))
+            }
+            session => Self(Extracting::Ready(ready(session))),
+        }
+    }
+}
+
+#[cfg(feature = "store")]
+impl<T> Future for SessionFuture<T> {
+    type Output = Result<Session<T>, LayerError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Extracting::Ready(ready) => Pin::new(ready).poll(context),
+            Extracting::Fetching(fetching) => fetching.as_mut().poll(context),
+        }
+    }
+}
+
+#[cfg(feature = "store")]
+impl<T> std::fmt::Debug for SessionFuture<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionFuture").finish_non_exhaustive()
     }
 }
 
@@ -234,11 +285,31 @@ impl ResponseError for ChangeError {
 
 impl ResponseError for LayerError {
     fn status_code(&self) -> StatusCode {
+        if self.is_temporary() {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
         StatusCode::INTERNAL_SERVER_ERROR
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
+        if self.is_temporary() {
+            return refusal(self.status_code());
+        }
         HttpResponse::InternalServerError().body(self.to_string())
+    }
+}
+
+#[cfg(feature = "store")]
+impl ResponseError for super::LoadError {
+    fn status_code(&self) -> StatusCode {
+        if self.is_lost() {
+            return StatusCode::INTERNAL_SERVER_ERROR;
+        }
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        refusal(self.status_code())
     }
 }
 

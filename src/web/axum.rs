@@ -87,6 +87,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::installed::LayerError;
+#[cfg(feature = "store")]
+use super::overflow::LoadError;
 use super::session::{ChangeError, Session};
 use super::tower::find;
 
@@ -98,7 +100,10 @@ where
     type Rejection = LayerError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, LayerError> {
-        find(&parts.extensions, &parts.headers)
+        let session = find(&parts.extensions, &parts.headers)?;
+        #[cfg(feature = "store")]
+        session.fetch().await?;
+        Ok(session)
     }
 }
 
@@ -111,6 +116,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, LayerError> {
         let session = find::<T>(&parts.extensions, &parts.headers)?;
+        #[cfg(feature = "store")]
+        session.fetch().await?;
         Ok(session.get().is_some().then_some(session))
     }
 }
@@ -118,9 +125,7 @@ where
 impl IntoResponse for ChangeError {
     fn into_response(self) -> Response {
         match self {
-            Self::WouldReplace(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response()
-            }
+            Self::WouldReplace(_) => unavailable(),
             Self::HeadersSent => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }
@@ -128,6 +133,23 @@ impl IntoResponse for ChangeError {
 
 impl IntoResponse for LayerError {
     fn into_response(self) -> Response {
+        if self.is_temporary() {
+            return unavailable();
+        }
         (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
     }
+}
+
+#[cfg(feature = "store")]
+impl IntoResponse for LoadError {
+    fn into_response(self) -> Response {
+        if self.is_lost() {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+        unavailable()
+    }
+}
+
+fn unavailable() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response()
 }

@@ -1,6 +1,6 @@
 //! What caches must be told about a response that has a session in it.
 
-/// Gives the `Cache-Control` to put in place of these, or `None` if they forbid to store already.
+/// Returns the `Cache-Control` to put in place of these, or `None` if they forbid to store already.
 ///
 /// Of other directives only `no-transform` says anything that `no-store` does not.
 pub(super) fn cache_control<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<&'static str> {
@@ -16,24 +16,24 @@ pub(super) fn cache_control<'a>(values: impl Iterator<Item = &'a [u8]>) -> Optio
     }
 }
 
-/// Tells whether a header of this name, in lower case, overrules `Cache-Control` for a shared cache
+/// Returns whether a header of this name, in lower case, overrules `Cache-Control` for a shared cache
 /// (RFC 9213, 2.2: by convention such fields end alike).
 pub(super) fn overrules_cache_control(name: &str) -> bool {
     name.ends_with("-cache-control") || name == "surrogate-control"
 }
 
-/// Tells whether `Vary` names cookies already.
+/// Returns whether `Vary` names cookies already.
 pub(super) fn varies<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> bool {
     values.any(|value| list_has(value, "cookie") || list_has(value, "*"))
 }
 
-/// Tells whether caches may store a response of this status though nothing in it says so (RFC 9110, 15.1).
+/// Returns whether caches may store a response of this status though nothing in it says so (RFC 9110, 15.1).
 #[cfg(feature = "actix-web")]
 pub(super) fn is_stored_unasked(status: u16) -> bool {
     matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
-/// Tells whether a comma-separated list has a member of this name, with an argument or without.
+/// Returns whether a comma-separated list has a member of this name, with an argument or without.
 fn list_has(list: &[u8], name: &str) -> bool {
     list.split(|c| *c == b',').any(|member| {
         let end = member.iter().position(|c| *c == b'=').unwrap_or(member.len());

@@ -36,7 +36,7 @@ impl Installed {
         Some(Self { codec: provider, outer: outer.cloned().map(Arc::new), fault })
     }
 
-    /// Says whether the sessions of this request can be told apart.
+    /// Returns whether the sessions of this request can be told apart.
     pub(super) fn check(installed: Option<&Self>) -> Result<(), LayerError> {
         match installed.and_then(|installed| installed.fault) {
             Some(fault) => Err(fault.logged()),
@@ -66,21 +66,44 @@ impl<T: 'static> Provider for Codec<T> {
     }
 }
 
-/// Says that the middlewares do not provide the session that was asked for: there is none for it, or two
+/// The error that the middlewares do not provide the session that was asked for: there is none for it, or two
 /// that cannot be told apart. Both are faults in the program, and show at the first request that asks.
 ///
-/// As a response it is a status 500 that says how to mend it.
+/// As a response it is a status 500 that says how to mend it. Where the session lies in a store that does not answer, it
+/// is a status 503 with `Retry-After: 1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerError(Fault);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    Absent { session: &'static str, middleware: &'static str },
+    Absent {
+        session: &'static str,
+        middleware: &'static str,
+    },
     SameSession(&'static str),
     SameCookie(&'static str, &'static str),
+    #[cfg(feature = "store")]
+    StoreUnavailable,
 }
 
 impl LayerError {
+    /// Creates the error of a store that does not answer.
+    #[cfg(feature = "store")]
+    pub(super) fn store_unavailable(cookie: &str) -> Self {
+        let error = Self(Fault::StoreUnavailable);
+        tracing::error!(target: TARGET, cookie, "{error}");
+        error
+    }
+
+    /// Returns whether the request may be luckier in a moment: answer it with 503. Else the program is at fault.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        #[cfg(feature = "store")]
+        return self.0 == Fault::StoreUnavailable;
+        #[cfg(not(feature = "store"))]
+        false
+    }
+
     pub(super) fn absent<T>(middleware: &'static str) -> Self {
         Self(Fault::Absent { session: type_name::<T>(), middleware }).logged()
     }
@@ -108,6 +131,10 @@ impl fmt::Display for LayerError {
                 f,
                 "the sessions of types {one} and {other} are in cookies of one name; give one of their \
                  codecs another, by Builder::name"
+            ),
+            #[cfg(feature = "store")]
+            Fault::StoreUnavailable => f.write_str(
+                "the session lies in a store that does not answer; the cookie is left alone",
             ),
         }
     }

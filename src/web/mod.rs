@@ -46,7 +46,7 @@
 //! |---|---|
 //! | the handlers never looked at the session | nothing; the cookie was not even opened |
 //! | read, unchanged and fresh | no `Set-Cookie` |
-//! | changed, or due to be sealed again ([`Reseal`](crate::Reseal)) | the new cookies |
+//! | changed, or due to be resealed ([`Reseal`](crate::Reseal)) | the new cookies |
 //! | [`renew`](Session::renew), [`clear`](Session::clear) | the new cookies, or their removal |
 //! | the cookie does not open | what [`DecodeError::advice`](crate::DecodeError::advice) says: a removal or nothing |
 //! | the cookie does not open *here*, another node may read it, and the handler wants to write | [`ChangeError::WouldReplace`] for the handler, which as a response is 503 with `Retry-After`; no cookie |
@@ -77,7 +77,7 @@
 //! # Parallel requests
 //!
 //! Of two requests at the same time that change the session, the last response wins. A request that only reads
-//! can write too, when the session is due to be sealed again: if its response comes after that of a logout, the
+//! can write too, when the session is due to be resealed: if its response comes after that of a logout, the
 //! session is back in the browser. Where a logout must be final, keep on the server the
 //! [ids](crate::Builder::session_ids) of ended sessions or the time of the user's last logout.
 //!
@@ -142,9 +142,13 @@ pub mod axum;
 mod before;
 mod caching;
 mod installed;
+#[cfg(feature = "store")]
+mod overflow;
 mod session;
 #[cfg(feature = "tower")]
 pub mod tower;
 
 pub use installed::LayerError;
+#[cfg(feature = "store")]
+pub use overflow::LoadError;
 pub use session::{ChangeError, Session};

@@ -10,13 +10,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::before::Before;
+#[cfg(feature = "store")]
+use super::overflow;
+#[cfg(feature = "store")]
+use crate::store::BlobError;
 use crate::{Advice, Codec, DecodeError, EncodeError, Opened, RequestCookies, SetCookies};
 
 /// The session of the request at hand: reads it, changes it, begins and ends it.
 ///
 /// An extractor in axum and actix-web; in other tower services see `tower::session`. Every
 /// clone speaks of the same session, so that what one extractor changes, the next one sees. Nothing is
-/// opened before the first look, and all is written once, when the head of the response is ready.
+/// opened before the first read, and all is written once, when the head of the response is ready.
 ///
 /// # Example
 ///
@@ -65,6 +69,9 @@ struct State<T> {
     request: Option<RequestCookies<'static>>,
     /// What was found in it; empty until a handler looks at the session.
     opened: Option<Result<Option<Opened<Arc<T>>>, DecodeError>>,
+    /// The same, before a handler looks at it.
+    #[cfg(feature = "store")]
+    ahead: Option<Result<Option<Opened<T>>, DecodeError>>,
     /// The session as it is now.
     session: Option<Arc<T>>,
     intent: Intent,
@@ -81,7 +88,7 @@ enum Intent {
 }
 
 impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
-    /// Gives the session as it is now: as the request brought it, or as it was changed since.
+    /// Returns the session as it is now: as the request brought it, or as it was changed since.
     ///
     /// `None` if there is none, or if it does not open; [`opened`](Self::opened) tells which.
     #[must_use]
@@ -91,7 +98,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         state.session.clone()
     }
 
-    /// Tells what the request carries: the session and its times, id and key; or why there is none.
+    /// Returns what the request carries: the session and its times, id and key; or why there is none.
     ///
     /// # Errors
     ///
@@ -127,7 +134,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         Ok(result)
     }
 
-    /// Puts this session in the place of the present one, which goes on: it keeps its beginning and id.
+    /// Replaces the session, which continues: it keeps its beginning and id.
     /// If there is none, it begins.
     ///
     /// # Errors
@@ -141,7 +148,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         Ok(())
     }
 
-    /// Begins anew with this session, with a new beginning and a new id, whatever the request carries.
+    /// Begins a new session, with a new beginning and a new id, whatever the request carries.
     ///
     /// Use it at each login and change of rights.
     ///
@@ -185,7 +192,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
     /// Opens the session to change it or to put another in its place.
     fn open(&self) -> Result<MutexGuard<'_, State<T>>, ChangeError> {
         let mut state = self.state();
-        // Even if it is to be replaced: what the request brought must not come up at a later look.
+        // Even if it is to be replaced: what the request brought must not come up at a later read.
         state.open(&self.shared.codec);
         if state.settled {
             return Err(ChangeError::HeadersSent.logged(self.shared.codec.name()));
@@ -205,12 +212,56 @@ impl<T> Session<T> {
     }
 }
 
+#[cfg(feature = "store")]
+impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
+    pub(super) fn codec(&self) -> &Codec<T> {
+        &self.shared.codec
+    }
+
+    /// Keeps what `open` finds in the request for the first handler that looks, or returns what it lacks. `open` is not
+    /// called if the session was opened before.
+    pub(super) fn open_ahead<E>(
+        &self,
+        open: impl FnOnce(
+            &RequestCookies<'_>,
+        ) -> Result<Result<Option<Opened<T>>, DecodeError>, Option<E>>,
+    ) -> Option<E> {
+        let state = &mut *self.state();
+        if let Some(Err(DecodeError::Blob(BlobError::NotFetched(_)))) = &state.opened {
+            // Somebody looked too early.
+            state.opened = None;
+        }
+        if state.opened.is_some() || state.ahead.is_some() {
+            return None;
+        }
+        let codec = &self.shared.codec;
+        match open(state.request.get_or_insert_with(|| codec.request::<_, str>([]))) {
+            Ok(opened) => {
+                state.ahead = Some(opened);
+                None
+            }
+            Err(lacks) => lacks,
+        }
+    }
+
+    /// Returns why the session was not opened, if it was tried and no handler has looked yet.
+    pub(super) fn opened_ahead(&self) -> Option<DecodeError> {
+        self.state().ahead.as_ref().and_then(|opened| opened.as_ref().err().cloned())
+    }
+}
+
 impl<T: Serialize + DeserializeOwned + 'static> State<T> {
     fn open(&mut self, codec: &Codec<T>) -> &Result<Option<Opened<Arc<T>>>, DecodeError> {
         let Self { request, opened, session, .. } = self;
+        #[cfg(feature = "store")]
+        let ahead = self.ahead.take();
         opened.get_or_insert_with(|| {
             let request = request.get_or_insert_with(|| codec.request::<_, str>([]));
-            let opened = codec.decode(request).map(|opened| opened.map(|o| o.map(Arc::new)));
+            #[cfg(feature = "store")]
+            let opened = ahead.unwrap_or_else(|| codec.decode(request));
+            #[cfg(not(feature = "store"))]
+            let opened = codec.decode(request);
+            let opened = opened.map(|opened| opened.map(|o| o.map(Arc::new)));
             if let Ok(Some(opened)) = &opened {
                 *session = Some(Arc::clone(&opened.session));
             }
@@ -286,6 +337,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
         let state = State {
             request: None,
             opened: None,
+            #[cfg(feature = "store")]
+            ahead: None,
             session: None,
             intent: Intent::Continue,
             settled: false,
@@ -296,7 +349,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
         (Self(session.clone()), Pending(session))
     }
 
-    /// Gives the session of the request that has these `Cookie` headers.
+    /// Returns the session of the request that has these `Cookie` headers.
     pub(super) fn session<'a, B: AsRef<[u8]> + ?Sized + 'a>(
         &self,
         cookie_headers: impl IntoIterator<Item = &'a B>,
@@ -348,7 +401,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
                 codec.renew(session, request).inspect_err(|error| log_refusal(codec, error))?
             }
         };
-        Ok(Settled { set_cookies, looked: true, before: None })
+        #[cfg(feature = "store")]
+        let before = {
+            let asked = !matches!(state.intent, Intent::Continue);
+            overflow::before(codec, &set_cookies, asked)
+        };
+        #[cfg(not(feature = "store"))]
+        let before = None;
+        Ok(Settled { set_cookies, looked: true, before })
     }
 }
 
@@ -379,7 +439,7 @@ pub(super) struct Settled {
     pub(super) before: Option<Before>,
 }
 
-/// Says why a response was refused. The reason is in the log already.
+/// The reason why a response was refused. The reason is in the log already.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     #[error(transparent)]
@@ -398,7 +458,7 @@ fn log_refusal<T: Serialize + DeserializeOwned + 'static>(codec: &Codec<T>, erro
     }
 }
 
-/// Says why a session was not changed.
+/// The reason why a session was not changed.
 ///
 /// As a response it has no body; the reason is in the log already.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -56,14 +56,14 @@ use super::installed::{Installed, LayerError};
 use super::session::{Pending, Session, Settled, Slot};
 use crate::{Codec, SetCookies};
 
-/// Provides the sessions of a codec to the services within, and writes them into their responses.
+/// A middleware that provides the sessions of a codec to the services within, and writes them into their responses.
 #[derive(Debug)]
 pub struct SessionLayer<T> {
     codec: Arc<Codec<T>>,
 }
 
 impl<T> SessionLayer<T> {
-    /// Makes the layer.
+    /// Creates the layer.
     #[must_use]
     pub fn new(codec: Codec<T>) -> Self {
         Self { codec: Arc::new(codec) }
@@ -194,7 +194,7 @@ impl<F: Future, T> fmt::Debug for ResponseFuture<F, T> {
     }
 }
 
-/// Gives the session of a request that came through [`SessionLayer`].
+/// Returns the session of a request that came through [`SessionLayer`].
 ///
 /// # Errors
 ///

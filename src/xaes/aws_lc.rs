@@ -51,7 +51,7 @@ impl Cipher {
             .map_err(|_| InvalidTag)
     }
 
-    /// Gives the key and the nonce of one message.
+    /// Returns the key and the nonce of one message.
     fn derive(&self, nonce: &[u8; NONCE]) -> (LessSafeKey, Nonce) {
         let first = nonce.first_chunk().expect("a nonce is longer than a block");
         let second = nonce.last_chunk().expect("a nonce is longer than AES-GCM's");

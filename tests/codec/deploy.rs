@@ -326,7 +326,7 @@ fn a_release_that_only_reads_does_not_drop_the_fields_of_another() {
     let mut opened = short.decode_at(&request, at(1)).unwrap().unwrap();
     assert!(short.encode_at(&opened.session, &request, at(1)).unwrap().is_empty(), "only read");
 
-    // Nor when it is due to be sealed again: because it was idle, or by another key.
+    // Nor when it is due to be resealed: because it was idle, or by another key.
     let rotated = KeyRing::new([RingKey::new(key(1)), RingKey::new(key(2)).activates(at(0))]);
     let rotated = Codec::<Short>::new(rotated.unwrap());
     for (node, second, due) in [(&short, TOUCH, Reseal::Touch), (&rotated, 1, Reseal::Key)] {

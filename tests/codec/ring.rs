@@ -43,11 +43,7 @@ fn a_rotation_that_was_announced_loses_nobody() {
     }
     let header = browser.header();
     let opened = nodes[0].decode_at(&nodes[0].request([&header]), at(102)).unwrap().unwrap();
-    assert_eq!(
-        (opened.key, opened.began),
-        (id(2), at(99)),
-        "sealed again by the new key, unchanged"
-    );
+    assert_eq!((opened.key, opened.began), (id(2), at(99)), "resealed by the new key, unchanged");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use sealed_session::store::{BlobId, BlobStore, MemoryStore, StoreError, StoreFut
 
 /// What a store does wrong.
 #[derive(Debug, Clone, Default)]
+#[allow(dead_code, reason = "not each test needs all")]
 pub(crate) enum Fault {
     #[default]
     None,

@@ -95,7 +95,7 @@ fn main() -> ExitCode {
     out.end(done)
 }
 
-/// Gives what the parser of arguments says, without the synopsis that follows.
+/// Returns what the parser of arguments says, without the synopsis that follows.
 fn usage(error: &clap::Error) -> String {
     let told = error.render().to_string();
     let told = told.split("\n\nUsage:").next().unwrap_or(&told).trim();

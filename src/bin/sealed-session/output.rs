@@ -17,7 +17,7 @@ pub(crate) struct Output {
     pub(crate) json: bool,
 }
 
-/// Says why the tool did not do what it was told.
+/// The reason why the tool did not do what it was told.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The answer is no.
@@ -162,7 +162,7 @@ impl Output {
         self.line(format_args!("{DIM}{name:<10}{DIM:#}{value}"))
     }
 
-    /// Tells something beside the output.
+    /// Prints something beside the output.
     pub(crate) fn note(&self, text: &str) {
         let _ = writeln!(anstream::stderr(), "{DIM}{text}{DIM:#}");
     }
@@ -171,7 +171,7 @@ impl Output {
         let _ = writeln!(anstream::stderr(), "{YELLOW}warning:{YELLOW:#} {text}");
     }
 
-    /// Tells a failure, if there is one, and gives the exit code.
+    /// Prints a failure, if there is one, and gives the exit code.
     pub(crate) fn end(&self, done: Result<(), Failure>) -> ExitCode {
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -198,7 +198,7 @@ impl Output {
     }
 }
 
-/// Lets a reader have enough, as `head` has: what we answer does not depend on it.
+/// Allows a reader to stop, as `head` has: what we answer does not depend on it.
 fn ended(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -206,7 +206,7 @@ fn ended(written: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
-/// Gives the standard input, unless somebody sits there who may not know that he is waited for.
+/// Returns the standard input, unless somebody sits there who may not know that he is waited for.
 pub(crate) fn piped(what: &str) -> Result<io::Stdin, Failure> {
     let input = io::stdin();
     if input.is_terminal() {
@@ -239,7 +239,7 @@ pub(crate) const GREEN: Style = AnsiColor::Green.on_default().bold();
 pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 
-/// Shows a time as RFC 3339 in UTC, to the second.
+/// Formats a time as RFC 3339 in UTC, to the second.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs())
@@ -249,12 +249,12 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
         .unwrap_or_else(|| "after the year 9999".to_owned())
 }
 
-/// Shows a time, and how far from now it is.
+/// Formats a time, and how far from now it is.
 pub(crate) fn when(time: SystemTime, now: SystemTime) -> String {
     format!("{} ({})", rfc3339(time), from_now(time, now))
 }
 
-/// Shows how far from now a time is.
+/// Formats how far from now a time is.
 pub(crate) fn from_now(time: SystemTime, now: SystemTime) -> String {
     match time.duration_since(now) {
         Ok(ahead) if ahead.as_secs() == 0 => "now".to_owned(),
@@ -264,7 +264,7 @@ pub(crate) fn from_now(time: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// Shows a duration in its largest unit of which there are two.
+/// Formats a duration in its largest unit of which there are two.
 pub(crate) fn roughly(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (unit, name) = UNITS

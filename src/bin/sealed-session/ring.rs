@@ -345,7 +345,7 @@ fn in_place(keys: &Keys) -> Result<&Path, Failure> {
     Ok(&keys.keys)
 }
 
-/// Makes a key, or reads one from the standard input.
+/// Creates a key, or reads one from the standard input.
 fn new_key(stdin: bool) -> Result<Key, Failure> {
     if !stdin {
         return Ok(Key::generate().map_err(PolicyError::Key)?);
@@ -373,7 +373,7 @@ fn time(text: &str) -> Result<SystemTime, String> {
         .map_err(|_| "a time is written like 2026-11-03T00:00:00Z".to_owned())
 }
 
-/// Shows a time to the minute.
+/// Formats a time to the minute.
 fn date(time: SystemTime) -> String {
     let text = rfc3339(time);
     match text.get(..16) {
@@ -382,7 +382,7 @@ fn date(time: SystemTime) -> String {
     }
 }
 
-/// Shows a comment without what a terminal would obey.
+/// Formats a comment without what a terminal would obey.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -28,7 +28,7 @@ pub(crate) struct Settings {
     /// How long a session lives from its beginning.
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
     absolute_timeout: Duration,
-    /// How long a session lives without being sealed again.
+    /// How long a session lives without being resealed.
     #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = duration)]
     idle_timeout: Duration,
     /// The number of the session's schema.
@@ -126,7 +126,7 @@ pub(crate) struct Capacity {
 }
 
 impl Keys {
-    /// Gives the ring, if keys were given.
+    /// Returns the ring, if keys were given.
     fn ring(&self) -> Result<Option<KeyRing>, Failure> {
         if let Some(path) = &self.keys {
             return Ok(Some(ring::load(path)?.ring()?));
@@ -244,7 +244,7 @@ fn inside(contents: &Contents<Any>, now: SystemTime, out: &mut Output) -> Result
     }
 }
 
-/// Says what the key of a cookie is to the ring.
+/// Returns what the key of a cookie is to the ring.
 fn role(
     codec: &Codec<Any>,
     id: sealed_session::KeyId,
@@ -374,7 +374,7 @@ pub(crate) fn capacity(args: &Capacity, out: &mut Output) -> Result<(), Failure>
     ))
 }
 
-/// Gives the argument, or else the standard input.
+/// Returns the argument, or else the standard input.
 fn input(argument: Option<&str>) -> Result<String, Failure> {
     argument.map_or_else(|| stdin("a cookie"), |text| Ok(text.to_owned()))
 }
