@@ -117,6 +117,7 @@
 //! - `json`, `postcard`, `bincode`: further values of [`Format`]. A codec opens every format compiled in.
 //! - `key-file`: `KeyFile`, a file of keys with their times; `Policy`, which rotates it.
 //! - `watch`: `Watcher`, which keeps a ring as its file says while requests run.
+//! - `legacy`: readers of the cookies of other libraries, in [`legacy`], so that a switch logs nobody out.
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
 //! - `cli`: the tool `sealed-session`, for key files and to inspect cookies.
 //! - `aws-lc-rs`: AES by AWS-LC in the place of RustCrypto's. The bytes are the same, so nodes may differ. It is
@@ -156,7 +157,7 @@ mod keys;
 pub mod legacy;
 mod message;
 mod observe;
-#[cfg(feature = "revocation-redis")]
+#[cfg(any(feature = "revocation-redis", feature = "store-redis"))]
 #[allow(dead_code, reason = "revocation and overflow each take what they need of it")]
 mod redis;
 #[cfg(feature = "revocation")]
@@ -200,7 +201,7 @@ pub use message::format::Format;
 pub use message::lifetime::Lifetime;
 pub use message::pack::Compression;
 pub use message::session_id::SessionId;
-#[cfg(feature = "revocation-redis")]
+#[cfg(any(feature = "revocation-redis", feature = "store-redis"))]
 pub use redis::RedisUrlError;
 #[cfg(feature = "store")]
 pub use store::attached::Attached;
@@ -231,6 +232,11 @@ pub mod docs {
     #[cfg(feature = "watch")]
     #[doc = include_str!("../docs/OPERATING.md")]
     pub mod operating {}
+
+    /// How to move here from another library, and log nobody out.
+    ///
+    #[doc = include_str!("../docs/COMING_FROM.md")]
+    pub mod coming_from {}
 
     /// How to end sessions before their time, what then holds, and for how long.
     ///

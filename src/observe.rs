@@ -43,6 +43,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "sealed_session_refused_total",
         "requests whose session cookie gave no session, by reason and key",
     ),
+    (
+        "sealed_session_old_cookies_total",
+        "cookies of another library that were read or refused, by cookie and result",
+    ),
     ("sealed_session_sealed_total", "sessions sealed for a response, by key and packing"),
     ("sealed_session_split_total", "of the sealed sessions, those in more than one cookie"),
     ("sealed_session_body_bytes_total", "bytes of the sealed sessions as serialized"),
@@ -115,6 +119,29 @@ pub(crate) enum RefusedKey<K> {
     Unknown(K),
     /// It was not looked at.
     None,
+}
+
+/// Observes a cookie of another library, by its name in the settings.
+pub(crate) fn old_cookie(cookie: &str, result: &'static str, severity: Severity) {
+    #[cfg(feature = "tracing")]
+    match severity {
+        Severity::Error => tracing::warn!(target: TARGET, cookie, result, "refused an old cookie"),
+        _ if result == "read" => tracing::debug!(target: TARGET, cookie, "read an old cookie"),
+        _ => tracing::info!(target: TARGET, cookie, result, "refused an old cookie"),
+    }
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_old_cookies_total", "cookie" => cookie.to_owned(), "result" => result)
+        .increment(1);
+}
+
+/// Observes that a cookie of another library is read no more.
+#[cold]
+pub(crate) fn old_cookie_ended(cookie: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: TARGET, cookie,
+        "the end date of an old cookie has passed: it is read no more, and its reader can be taken out"
+    );
 }
 
 /// Observes how many revocations are known.
@@ -354,6 +381,17 @@ pub(crate) fn store_failed(operation: &'static str, error: &impl Display) {
     tracing::error!(target: TARGET, operation, %error, "the store failed");
     #[cfg(feature = "metrics")]
     count!("sealed_session_store_failures_total", "operation" => operation).increment(1);
+}
+
+/// Observes a server that removes blobs before their time when its memory is full.
+#[cfg(feature = "store-redis")]
+#[cold]
+pub(crate) fn store_evicts(policy: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: TARGET, policy,
+        "the store evicts when its memory is full, and so logs users out; set maxmemory-policy noeviction"
+    );
 }
 
 #[cfg(feature = "tracing")]

@@ -472,3 +472,32 @@ fn nothing_that_is_printed_holds_a_key_a_session_or_a_cookie() {
         assert!(!printed.contains(secret), "{secret} is printed:\n{printed}");
     }
 }
+
+#[test]
+fn old_cookies_are_told_by_name_and_result_and_their_end_once() {
+    let reader = sealed_session::legacy::Reader::new("old", |value| {
+        (value == b"good").then(|| "jane-of-the-jungle".to_owned())
+    });
+    let ring = KeyRing::from(Key::generate().unwrap());
+    let codec = Codec::<String>::builder(ring).also_reads(reader, day(1)).build().unwrap();
+    let (counters, log) = observed(|| {
+        let decode = |header: &str, now| codec.decode_at(&codec.request([header]), now).unwrap();
+        assert!(decode("old=good", day(0)).is_some());
+        assert!(decode("old=bad-and-secret", day(0)).is_none());
+        assert!(decode("theme=dark", day(0)).is_none());
+        for _ in 0..3 {
+            assert!(decode("theme=dark", day(1)).is_none());
+            assert!(decode("old=good", day(2)).is_none());
+        }
+    });
+    assert_eq!(counters["sealed_session_old_cookies_total cookie=old result=read"], 1);
+    assert_eq!(counters["sealed_session_old_cookies_total cookie=old result=declined"], 1);
+    let ended = " WARN sealed_session: the end date of an old cookie has passed: it is read no more, and its reader \
+                 can be taken out cookie=\"old\"";
+    assert_eq!(log.matches(ended).count(), 1, "{log}");
+    assert!(log.contains("DEBUG sealed_session: read an old cookie cookie=\"old\"\n"), "{log}");
+    let refused =
+        " INFO sealed_session: refused an old cookie cookie=\"old\" result=\"declined\"\n";
+    assert!(log.contains(refused), "{log}");
+    assert!(!log.contains("secret") && !log.contains("jungle"), "{log}");
+}

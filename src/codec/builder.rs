@@ -13,6 +13,7 @@ use crate::bytes::random;
 use crate::codec::Codec;
 use crate::codec::judge::Judge;
 use crate::codec::lifetimes::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
+use crate::codec::old_cookies::OldCookies;
 use crate::codec::request_cookies::CodecId;
 use crate::codec::settings::{Clock, Migrate, Settings};
 use crate::cookie::attributes::{Persistence, SameSite, Unchecked};
@@ -21,6 +22,7 @@ use crate::cookie::layout::Layout;
 use crate::cookie::limits::Limits;
 use crate::cookie::padding::Padding;
 use crate::keys::ring::KeyRing;
+use crate::legacy::Reader;
 use crate::message::format::Format;
 use crate::message::pack::Compression;
 use crate::seal::binding::Binding;
@@ -62,6 +64,7 @@ pub struct Builder<T> {
     judge: Judge<T>,
     schema: Option<u32>,
     migrations: BTreeMap<u32, Migrate<T>>,
+    readers: Vec<(Reader<T>, SystemTime)>,
     clock: Option<Clock>,
     #[cfg(feature = "store")]
     overflow: Option<Arc<Overflow>>,
@@ -102,6 +105,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             judge: Judge::default(),
             schema: None,
             migrations: BTreeMap::new(),
+            readers: Vec::new(),
             clock: None,
             #[cfg(feature = "store")]
             overflow: None,
@@ -392,6 +396,48 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         self
     }
 
+    /// Reads the cookie of another library too, until this time, so that a switch to this crate logs nobody out.
+    ///
+    /// The reader is tried only where our own cookie is absent; one that is there and does not open is left to the nodes
+    /// that can read it. A session that it brings begins now. The first response seals it and removes the old cookie.
+    /// [`Codec::clear`] removes both.
+    ///
+    /// From `until` on, no old cookie is read, and the log says so once: the reader can go. Choose the longest time for
+    /// which the old application let a session live, and no longer: most old formats seal no time, so that a copied
+    /// cookie is good until then, also after a logout.
+    ///
+    /// Of several readers, the first one that gives a session counts. Two of them may read one cookie, each by a key.
+    /// While they are there, sessions have less room by what the removal of the old cookies takes in a response.
+    ///
+    /// Where nodes of the old application answer requests while the new release is rolled out, see
+    /// [`Reader::old_nodes_until`]. The guide is [`docs::coming_from`](crate::docs::coming_from).
+    ///
+    /// # Example
+    ///
+    #[cfg_attr(feature = "legacy", doc = "```")]
+    #[cfg_attr(not(feature = "legacy"), doc = "```ignore")]
+    /// use std::time::{Duration, SystemTime};
+    /// use sealed_session::legacy::{Jar, JarKey};
+    /// use sealed_session::{Codec, Key};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Session { user: u64 }
+    ///
+    /// # let (key, old) = (Key::generate()?, [7; 64]);
+    /// let switch = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_651_200); // 2026-11-26
+    /// let reader = Jar::private(&JarKey::from_bytes(&old)?)
+    ///     .text("user_id", |id| Some(Session { user: id.parse().ok()? }));
+    /// let codec = Codec::builder(key)
+    ///     .also_reads(reader, switch + Duration::from_secs(14 * 86_400))
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn also_reads(mut self, reader: Reader<T>, until: SystemTime) -> Self {
+        self.readers.push((reader, until));
+        self
+    }
+
     /// Builds the codec.
     ///
     /// # Errors
@@ -416,13 +462,15 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         {
             return Err(ConfigError::Migration { from, schema });
         }
-        let partitioned = self.attributes.partitioned;
+        let (partitioned, same_site) = (self.attributes.partitioned, self.attributes.same_site);
         let attributes = self.attributes.build()?;
         let attributes_len = attributes.max_len(lifetimes.idle.as_secs());
         if partitioned {
             self.limits.check_partitioned()?;
         }
-        let layout = Layout::new(self.limits, attributes.name.len(), attributes_len)?;
+        let old = OldCookies::build(self.readers, &attributes.name, same_site)?;
+        let limits = self.limits.less_in_response(old.cost());
+        let layout = Layout::new(limits, attributes.name.len(), attributes_len)?;
         Ok(Codec {
             settings: Arc::new(Settings {
                 id: CodecId::next(),
@@ -439,6 +487,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
                 session_ids: self.session_ids,
                 schema,
                 migrations: self.migrations,
+                old,
                 random: random::fill,
                 clock: self.clock,
                 #[cfg(feature = "store")]

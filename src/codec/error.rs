@@ -81,6 +81,7 @@ impl From<SealError> for EncodeError {
 /// | variant | [advice](Self::advice) | likely cause |
 /// |---|---|---|
 /// | [`Expired`](Self::Expired) | clear | none: the session reached a timeout |
+/// | [`OldCookieGone`](Self::OldCookieGone) | clear | none: a node of the old application logged the user out |
 /// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was removed too early |
 /// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
 /// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |
@@ -168,6 +169,10 @@ pub enum DecodeError {
     /// The session is older than the absolute timeout, or was idle for too long. *Clear.*
     #[error("the session has expired ({0})")]
     Expired(Expiry),
+    /// It was sealed to be valid beside the cookie of an old application, which is gone: a node of that application
+    /// ended it ([`Reader::old_nodes_until`](crate::legacy::Reader::old_nodes_until)). *Clear.*
+    #[error("the session was valid beside the cookie of the old application, which is gone")]
+    OldCookieGone,
     /// It was sealed later than now, by more than the allowed skew. *Keep*: a clock is wrong, and it
     /// may be this node's.
     #[error("the session was sealed {} s in the future", .by.as_secs())]
@@ -256,7 +261,8 @@ impl DecodeError {
             | Self::MissingChunk
             | Self::MixedChunks
             | Self::TooManyChunks(_)
-            | Self::Expired(_) => false,
+            | Self::Expired(_)
+            | Self::OldCookieGone => false,
         }
     }
 }
@@ -279,6 +285,7 @@ impl DecodeError {
             Self::TooManyValues => "too_many_values",
             Self::Expired(Expiry::Absolute) => "expired_absolute",
             Self::Expired(Expiry::Idle) => "expired_idle",
+            Self::OldCookieGone => "old_cookie_gone",
             Self::FromFuture { .. } => "from_future",
             Self::UnsupportedFormat => "unsupported_format",
             Self::NewerSchema { .. } => "newer_schema",
@@ -300,7 +307,13 @@ impl DecodeError {
             Self::UnknownKey(id) => (RefusedKey::Unknown(*id), Some(UNKNOWN_KEY)),
             _ => (key.map_or(RefusedKey::None, RefusedKey::Known), None),
         };
-        observe::refused(reason, key, &Causes(self), likely, matches!(self, Self::Expired(_)));
+        observe::refused(
+            reason,
+            key,
+            &Causes(self),
+            likely,
+            matches!(self, Self::Expired(_) | Self::OldCookieGone),
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::error::{DecodeError, EncodeError};
@@ -13,7 +14,7 @@ use crate::keys::ring::Keys;
 use crate::message::envelope::Envelope;
 use crate::observe;
 
-impl<T: DeserializeOwned> Settings<T> {
+impl<T: Serialize + DeserializeOwned> Settings<T> {
     /// Opens and reads the session of a request, or what was remembered of it.
     pub(super) fn lookup<'r>(
         &self,
@@ -56,19 +57,22 @@ impl<T: DeserializeOwned> Settings<T> {
         }
         let ended = &self.judge.ended;
         let found = open::open(request, keys, &self.lifetimes, ended, now);
-        let found = found.and_then(|mut found| {
-            // Whether it can be read is remembered too: what cannot must not be overwritten.
-            if let Some(found) = &mut found
-                && found.is_here()
-            {
-                let key = found.key;
-                let refused = |error| Refused { error, key: Some(key) };
-                let session = self.read(found).map_err(refused)?;
+        let found = self.choose(found, request, keys, now).and_then(|chosen| {
+            let Some((mut found, session)) = chosen else { return Ok(None) };
+            let key = found.key;
+            let refused = |error| Refused { error, key: Some(key) };
+            if let Some(session) = session {
+                let tags = self.judge.old_cookie(&session, &found.envelope);
+                found.tags = tags.map_err(refused)?;
+                *read = Some(session);
+            } else if found.is_here() {
+                // Whether it can be read is remembered too: what cannot must not be overwritten.
+                let session = self.read(&found).map_err(refused)?;
                 let tags = self.judge.tags(&session, found.envelope.began);
                 found.tags = tags.map_err(refused)?;
                 *read = Some(session);
             }
-            Ok(found)
+            Ok(Some(found))
         });
         let mut refused_key = None;
         let mut found = Some(found.map_err(|Refused { error, key }| {

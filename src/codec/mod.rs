@@ -23,7 +23,7 @@ use crate::keys::ring::{KeyRing, Keys};
 use crate::message::lifetime::Lifetime;
 use crate::message::seconds::Seconds;
 #[cfg(feature = "revocation")]
-use crate::revocation::{Full, Receipt};
+use crate::revocation::{Full, Receipt, SubjectTag};
 use crate::seal;
 
 pub(crate) mod builder;
@@ -33,6 +33,7 @@ pub(crate) mod inspect;
 mod judge;
 pub(crate) mod lifetimes;
 mod lookup;
+mod old_cookies;
 mod open;
 pub(crate) mod opened;
 #[cfg(feature = "store")]
@@ -97,6 +98,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let mut request = RequestCookies::new(self.settings.id, self.settings.binding);
         for header in cookie_headers {
             request.read_header(&self.settings.finder, header.as_ref());
+            self.settings.old.read_header(&mut request.old, header.as_ref());
         }
         request
     }
@@ -159,6 +161,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
             schema: envelope.schema,
             format: envelope.format,
             key: *key,
+            moved_from: found
+                .moved_from
+                .and_then(|index| self.settings.old.name(index))
+                .map(Into::into),
             reseal,
         }))
     }
@@ -317,8 +323,17 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     ) -> Result<Option<Receipt>, Full> {
         let Some(revocations) = &self.settings.judge.ended.revocations else { return Ok(None) };
         let found = self.settings.lookup(request, &self.settings.ring.load(), now);
-        let id = found.ok().flatten().and_then(|(_, found)| found.envelope.id);
-        id.map(|id| revocations.revoke_session_at(id, now)).transpose()
+        let Some((_, found)) = found.ok().flatten() else { return Ok(None) };
+        // The old cookie that it was read from must not bring it back.
+        let origin = found.envelope.origin.map(|origin| SubjectTag::from_bytes(origin.tag));
+        let receipt = match (origin, self.settings.old.until()) {
+            (Some(tag), Some(until)) => Some(revocations.revoke_old_cookie(tag, until, now)?),
+            _ => None,
+        };
+        match found.envelope.id {
+            Some(id) => revocations.revoke_session_at(id, now).map(Some),
+            None => Ok(receipt),
+        }
     }
 
     /// Returns what is revoked, if the codec was [given that](crate::Builder::revocations).
@@ -331,11 +346,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// Ends a session in the client: removes each of its cookies that the request has, and the base
     /// cookie in any case.
     ///
+    /// The cookies of other libraries that the codec [reads](crate::Builder::also_reads) are removed too, in any case.
+    ///
     /// A copy of the cookie made before remains valid until it expires, unless its session lies in the store, from where
     /// it is removed.
     pub fn clear(&self, request: &RequestCookies<'_>) -> SetCookies {
         let mut removals = vec![self.settings.attributes.remove(0)];
         self.settings.remove_from(1, request, &mut removals);
+        self.settings.old.remove(None, &mut removals);
         #[cfg_attr(not(feature = "store"), expect(unused_mut))]
         let mut set_cookies = SetCookies::new(removals, None);
         #[cfg(feature = "store")]

@@ -110,6 +110,7 @@ fn authentic(
         opened,
         packed,
         unpacked: None,
+        moved_from: None,
         tags: Tags::default(),
         #[cfg(feature = "store")]
         fetched: Fetched::default(),

@@ -11,6 +11,9 @@ use crate::keys::ring::Keys;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reseal {
+    /// It was read from the cookie of another library ([`Builder::also_reads`](crate::Builder::also_reads)), or need
+    /// no longer stay beside that one.
+    Moved,
     /// A newer key than the one that sealed it is the primary now. Where the ring does not tell which of the two
     /// is newer, and where the primary is the older one (a promotion was taken back, or clocks differ by
     /// seconds), not before it was idle for the touch threshold: else two nodes could each undo what the other
@@ -35,6 +38,9 @@ impl<T> Settings<T> {
         now: SystemTime,
     ) -> Option<Reseal> {
         let OpenedCookie { envelope, key, .. } = found;
+        if found.moved_from.is_some() || self.old.releases(envelope.origin, now) {
+            return Some(Reseal::Moved);
+        }
         let touch = self.lifetimes.touch_due(envelope, now);
         if touch && envelope.schema != self.schema {
             return Some(Reseal::Schema);

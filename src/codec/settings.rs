@@ -10,6 +10,7 @@ use memchr::memmem;
 use crate::bytes::base64url;
 use crate::codec::judge::Judge;
 use crate::codec::lifetimes::Lifetimes;
+use crate::codec::old_cookies::OldCookies;
 use crate::codec::request_cookies::CodecId;
 use crate::cookie::attributes::Attributes;
 use crate::cookie::layout::Layout;
@@ -42,6 +43,7 @@ pub(crate) struct Settings<T> {
     pub(crate) session_ids: bool,
     pub(crate) schema: u32,
     pub(crate) migrations: BTreeMap<u32, Migrate<T>>,
+    pub(crate) old: OldCookies<T>,
     pub(crate) random: Random,
     pub(crate) clock: Option<Clock>,
     #[cfg(feature = "store")]
@@ -75,6 +77,7 @@ impl<T> Settings<T> {
             #[cfg(feature = "store")]
             elsewhere: None,
             lifetime: Lifetime::new(),
+            origin: None,
             skipped: Vec::new(),
         };
         envelope.write(&mut out);

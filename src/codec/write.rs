@@ -45,6 +45,9 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
             let written = match codec.reseal(known, keys, now) {
                 None => return Ok(SetCookies::default()),
                 Some(Reseal::Schema) => writer.seal_session(Ok(known), &body, recorder),
+                Some(Reseal::Moved) if known.moved_from.is_some() => {
+                    writer.seal_session(Ok(known), &body, recorder)
+                }
                 Some(Reseal::Format) if is_all(known, session) => {
                     writer.seal_session(Ok(known), &body, recorder)
                 }
@@ -89,16 +92,21 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             #[cfg(feature = "store")]
             elsewhere: None,
             lifetime: Lifetime::new(),
+            origin: None,
             skipped: Vec::new(),
         };
         match known {
             Ok(OpenedCookie { envelope: known, .. }) => {
                 (envelope.began, envelope.id) = (known.began, known.id);
                 envelope.lifetime = known.lifetime;
+                envelope.origin = codec.carried(known.origin, now);
                 // It may be of another user now, whose sessions have ended.
                 codec.judge.tags(session, envelope.began).map_err(EncodeError::Ended)?;
             }
-            Err(lifetime) => envelope.lifetime = lifetime,
+            Err(lifetime) => {
+                envelope.lifetime = lifetime;
+                envelope.origin = codec.replaced(self.request, now);
+            }
         }
         self.give_id(&mut envelope)?;
         let fields = recorder.into_fields();
@@ -140,7 +148,8 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// Seals the very session that the client has: nothing is lost that another release put into it.
     fn reseal(&self, known: &OpenedCookie) -> Result<SetCookies, EncodeError> {
         let Self { codec, session, request, now, .. } = *self;
-        let mut envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        let origin = codec.carried(known.envelope.origin, now);
+        let mut envelope = Envelope { sealed: now.into(), origin, ..known.envelope.clone() };
         self.give_id(&mut envelope)?;
         let packed = known.packed();
         #[cfg(feature = "store")]
@@ -201,7 +210,11 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         });
         let max_age = (!envelope.lifetime.is_browser_session())
             .then(|| codec.lifetimes.remaining(envelope).as_secs());
-        Ok(SetCookies::new(print(codec, &buffer, cookies, max_age, request), envelope.id))
+        let mut lines = print(codec, &buffer, cookies, max_age, request);
+        if !envelope.origin.is_some_and(|origin| origin.beside) {
+            codec.old.remove(Some(&request.old), &mut lines);
+        }
+        Ok(SetCookies::new(lines, envelope.id))
     }
 }
 

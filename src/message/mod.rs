@@ -12,6 +12,7 @@ pub(crate) mod extension;
 pub(crate) mod fields;
 pub(crate) mod format;
 pub(crate) mod lifetime;
+pub(crate) mod origin;
 pub(crate) mod pack;
 pub(crate) mod seconds;
 pub(crate) mod session_id;

@@ -177,6 +177,18 @@ impl Revocations {
         self.revoke(tag.to_bytes(), before, before, now)
     }
 
+    /// Ends the cookie of another library that has this tag, which is read until this time.
+    pub(crate) fn revoke_old_cookie(
+        &self,
+        tag: SubjectTag,
+        until: SystemTime,
+        now: SystemTime,
+    ) -> Result<Receipt, Full> {
+        // As such a cookie tells no beginning, any cutoff ends it; this one is remembered for long enough.
+        let until = Seconds::from(until).0;
+        self.revoke(tag.to_bytes(), until, until, now)
+    }
+
     /// Ends all sessions that began before this time: "everything before the incident".
     ///
     /// With a time in the future, those too that begin until then.

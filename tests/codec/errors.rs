@@ -99,6 +99,12 @@ fn every_decode_error_has_its_message_and_its_advice() {
             Keep,
             true,
         ),
+        (
+            DecodeError::OldCookieGone,
+            "the session was valid beside the cookie of the old application, which is gone",
+            Clear,
+            false,
+        ),
         (DecodeError::OtherCodec, "the request was read by another codec", Keep, true),
     ] {
         assert_eq!(error.to_string(), message);
@@ -166,6 +172,10 @@ fn every_other_error_has_its_message() {
         (
             Box::new(ConfigError::NameTooLong { found: 129, allowed: 128 }),
             "the cookie name has 129 bytes, 128 are allowed",
+        ),
+        (
+            Box::new(ConfigError::OldName),
+            "the cookie of another library must have another name than ours",
         ),
         (
             Box::new(ConfigError::HostPrefix),
