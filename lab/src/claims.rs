@@ -19,7 +19,13 @@ pub(crate) fn check(run: &Run) -> Vec<Claim> {
         let out = tally.logged_out.len();
         let name = format!("{:?}, {:?}", outcome.system, event);
         match (outcome.system, event) {
-            (System::Sealed, _) => {
+            (System::Overflow, Event::RedisLost) => {
+                claim(
+                    out * 10 > users * 9,
+                    format!("{name}: all of {users} users were logged out ({out})"),
+                );
+            }
+            (System::Sealed | System::Revocable | System::Overflow, _) => {
                 let nothing = tally.logouts == 0 && tally.lost == 0 && tally.stale == 0;
                 claim(
                     nothing && tally.requests > 0,

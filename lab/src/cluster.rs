@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::client::Client;
+use crate::events::SIZE;
 use crate::front::{Balance, Front, Role};
 use crate::process::{Process, free_port};
 use crate::redis::Redis;
@@ -24,6 +25,8 @@ pub(crate) enum System {
     DeltaSynchronous,
     Backup,
     Sealed,
+    Revocable,
+    Overflow,
     IpHash,
     RouteCookie,
     Haproxy,
@@ -32,12 +35,14 @@ pub(crate) enum System {
 }
 
 impl System {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::StatusQuo,
         Self::DeltaAsynchronous,
         Self::DeltaSynchronous,
         Self::Backup,
         Self::Sealed,
+        Self::Revocable,
+        Self::Overflow,
         Self::IpHash,
         Self::RouteCookie,
         Self::Haproxy,
@@ -52,12 +57,19 @@ impl System {
             Self::DeltaSynchronous => "Tomcat DeltaManager, synchronous",
             Self::Backup => "Tomcat BackupManager",
             Self::Sealed => "**sealed-session**",
+            Self::Revocable => "**sealed-session** with revocation",
+            Self::Overflow => "**sealed-session** with overflow, 8 KB",
             Self::IpHash => "sticky: nginx `ip_hash`",
             Self::RouteCookie => "sticky: nginx `hash $cookie consistent`",
             Self::Haproxy => "sticky: HAProxy `cookie insert`",
             Self::Redis => "central: Redis",
             Self::RedisCluster => "central: Redis Cluster",
         }
+    }
+
+    /// Bytes of a session, where nothing else is said: what fits into one cookie, or does not.
+    pub(crate) fn size(self) -> usize {
+        if self == Self::Overflow { 8000 } else { SIZE }
     }
 
     pub(crate) fn balance(self) -> Balance {
@@ -85,6 +97,10 @@ pub(crate) enum Carrier {
     Memory,
     Redis,
     Sealed,
+    /// Sealed, and what is revoked goes from node to node by Redis.
+    Revocable,
+    /// Sealed; what does not fit into a cookie is in Redis, and its key in the cookie.
+    Overflow,
     /// Of the phases between the last two.
     Both(&'static str),
 }
@@ -120,12 +136,16 @@ impl Cluster {
     pub(crate) async fn start(system: System, folder: &Path, setup: Setup) -> Result<Self> {
         let carrier = match system {
             System::Sealed => Carrier::Sealed,
+            System::Revocable => Carrier::Revocable,
+            System::Overflow => Carrier::Overflow,
             System::Redis | System::RedisCluster => Carrier::Redis,
             _ => Carrier::Memory,
         };
         fs::create_dir_all(folder)?;
         let redis = match system {
-            System::Redis => Some(Redis::single(folder).await?),
+            System::Redis | System::Revocable | System::Overflow => {
+                Some(Redis::single(folder).await?)
+            }
             System::RedisCluster => Some(Redis::cluster(folder).await?),
             _ => None,
         };
@@ -210,6 +230,8 @@ impl Cluster {
             Carrier::Memory => command.push("memory"),
             Carrier::Redis => command.extend(["redis", url]),
             Carrier::Sealed => command.extend(["sealed", &keys]),
+            Carrier::Revocable => command.extend(["revocable", &keys, url]),
+            Carrier::Overflow => command.extend(["overflow", &keys, url]),
             Carrier::Both(phase) => command.extend(["both", phase, &keys, url]),
         }
         if self.carrier == Carrier::Sealed && self.split {

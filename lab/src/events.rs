@@ -60,6 +60,18 @@ impl Event {
         }
         match system {
             System::Sealed => events.push(Self::KeysRotated),
+            System::Revocable if quick => events.push(Self::RedisLost),
+            System::Revocable => {
+                events.extend([Self::RedisStopped, Self::RedisLost, Self::KeysRotated]);
+            }
+            System::Overflow => {
+                events.extend([
+                    Self::KeysRotated,
+                    Self::RedisStopped,
+                    Self::RedisKept,
+                    Self::RedisLost,
+                ]);
+            }
             System::Redis if quick => events.extend([Self::RedisKept, Self::RedisLost]),
             System::Redis => events.extend([Self::RedisStopped, Self::RedisKept, Self::RedisLost]),
             System::RedisCluster => events.extend([Self::Failover, Self::RedisStopped]),
@@ -89,7 +101,7 @@ pub(crate) const SIZE: usize = 2000;
 pub(crate) async fn run(system: System, folder: &Path, quick: bool) -> Result<Vec<Outcome>> {
     let (count, nodes) = if quick { (USERS / 2, 2) } else { (USERS, 3) };
     let mut cluster = Cluster::start(system, folder, Setup { nodes, split: false }).await?;
-    let users = Users::start(cluster.front.port(), count, From::Everywhere, SIZE).await?;
+    let users = Users::start(cluster.front.port(), count, From::Everywhere, system.size()).await?;
     let mut outcomes = Vec::new();
     for event in Event::all(system, quick) {
         // What the one before left behind, a node that is passed over for a while, is none of this one.
@@ -97,7 +109,7 @@ pub(crate) async fn run(system: System, folder: &Path, quick: bool) -> Result<Ve
         users.window();
         let nodes = cluster.running().len();
         let tally = match event {
-            Event::OneAddress => from_one_address(&cluster, count).await?,
+            Event::OneAddress => from_one_address(&cluster, count, system.size()).await?,
             _ => {
                 happen(event, &mut cluster).await?;
                 users.window()
@@ -109,8 +121,8 @@ pub(crate) async fn run(system: System, folder: &Path, quick: bool) -> Result<Ve
     Ok(outcomes)
 }
 
-async fn from_one_address(cluster: &Cluster, count: usize) -> Result<Tally> {
-    let users = Users::start(cluster.front.port(), count, From::OneAddress, SIZE).await?;
+async fn from_one_address(cluster: &Cluster, count: usize, size: usize) -> Result<Tally> {
+    let users = Users::start(cluster.front.port(), count, From::OneAddress, size).await?;
     wait(3000).await;
     users.stop().await
 }

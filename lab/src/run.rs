@@ -50,6 +50,7 @@ impl Plan {
             System::StatusQuo,
             System::DeltaAsynchronous,
             System::Sealed,
+            System::Revocable,
             System::IpHash,
             System::Haproxy,
             System::Redis,

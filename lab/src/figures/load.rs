@@ -8,7 +8,6 @@ use tokio::task::JoinSet;
 use crate::Result;
 use crate::client::Client;
 use crate::cluster::Cluster;
-use crate::events::SIZE;
 use crate::process::cpu;
 use crate::users::notes;
 
@@ -32,11 +31,11 @@ pub(crate) struct Kind {
     pub(crate) p99: f64,
 }
 
-pub(crate) async fn measure(cluster: &Cluster, quick: bool) -> Result<Load> {
+pub(crate) async fn measure(cluster: &Cluster, size: usize, quick: bool) -> Result<Load> {
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
         let mut client = Client::new(cluster.front.port());
-        let form = format!("user=u{number}&notes={}", notes(SIZE));
+        let form = format!("user=u{number}&notes={}", notes(size));
         client.post("/login", &form).await?;
         clients.push(client);
     }

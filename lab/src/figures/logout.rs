@@ -8,7 +8,6 @@ use tokio::task::JoinSet;
 use crate::Result;
 use crate::client::Client;
 use crate::cluster::Cluster;
-use crate::events::SIZE;
 use crate::users::notes;
 
 /// A node that takes the old cookie for so long takes it until it expires.
@@ -24,10 +23,10 @@ pub(crate) struct Logout {
     pub(crate) most: f64,
 }
 
-pub(crate) async fn measure(cluster: &Cluster) -> Result<Logout> {
+pub(crate) async fn measure(cluster: &Cluster, size: usize) -> Result<Logout> {
     let (mut took, mut never) = (Vec::new(), 0);
     while took.len() < 40 && never < 3 {
-        match round(cluster).await? {
+        match round(cluster, size).await? {
             Some(time) => took.push(time.as_secs_f64() * 1e3),
             None => never += 1,
         }
@@ -38,9 +37,9 @@ pub(crate) async fn measure(cluster: &Cluster) -> Result<Logout> {
     Ok(Logout { rounds, never, p50, most: took.last().copied().unwrap_or_default() })
 }
 
-async fn round(cluster: &Cluster) -> Result<Option<Duration>> {
+async fn round(cluster: &Cluster, size: usize) -> Result<Option<Duration>> {
     let mut user = Client::new(cluster.front.port());
-    user.post("/login", &format!("user=u0&notes={}", notes(SIZE))).await?;
+    user.post("/login", &format!("user=u0&notes={}", notes(size))).await?;
     // Until it is where it will be.
     tokio::time::sleep(Duration::from_millis(50)).await;
     let thief = user.copy_for(cluster.front.port());

@@ -44,9 +44,11 @@ pub(crate) async fn measure(system: System, folder: &Path, quick: bool) -> Resul
         (false, true) => &[3],
         (false, false) => &[2, 3, MOST],
     };
-    let sizes = if quick { &SIZES[1..2] } else { &SIZES };
+    let only = [system.size()];
+    let sizes = if quick { &only[..] } else { &SIZES };
     let mut cluster =
         Cluster::start(system, folder, Setup { nodes: nodes[0], split: false }).await?;
+    let in_one_cookie = matches!(system, System::Sealed | System::Revocable);
     let (mut bytes, mut others) = (Vec::new(), None);
     for nodes in nodes {
         for i in cluster.running().len()..*nodes {
@@ -54,14 +56,15 @@ pub(crate) async fn measure(system: System, folder: &Path, quick: bool) -> Resul
             cluster.set(i, Role::Serves).await?;
         }
         let idle = Idle::measure(&cluster).await?;
-        for size in sizes.iter().filter(|size| system != System::Sealed || **size <= SIZE) {
+        for size in sizes.iter().filter(|size| !in_one_cookie || **size <= SIZE) {
             bytes.push(bytes::measure(&cluster, idle, *size).await?);
         }
         if *nodes == 3 || quick {
-            let direct = bytes::measure_direct(&cluster, idle, SIZE).await?;
-            let logout = logout::measure(&cluster).await?;
-            let tabs = tabs::measure(&cluster).await?;
-            others = Some((direct, logout, tabs, load::measure(&cluster, quick).await?));
+            let direct = bytes::measure_direct(&cluster, idle, system.size()).await?;
+            let logout = logout::measure(&cluster, system.size()).await?;
+            let tabs = tabs::measure(&cluster, system.size()).await?;
+            others =
+                Some((direct, logout, tabs, load::measure(&cluster, system.size(), quick).await?));
         }
     }
     drop(cluster);

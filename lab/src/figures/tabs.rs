@@ -6,7 +6,6 @@ use tokio::task::JoinSet;
 use crate::Result;
 use crate::client::Client;
 use crate::cluster::Cluster;
-use crate::events::SIZE;
 use crate::users::notes;
 
 const USERS: usize = 20;
@@ -22,11 +21,11 @@ pub(crate) struct Tabs {
     pub(crate) logged_out: usize,
 }
 
-pub(crate) async fn measure(cluster: &Cluster) -> Result<Tabs> {
+pub(crate) async fn measure(cluster: &Cluster, size: usize) -> Result<Tabs> {
     let port = cluster.front.port();
     let mut users = JoinSet::new();
     for _ in 0..USERS {
-        users.spawn(two_tabs(port));
+        users.spawn(two_tabs(port, size));
     }
     let mut tabs = Tabs { writes: 0, lost: 0, logged_out: 0 };
     while let Some(count) = users.join_next().await {
@@ -42,9 +41,9 @@ pub(crate) async fn measure(cluster: &Cluster) -> Result<Tabs> {
 }
 
 /// Returns how many of the changes are there in the end.
-async fn two_tabs(port: u16) -> Result<Option<u64>> {
+async fn two_tabs(port: u16, size: usize) -> Result<Option<u64>> {
     let mut one = Client::new(port);
-    one.post("/login", &format!("user=u0&notes={}", notes(SIZE))).await?;
+    one.post("/login", &format!("user=u0&notes={}", notes(size))).await?;
     let mut two = one.copy_for(port);
     let form = format!("item=1&work={WORK}");
     for _ in 0..ROUNDS {

@@ -20,7 +20,7 @@ use crate::Result;
 pub(super) async fn routes<S: Shop>(name: &Arc<str>, arguments: &[&str]) -> Result<Router> {
     let [phase, keys, url] = arguments else { return Err("usage: … both PHASE KEYS URL".into()) };
     let store = stored::redis(url).await?;
-    let ours = SessionLayer::new(sealed::codec::<S>(keys, false)?);
+    let ours = SessionLayer::new(sealed::codec::<S>(keys)?.build()?);
     let router = match *phase {
         "store-first" => shop::<Both<S, false>>(name),
         "cookie-first" => shop::<Both<S, true>>(name),
@@ -52,7 +52,7 @@ impl<S: Shop, const COOKIE_FIRST: bool> Carrier for Both<S, COOKIE_FIRST> {
     type Shop = S;
 
     async fn load(&self) -> Answer<Option<S>> {
-        let cookie = self.cookie.load().await?;
+        let cookie = Carrier::load(&self.cookie).await?;
         if COOKIE_FIRST && cookie.is_some() {
             return Ok(cookie);
         }

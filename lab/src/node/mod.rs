@@ -89,6 +89,10 @@ pub(crate) async fn run(arguments: &[String]) -> Result<()> {
     let routes = match (*release, *carrier) {
         ("1", "sealed") => sealed::routes::<Release1>(&name, more)?,
         ("2", "sealed") => sealed::routes::<Release2>(&name, more)?,
+        ("1", "revocable") => sealed::revocable::<Release1>(&name, more)?,
+        ("2", "revocable") => sealed::revocable::<Release2>(&name, more)?,
+        ("1", "overflow") => sealed::overflow::<Release1>(&name, more)?,
+        ("2", "overflow") => sealed::overflow::<Release2>(&name, more)?,
         ("1", "memory") => stored::in_memory::<Release1>(&name),
         ("2", "memory") => stored::in_memory::<Release2>(&name),
         ("1", "redis") => stored::in_redis::<Release1>(&name, more).await?,

@@ -1,7 +1,7 @@
 //! Finds in a run what the report speaks of, and says it in few characters.
 
 use crate::cluster::System;
-use crate::events::{Event, Outcome, SIZE};
+use crate::events::{Event, Outcome};
 use crate::figures::{Bytes, Figures};
 use crate::run::Run;
 
@@ -32,10 +32,11 @@ impl Run {
             .collect()
     }
 
-    /// Returns the law of the bytes between servers for a read and a write of 2,000 bytes.
+    /// Returns the law of the bytes between servers for a read and a write.
     pub(super) fn law(&self, system: System) -> Option<[Law; 2]> {
         let of = |value: fn(&Bytes) -> f64| {
-            let all = self.figures(system)?.bytes.iter().filter(|bytes| bytes.size == SIZE);
+            let all =
+                self.figures(system)?.bytes.iter().filter(|bytes| bytes.size == system.size());
             Law::fit(&all.map(|bytes| (bytes.nodes as f64, value(bytes))).collect::<Vec<_>>())
         };
         Some([of(|bytes| bytes.read)?, of(|bytes| bytes.write)?])

@@ -67,7 +67,8 @@ fn at_a_glance(run: &Run) -> String {
         .into_iter()
         .map(|system| {
             let figures = run.figures(system);
-            let write = run.bytes(system, 3, SIZE).or_else(|| run.bytes(system, 2, SIZE));
+            let size = system.size();
+            let write = run.bytes(system, 3, size).or_else(|| run.bytes(system, 2, size));
             vec![
                 title(system),
                 out(system, Event::Killed),
@@ -108,6 +109,8 @@ fn runs_beside(system: System) -> &'static str {
             "membership and replication of the nodes; heap"
         }
         System::Sealed => "a key file, the same on all nodes",
+        System::Overflow => "the key file, and a Redis with a file for the large ones",
+        System::Revocable => "the key file, and a Redis without which nobody is logged out",
         System::IpHash | System::RouteCookie => "nothing; draining before deploys",
         System::Haproxy => "HAProxy's states of the nodes; draining before deploys",
         System::Redis => "a server: its memory, its disk, its being there",
@@ -204,7 +207,7 @@ fn between_servers(run: &Run) -> String {
                 let found = run.bytes(figures.system, nodes, size);
                 dash(found.map(|found| format!("{} / {}", bytes(found.read), bytes(found.write))))
             };
-            let law = law.filter(|_| size == SIZE);
+            let law = law.filter(|_| size == figures.system.size());
             let at_100 = law.map(|[read, write]| {
                 format!("{} / {}", bytes(read.at(100.0)), bytes(write.at(100.0)))
             });
@@ -248,7 +251,14 @@ fn between_servers(run: &Run) -> String {
 
 fn to_the_client(run: &Run) -> String {
     let mut rows = Vec::new();
-    for system in [System::Sealed, System::Redis, System::Haproxy, System::DeltaSynchronous] {
+    for system in [
+        System::Sealed,
+        System::Revocable,
+        System::Overflow,
+        System::Redis,
+        System::Haproxy,
+        System::DeltaSynchronous,
+    ] {
         let Some(figures) = run.figures(system) else { continue };
         for size in SIZES {
             let Some(found) = figures.bytes.iter().find(|bytes| bytes.size == size) else {
