@@ -86,6 +86,16 @@ pub(crate) fn check(run: &Run) -> Vec<Claim> {
             }
         }
         let tabs = figures.tabs;
+        if figures.system == System::Revocable {
+            let logout = figures.logout;
+            claim(
+                logout.never == 0,
+                format!(
+                    "Revocable: after a logout every node refused the old cookie ({} of {} did not)",
+                    logout.never, logout.rounds
+                ),
+            );
+        }
         match figures.system {
             System::Sealed => claim(
                 tabs.lost * 2 == tabs.writes,
