@@ -1,7 +1,6 @@
 //! A system under test: nodes, what is between them, and the proxy in front.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -177,9 +176,7 @@ impl Cluster {
         redis: Option<Redis>,
         tomcats: Option<Tomcats>,
     ) -> Result<Self> {
-        let keys = folder.join("keys.toml");
-        fs::write(&keys, KeyFile::new(Key::generate()?).expose_text().as_bytes())?;
-        fs::set_permissions(&keys, fs::Permissions::from_mode(0o600))?;
+        KeyFile::new(Key::generate()?).create(folder.join("keys.toml"))?;
         let ports = (0..MOST).map(|_| free_port()).collect::<Result<Vec<_>>>()?;
         let roles = vec![Role::Gone; MOST];
         let lines = if setup.split { LINES_16K } else { "" };

@@ -8,6 +8,7 @@ use sealed_session::{Key, KeyFile, Policy};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
+use crate::client::Client;
 use crate::cluster::{Cluster, Setup, System};
 use crate::front::Role;
 use crate::run::USERS;
@@ -169,29 +170,27 @@ async fn happen(event: Event, cluster: &mut Cluster) -> Result<()> {
     Ok(())
 }
 
-/// A new key is announced, takes over while requests run, and the old one is dropped when the users who are
-/// there have moved.
+/// A new key is announced, takes over while requests run, and the old one is revoked when the users who are
+/// there have moved. Somebody who was not is asked to show that this has happened.
 async fn rotate_keys(cluster: &Cluster) -> Result<()> {
-    let second = Duration::from_secs(1);
-    let policy = Policy::default().announce(2 * second);
+    let mut away = Client::new(cluster.front.port());
+    away.post("/login", "user=away&notes=").await?;
+    let policy = Policy::default().announce(Duration::from_secs(2));
     let file = cluster.keys();
-    let mut keys = KeyFile::read(std::fs::File::open(&file)?)?;
-    let old = keys.keys_at(SystemTime::now()).first().map(|key| key.id);
-    policy.add_at(&mut keys, Key::generate()?, None, SystemTime::now())?;
-    replace(&file, &keys)?;
+    let old = KeyFile::edit(&file, |keys| {
+        let old = keys.keys_at(SystemTime::now()).first().map(|key| key.id);
+        policy.add_at(keys, Key::generate()?, None, SystemTime::now())?;
+        Result::Ok(old.ok_or("there was no key")?)
+    })?;
     wait(5000).await;
-    if let Some(old) = old {
-        policy.revoke_at(&mut keys, old, SystemTime::now())?;
-        replace(&file, &keys)?;
-    }
+    KeyFile::edit(&file, |keys| policy.revoke_at(keys, old, SystemTime::now()))?;
     wait(3000).await;
-    Ok(())
-}
-
-fn replace(file: &Path, keys: &KeyFile) -> Result<()> {
-    let new = file.with_extension("new");
-    std::fs::write(&new, keys.expose_text().as_bytes())?;
-    Ok(std::fs::rename(new, file)?)
+    let answer = away.get("/cart").await?;
+    if answer.status == 401 {
+        Ok(())
+    } else {
+        Err(format!("the old key still opens: {answer:?}").into())
+    }
 }
 
 async fn happen_to_redis(event: Event, cluster: &mut Cluster) -> Result<()> {
