@@ -517,7 +517,7 @@ fn private(options: &mut OpenOptions) {
 #[cfg(not(unix))]
 fn private(_: &mut OpenOptions) {}
 
-/// Creates a rename last.
+/// Makes a rename last.
 #[cfg(unix)]
 fn keep_owner(old: &Path, new: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};

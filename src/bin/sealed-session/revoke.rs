@@ -84,8 +84,8 @@ struct Opened {
 }
 
 pub(crate) fn revoke(command: Revoke, out: &mut Output) -> Result<(), Failure> {
-    let full = |error: sealed_session::revocation::Full| Failure::Io(error.to_string());
-    let (place, told, revoked): (_, _, Box<dyn FnOnce(&Revocations) -> _>) = match command {
+    type Done = Result<Receipt, sealed_session::revocation::Full>;
+    let (place, told, revoked): (_, _, Box<dyn FnOnce(&Revocations) -> Done>) = match command {
         Revoke::Session { place, id } => {
             (place, format!("the session {id}"), Box::new(move |set| set.revoke_session(id)))
         }
@@ -101,7 +101,7 @@ pub(crate) fn revoke(command: Revoke, out: &mut Output) -> Result<(), Failure> {
         }
     };
     let opened = open(&place)?;
-    let receipt: Receipt = revoked(&opened.set).map_err(full)?;
+    let receipt = revoked(&opened.set).map_err(|full| Failure::Io(full.to_string()))?;
     match receipt.wait(place.wait) {
         Stored::Queued => Err(Failure::Io(opened.fault())),
         stored => {
