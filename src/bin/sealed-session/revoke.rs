@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use sealed_session::SessionId;
 use sealed_session::revocation::{
-    Journal, Receipt, Revocations, Revoked, Stored, SubjectTag, Target,
+    Full, Journal, Receipt, Revocations, Revoked, Stored, SubjectTag, Target,
 };
 use serde_json::{Value, json};
 
@@ -75,6 +75,9 @@ pub(crate) struct Place {
     wait: Duration,
 }
 
+/// What is done with the set, once it is open.
+type Do = Box<dyn FnOnce(&Revocations) -> Result<Receipt, Full>>;
+
 /// The set, and what keeps it, for as long as the tool runs.
 struct Opened {
     set: Revocations,
@@ -84,8 +87,7 @@ struct Opened {
 }
 
 pub(crate) fn revoke(command: Revoke, out: &mut Output) -> Result<(), Failure> {
-    type Done = Result<Receipt, sealed_session::revocation::Full>;
-    let (place, told, revoked): (_, _, Box<dyn FnOnce(&Revocations) -> Done>) = match command {
+    let (place, told, revoked): (_, _, Do) = match command {
         Revoke::Session { place, id } => {
             (place, format!("the session {id}"), Box::new(move |set| set.revoke_session(id)))
         }
