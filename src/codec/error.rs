@@ -185,8 +185,9 @@ pub enum DecodeError {
         /// How far in the future.
         by: Duration,
     },
-    /// Its format is not compiled in, or it has a part that this version does not know. *Keep.*
-    #[error("the format of the session is not known to this node")]
+    /// Its format is not compiled in, or it has a part that this version does not know; or its format is positional and
+    /// not the codec's, and no [migration](crate::Builder::migration_in) is for it. *Keep.*
+    #[error("the format of the session is not read by this node")]
     UnsupportedFormat,
     /// A newer release of the application sealed it. *Keep.*
     #[error("the session has schema {found}, this node has schema {known}")]

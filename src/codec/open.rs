@@ -14,7 +14,7 @@ use crate::cookie::chunk;
 use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
 use crate::message::envelope::Envelope;
-use crate::message::pack;
+use crate::message::unpack;
 use crate::seal::{self, OpenError};
 
 /// Opens the session of a request: with several values of the name, the one sealed last.
@@ -123,8 +123,8 @@ fn authentic(
     if found.envelope.elsewhere.is_some() {
         return if found.packed().is_empty() { Ok(found) } else { Err(DecodeError::Message) };
     }
-    if pack::plain(found.packed()).is_none() {
-        found.unpacked = Some(pack::unpack(found.packed(), found.envelope.method)?);
+    if unpack::plain(found.packed()).is_none() {
+        found.unpacked = Some(unpack::unpack(found.packed())?);
     }
     Ok(found)
 }

@@ -81,7 +81,7 @@ fn every_decode_error_has_its_message_and_its_advice() {
         ),
         (
             DecodeError::UnsupportedFormat,
-            "the format of the session is not known to this node",
+            "the format of the session is not read by this node",
             Keep,
             true,
         ),
