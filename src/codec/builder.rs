@@ -63,7 +63,7 @@ pub struct Builder<T> {
     session_ids: bool,
     judge: Judge<T>,
     schema: Option<u32>,
-    migrations: BTreeMap<u32, Migrate<T>>,
+    migrations: BTreeMap<(u32, Option<u8>), Migrate<T>>,
     readers: Vec<(Reader<T>, SystemTime)>,
     clock: Option<Clock>,
     #[cfg(feature = "store")]
@@ -276,7 +276,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// Sets a store for sessions that do not fit into their cookies, and for [`Attached`](crate::Attached) values.
     /// Default: none; such a session is an error.
     ///
-    /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used.
+    /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used. See
+    /// [`docs::overflow`](crate::docs::overflow).
     #[cfg(feature = "store")]
     pub fn overflow(mut self, store: impl BlobStore) -> Self {
         self.overflow = Some(Arc::new(Overflow::new(Arc::new(store))));
@@ -386,13 +387,37 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn migration<Old: DeserializeOwned>(
+        self,
+        from: u32,
+        migrate: impl Fn(Old) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.migrating(from, None, migrate)
+    }
+
+    /// Adds a way to read sessions that were sealed in a positional format that is not the codec's, of an older schema or
+    /// of the present one: for a switch from it to another format.
+    ///
+    /// A positional session has no names, so a type with other fields, or in another order, reads it wrong. `Old` must be
+    /// the very type that was sealed in this format under this schema. Without such a migration, the session is kept
+    /// and not read ([`DecodeError::UnsupportedFormat`](crate::DecodeError::UnsupportedFormat)); the named formats need none.
+    pub fn migration_in<Old: DeserializeOwned>(
+        self,
+        from: u32,
+        format: Format,
+        migrate: impl Fn(Old) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.migrating(from, Some(format), migrate)
+    }
+
+    fn migrating<Old: DeserializeOwned>(
         mut self,
         from: u32,
+        format: Option<Format>,
         migrate: impl Fn(Old) -> T + Send + Sync + 'static,
     ) -> Self {
         let migrate: Migrate<T> =
             Box::new(move |format, body| format.deserialize(body).map(&migrate));
-        self.migrations.insert(from, migrate);
+        self.migrations.insert((from, format.map(Format::tag)), migrate);
         self
     }
 
@@ -457,9 +482,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             return Err(ConfigError::SchemaRequired(self.format));
         }
         let schema = self.schema.unwrap_or(0);
-        if let Some((&from, _)) = self.migrations.last_key_value()
-            && from >= schema
-        {
+        let starts_late = |(from, format): &&(u32, Option<u8>)| {
+            *from > schema || *from == schema && format.is_none_or(|tag| tag == self.format.tag())
+        };
+        if let Some(&(from, _)) = self.migrations.keys().find(starts_late) {
             return Err(ConfigError::Migration { from, schema });
         }
         let (partitioned, same_site) = (self.attributes.partitioned, self.attributes.same_site);

@@ -85,6 +85,7 @@ impl From<SealError> for EncodeError {
 /// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was removed too early |
 /// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
 /// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |
+/// | [`BeforeCutoff`](Self::BeforeCutoff) | clear | a key leaked, and what it may have forged was ended |
 /// | [`Revoked`](Self::Revoked) | clear | a logout, or "log out everywhere" |
 /// | [`RevocationsStale`](Self::RevocationsStale) | keep | the feed of revocations is lost, and you chose to refuse then |
 /// | [`UnsupportedVersion`](Self::UnsupportedVersion) | keep | a node with a newer release of this crate |
@@ -143,6 +144,10 @@ pub enum DecodeError {
     /// The key was revoked. *Clear.*
     #[error("the key {0} of the session cookie is revoked")]
     RevokedKey(KeyId),
+    /// The session began before the cutoff of the ring: all such sessions were ended, since one may have been forged.
+    /// *Clear.*
+    #[error("the session began before the cutoff of the key ring")]
+    BeforeCutoff,
     /// The session was revoked: by its id, by one of its tags, or by when it began. *Clear.*
     #[error("the session was revoked")]
     Revoked,
@@ -180,8 +185,9 @@ pub enum DecodeError {
         /// How far in the future.
         by: Duration,
     },
-    /// Its format is not compiled in, or it has a part that this version does not know. *Keep.*
-    #[error("the format of the session is not known to this node")]
+    /// Its format is not compiled in, or it has a part that this version does not know; or its format is positional and
+    /// not the codec's, and no [migration](crate::Builder::migration_in) is for it. *Keep.*
+    #[error("the format of the session is not read by this node")]
     UnsupportedFormat,
     /// A newer release of the application sealed it. *Keep.*
     #[error("the session has schema {found}, this node has schema {known}")]
@@ -256,6 +262,7 @@ impl DecodeError {
             Self::Malformed
             | Self::RetiredKey(_)
             | Self::RevokedKey(_)
+            | Self::BeforeCutoff
             | Self::Revoked
             | Self::InvalidTag
             | Self::MissingChunk
@@ -276,6 +283,7 @@ impl DecodeError {
             Self::UnknownKey(_) => "unknown_key",
             Self::RetiredKey(_) => "retired_key",
             Self::RevokedKey(_) => "revoked_key",
+            Self::BeforeCutoff => "before_cutoff",
             Self::Revoked => "revoked",
             Self::RevocationsStale => "revocations_stale",
             Self::InvalidTag => "invalid_tag",

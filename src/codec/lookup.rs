@@ -152,16 +152,22 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
 
     /// Reads a session that was serialized as the envelope says.
     pub(super) fn read_body(&self, envelope: &Envelope, body: &[u8]) -> Result<T, DecodeError> {
-        if envelope.schema == self.schema {
-            return Ok(envelope.format.deserialize(body)?);
+        let Envelope { format, schema, .. } = *envelope;
+        // Without names, a type that is not the very one that was sealed reads a wrong session.
+        let is_safe = format == self.format || !format.is_positional();
+        if schema == self.schema && is_safe {
+            return Ok(format.deserialize(body)?);
         }
         if envelope.schema > self.schema {
             let (found, known) = (envelope.schema, self.schema);
             return Err(DecodeError::NewerSchema { found, known });
         }
-        match self.migrations.get(&envelope.schema) {
-            Some(migrate) => Ok(migrate(envelope.format, body)?),
-            None => Err(DecodeError::NoMigration { found: envelope.schema }),
+        let of_this = self.migrations.get(&(schema, Some(format.tag())));
+        let of_any = || self.migrations.get(&(schema, None)).filter(|_| is_safe);
+        match of_this.or_else(of_any) {
+            Some(migrate) => Ok(migrate(format, body)?),
+            None if !is_safe => Err(DecodeError::UnsupportedFormat),
+            None => Err(DecodeError::NoMigration { found: schema }),
         }
     }
 }

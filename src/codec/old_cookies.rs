@@ -37,7 +37,6 @@ use crate::message::envelope::Envelope;
 use crate::message::fields::SpanRecorder;
 use crate::message::lifetime::Lifetime;
 use crate::message::origin::{Origin, OriginTag};
-use crate::message::pack::Method;
 use crate::observe::{self, Severity};
 
 /// The readers of a codec.
@@ -229,7 +228,6 @@ impl<T: Serialize> Settings<T> {
         observe::old_cookie(name, "read", Severity::Info);
         let envelope = Envelope {
             format: self.format,
-            method: Method::Lz4,
             began: self.judge.beginning(&session, now, self.lifetimes.skew),
             sealed: now.into(),
             schema: self.schema,

@@ -15,7 +15,7 @@ use crate::cookie::found::FoundCookies;
 use crate::cookie::old::OldValues;
 use crate::keys::key_id::KeyId;
 use crate::message::envelope::Envelope;
-use crate::message::pack;
+use crate::message::unpack;
 use crate::seal::binding::Binding;
 
 /// The cookies of one request that are a codec's, and what was opened from them.
@@ -107,7 +107,7 @@ impl OpenedCookie {
         }
         match &self.unpacked {
             Some(body) => body,
-            None => pack::plain(self.packed()).unwrap_or_default(),
+            None => unpack::plain(self.packed()).unwrap_or_default(),
         }
     }
 }

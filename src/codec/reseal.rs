@@ -6,6 +6,7 @@ use crate::codec::error::DecodeError;
 use crate::codec::request_cookies::OpenedCookie;
 use crate::codec::settings::Settings;
 use crate::keys::ring::Keys;
+use crate::message::envelope::Envelope;
 
 /// The reason why a session is due to be resealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,6 +28,11 @@ pub enum Reseal {
     Format,
     /// It was idle for the touch threshold.
     Touch,
+}
+
+/// Checks that a session began late enough, by the cutoff of the ring.
+pub(crate) fn check_cutoff(envelope: &Envelope, keys: &Keys) -> Result<(), DecodeError> {
+    if keys.cutoff().ends(envelope.began.0) { Err(DecodeError::BeforeCutoff) } else { Ok(()) }
 }
 
 impl<T> Settings<T> {
@@ -59,7 +65,7 @@ impl<T> Settings<T> {
     }
 
     /// Judges once more what was opened before: its time may have passed, and its key been revoked, retired, or taken
-    /// out of the ring. What such a key sealed must not live on under another.
+    /// out of the ring, or a cutoff been set. What such a key sealed must not live on under another.
     pub(crate) fn check(
         &self,
         found: &OpenedCookie,
@@ -68,6 +74,7 @@ impl<T> Settings<T> {
     ) -> Result<(), DecodeError> {
         keys.opening(found.key, now)?;
         self.lifetimes.check(&found.envelope, now)?;
+        check_cutoff(&found.envelope, keys)?;
         self.judge.ended.check(&found.envelope)
     }
 }

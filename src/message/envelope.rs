@@ -3,7 +3,7 @@
 //! ```text
 //! message = tag · began · age · [schema] · [id(16)] · [extensions] · packed · 0x80 · 0x00*
 //! tag     = flags(4 bits) · format(4 bits)
-//! flags   = 0x1 schema | 0x2 id | 0x4 extensions | 0x8 DEFLATE, else LZ4
+//! flags   = 0x1 schema | 0x2 id | 0x4 extensions; 0x8 is reserved
 //! began   = varint, seconds since 1970-01-01T00:00:00Z when the session began
 //! age     = varint, seconds from there to this sealing
 //! schema  = varint, only if not 0
@@ -31,7 +31,6 @@ use crate::message::extension::{Extension, Extensions, take_extensions};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
 use crate::message::origin::Origin;
-use crate::message::pack::Method;
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 
@@ -39,7 +38,6 @@ use crate::message::session_id::SessionId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Envelope {
     pub(crate) format: Format,
-    pub(crate) method: Method,
     pub(crate) began: Seconds,
     pub(crate) sealed: Seconds,
     pub(crate) schema: u32,
@@ -61,7 +59,6 @@ impl Envelope {
         tag |= if self.schema == 0 { 0 } else { SCHEMA };
         tag |= if self.id.is_none() { 0 } else { ID };
         tag |= if extensions.is_empty() { 0 } else { EXTENSIONS };
-        tag |= if self.method == Method::Deflate { DEFLATE } else { 0 };
         out.push(tag);
         write_varint(self.began.0, out);
         // A clock that was set back makes no session younger than it is.
@@ -119,7 +116,9 @@ impl Envelope {
     pub(crate) fn parse(message: &[u8]) -> Result<(Self, Range<usize>), MessageError> {
         let message = strip_padding(message).ok_or(MessageError::Malformed)?;
         let (tag, mut rest) = message.split_first().ok_or(MessageError::Malformed)?;
-        let format = Format::from_tag(tag & 0x0f).ok_or(MessageError::UnsupportedFormat)?;
+        let format = Format::from_tag(tag & 0x0f)
+            .filter(|_| tag & RESERVED == 0)
+            .ok_or(MessageError::UnsupportedFormat)?;
         let mut envelope =
             Self::parse_fields(*tag, format, &mut rest).ok_or(MessageError::Malformed)?;
         if tag & EXTENSIONS != 0 {
@@ -139,12 +138,10 @@ impl Envelope {
             0 => None,
             _ => Some(SessionId(*take(rest)?)),
         };
-        let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
         let (began, sealed) = (Seconds(began), Seconds(began + age));
         let (lifetime, origin, skipped) = (Lifetime::new(), None, Vec::new());
         Some(Self {
             format,
-            method,
             began,
             sealed,
             schema,
@@ -202,7 +199,7 @@ fn strip_padding(message: &[u8]) -> Option<&[u8]> {
 const SCHEMA: u8 = 0x10;
 const ID: u8 = 0x20;
 const EXTENSIONS: u8 = 0x40;
-const DEFLATE: u8 = 0x80;
+const RESERVED: u8 = 0x80;
 const MARKER: u8 = 0x80;
 
 /// The type of the extension that holds a `BlobRef`.
@@ -234,7 +231,6 @@ mod tests {
                         };
                         let envelope = Envelope {
                             format: Format::MessagePack,
-                            method: if padded == 64 { Method::Lz4 } else { Method::Deflate },
                             began: Seconds(1_763_996_400),
                             sealed: Seconds(1_763_996_400 + 300),
                             schema,
@@ -275,6 +271,7 @@ mod tests {
             (&[&[0x01, 0, 0, 0x80]], Ok(())),    // empty body
             (&[&[0x00, 0, 0, 0x80]], Err(UnsupportedFormat)),
             (&[&[0x0f, 0, 0, 0x80]], Err(UnsupportedFormat)),
+            (&[&[0x81, 0, 0, 0x80]], Err(UnsupportedFormat)), // a flag of later
             (&[&[0x01], &max, &max, &[0x80]], Ok(())),
             (&[&[0x01], &over, &[0, 0x80]], Err(Message)),
             (&[&[0x01, 0], &over, &[0x80]], Err(Message)),

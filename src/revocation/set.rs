@@ -60,6 +60,8 @@ pub(super) struct Shared {
     /// How long after its revocation a session can live, by any clock.
     keep: Duration,
     capacity: AtomicUsize,
+    /// Milliseconds.
+    patience: AtomicU64,
     len: AtomicUsize,
     /// The cutoff of everything, which each session is held against: kept apart from the table.
     everything: AtomicU64,
@@ -113,6 +115,7 @@ impl Revocations {
             table: Table::new(seeds.map(u64::from_ne_bytes)),
             keep: absolute_timeout.saturating_add(MARGIN),
             capacity: AtomicUsize::new(CAPACITY),
+            patience: AtomicU64::new(1000),
             len: AtomicUsize::new(0),
             everything: AtomicU64::new(0),
             sinks: ArcSwap::default(),
@@ -131,6 +134,20 @@ impl Revocations {
     /// asked, this one counts as stale from then on.
     pub fn set_capacity(&self, entries: usize) {
         self.shared.capacity.store(entries, Ordering::Relaxed);
+    }
+
+    /// Sets for how long the response of a logout waits until the revocation is stored, in the middlewares. Default: a
+    /// second. After that it goes out all the same, with a warning in the log: the session has ended here, and the
+    /// others hear of it when they can be reached.
+    pub fn set_patience(&self, limit: Duration) {
+        let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.shared.patience.store(limit, Ordering::Relaxed);
+    }
+
+    /// Returns for how long the response of a logout waits.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis(self.shared.patience.load(Ordering::Relaxed))
     }
 
     /// Ends one session: at once in this process, and everywhere as the receipt tells.
@@ -153,7 +170,9 @@ impl Revocations {
 
     /// Ends the sessions with this tag that have begun up to now: "log out everywhere", "end this device".
     ///
-    /// What [`Codec::renew`](crate::Codec::renew) begins afterwards lives, in the same second too.
+    /// What [`Codec::renew`](crate::Codec::renew) begins afterwards lives, in the same second too. Each further call in that
+    /// second ends what was begun in between, and so is one second ahead of the one before: who calls it more often in a
+    /// second than the clock skew of the codec has seconds, cannot begin a session with that tag for a moment.
     ///
     /// # Errors
     ///
@@ -170,9 +189,9 @@ impl Revocations {
     pub fn revoke_subject_at(&self, tag: SubjectTag, now: SystemTime) -> Result<Receipt, Full> {
         let mut before = Cutoff::now(now).as_secs();
         let known = self.shared.table.before(&tag.to_bytes());
-        if (before..before + MOST_AHEAD).contains(&known) {
+        if known >= before {
             // What was begun in knowledge of the last one, in this second, was dated to it.
-            before = known + 1;
+            before = known.saturating_add(1);
         }
         self.revoke(tag.to_bytes(), before, before, now)
     }
@@ -477,9 +496,6 @@ impl fmt::Debug for Revocations {
 
 /// Entries are kept for so much longer than sessions live: clocks differ.
 const MARGIN: Duration = Duration::from_secs(86_400);
-
-/// A cutoff of now is at most so many seconds ahead, since new sessions are dated to it. Codecs allow for it.
-pub(crate) const MOST_AHEAD: u64 = 4;
 
 const CAPACITY: usize = 4_000_000;
 

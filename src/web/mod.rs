@@ -145,6 +145,8 @@ mod caching;
 mod installed;
 #[cfg(feature = "store")]
 mod overflow;
+#[cfg(feature = "revocation")]
+mod revocation;
 mod session;
 #[cfg(feature = "tower")]
 pub mod tower;

@@ -46,6 +46,12 @@ fn every_decode_error_has_its_message_and_its_advice() {
             Clear,
             false,
         ),
+        (
+            DecodeError::BeforeCutoff,
+            "the session began before the cutoff of the key ring",
+            Clear,
+            false,
+        ),
         (DecodeError::InvalidTag, "the seal of the session cookie does not hold", Clear, false),
         (DecodeError::MissingChunk, "a chunk of the session is missing", Keep, false),
         (
@@ -75,7 +81,7 @@ fn every_decode_error_has_its_message_and_its_advice() {
         ),
         (
             DecodeError::UnsupportedFormat,
-            "the format of the session is not known to this node",
+            "the format of the session is not read by this node",
             Keep,
             true,
         ),
