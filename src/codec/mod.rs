@@ -528,6 +528,11 @@ impl<T> Codec<T> {
         &self.settings.attributes.name
     }
 
+    /// Returns the limits, for [`Limits::holds`](crate::Limits::holds).
+    pub fn limits(&self) -> crate::Limits {
+        self.settings.layout.limits()
+    }
+
     /// Returns the key ring, whose keys can be replaced while requests run.
     #[must_use]
     pub fn ring(&self) -> &KeyRing {
