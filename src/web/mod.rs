@@ -36,7 +36,7 @@
 //! | tower, hyper with tower | `tower` | the same layer, and `tower::session` | in the module |
 //! | actix-web | `actix-web` | `actix::SessionMiddleware`, and [`Session`] as an extractor | [`actix.rs`] |
 //!
-//! [`docs::frameworks`](crate::docs::frameworks) tells how it is done in others. An nginx before the nodes needs
+//! [`guide::frameworks`](crate::guide::frameworks) tells how it is done in others. An nginx before the nodes needs
 //! no setting; [`nginx.conf`] is one that was tried.
 //!
 //! A handler takes a [`Session`], reads it and changes it; the middleware does the rest when the head of
