@@ -312,8 +312,8 @@ pub mod guide {
     pub mod dependencies {}
 }
 
-/// Compiles the examples of the README.
-#[cfg(doctest)]
+/// Compiles the examples of the README, which begin with axum.
+#[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
