@@ -219,7 +219,7 @@ mod keys;
 pub mod legacy;
 mod message;
 mod observe;
-#[cfg(feature = "revocation-redis")]
+#[cfg(any(feature = "revocation-redis", feature = "store-redis"))]
 #[allow(dead_code, reason = "revocation and overflow each take what they need of it")]
 mod redis;
 #[cfg(feature = "revocation")]
@@ -263,7 +263,7 @@ pub use message::format::Format;
 pub use message::lifetime::Lifetime;
 pub use message::pack::Compression;
 pub use message::session_id::SessionId;
-#[cfg(feature = "revocation-redis")]
+#[cfg(any(feature = "revocation-redis", feature = "store-redis"))]
 pub use redis::RedisUrlError;
 #[cfg(feature = "store")]
 pub use store::attached::Attached;

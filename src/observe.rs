@@ -49,6 +49,11 @@ const COUNTERS: &[(&str, &str)] = &[
     ("sealed_session_cookie_bytes_total", "characters of the sealed sessions in cookies"),
     ("sealed_session_not_sealed_total", "sessions that could not be sealed, by reason"),
     ("sealed_session_revocations_lost_total", "revocations for which the set had no room"),
+    ("sealed_session_feed_losses_total", "times that the feed of revocations was lost"),
+    (
+        "sealed_session_feed_healed_total",
+        "revocations that were added again, because the server lacked them",
+    ),
     (
         "sealed_session_journal_failures_total",
         "times that the journal of revocations became unreadable or unwritable",
@@ -161,6 +166,69 @@ pub(crate) fn journal_recovered() {
     tracing::info!(target: TARGET, "the journal of revocations is written again");
 }
 
+/// Observes a feed that is ready: it has read all, at the start or after a loss.
+#[cfg(feature = "revocation-redis")]
+#[cold]
+pub(crate) fn feed_ready(server: &impl Display, entries: usize) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(target: TARGET, %server, entries, "the feed of revocations is read");
+}
+
+/// Observes the loss of a feed: counted each time, told once, until it is another error.
+#[cfg(feature = "revocation-redis")]
+#[cold]
+pub(crate) fn feed_lost(error: &impl Display, known: bool) {
+    #[cfg(feature = "tracing")]
+    if !known {
+        tracing::warn!(
+            target: TARGET, %error,
+            "the feed of revocations is lost; what is revoked elsewhere is not known here until it is back"
+        );
+    }
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_feed_losses_total").increment(1);
+}
+
+/// Observes that the server has lost some of what it had.
+#[cfg(feature = "revocation-redis")]
+#[cold]
+pub(crate) fn feed_went_backwards() {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: TARGET, "the server has lost revocations; what is known here is added again");
+}
+
+/// Observes revocations that were added again.
+#[cfg(feature = "revocation-redis")]
+#[cold]
+pub(crate) fn feed_healed(entries: u64) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(target: TARGET, entries, "added revocations again that the server lacked");
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_feed_healed_total").increment(entries);
+}
+
+/// Observes a server that may drop the stream when its memory is full.
+#[cfg(feature = "revocation-redis")]
+#[cold]
+pub(crate) fn feed_evicts() {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: TARGET,
+        "the server of revocations evicts keys when its memory is full; set maxmemory-policy noeviction"
+    );
+}
+
+/// Observes a heartbeat that has come back.
+#[cfg(feature = "revocation-redis")]
+pub(crate) fn feed_beat(staleness: std::time::Duration, lag: std::time::Duration) {
+    #[cfg(feature = "metrics")]
+    {
+        describe();
+        metrics::gauge!("sealed_session_feed_staleness_seconds").set(staleness.as_secs_f64());
+        metrics::gauge!("sealed_session_feed_lag_seconds").set(lag.as_secs_f64());
+    }
+}
+
 /// Sets a gauge, after all of them were described to the recorder.
 #[cfg(all(feature = "metrics", feature = "revocation"))]
 fn gauge(name: &'static str, value: impl TryInto<u32>) {
@@ -169,8 +237,14 @@ fn gauge(name: &'static str, value: impl TryInto<u32>) {
 }
 
 #[cfg(all(feature = "metrics", feature = "revocation"))]
-const GAUGES: &[(&str, &str)] =
-    &[("sealed_session_revocations", "revocations that are known and not forgotten")];
+const GAUGES: &[(&str, &str)] = &[
+    ("sealed_session_revocations", "revocations that are known and not forgotten"),
+    (
+        "sealed_session_feed_staleness_seconds",
+        "how old the news of other nodes may be; alert where it is not set for a while, too",
+    ),
+    ("sealed_session_feed_lag_seconds", "what the last heartbeat took to the server and back"),
+];
 
 /// Whether anything is observed.
 pub(crate) const ENABLED: bool = cfg!(any(feature = "tracing", feature = "metrics"));
@@ -280,6 +354,17 @@ pub(crate) fn store_failed(operation: &'static str, error: &impl Display) {
     tracing::error!(target: TARGET, operation, %error, "the store failed");
     #[cfg(feature = "metrics")]
     count!("sealed_session_store_failures_total", "operation" => operation).increment(1);
+}
+
+/// Observes a server that removes blobs before their time when its memory is full.
+#[cfg(feature = "store-redis")]
+#[cold]
+pub(crate) fn store_evicts(policy: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: TARGET, policy,
+        "the store evicts when its memory is full, and so logs users out; set maxmemory-policy noeviction"
+    );
 }
 
 #[cfg(feature = "tracing")]

@@ -8,6 +8,8 @@
 //! How to use it, what holds, and for how long: [`guide::revocation`](crate::guide::revocation).
 
 pub(crate) mod entry;
+#[cfg(feature = "revocation-redis")]
+mod feed;
 mod journal;
 mod receipt;
 mod set;
@@ -15,6 +17,8 @@ mod table;
 mod timer;
 
 pub use entry::{Revoked, SubjectTag, Target};
+#[cfg(feature = "revocation-redis")]
+pub use feed::{Feed, FeedStatus, RedisFeed, WhenStale};
 pub use journal::{Journal, JournalError};
 pub use receipt::{Receipt, Stored, Within};
 pub use set::{Full, Revocations};

@@ -397,6 +397,49 @@ impl Revocations {
         self.shared.sinks.store(Arc::new(sinks));
     }
 
+    /// Lets the freshness of a feed count, or that of none.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn follow(&self, freshness: Option<Freshness>) {
+        self.shared.freshness.store(Arc::new(freshness));
+    }
+
+    /// Returns for how long this set has existed.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn age(&self) -> Duration {
+        self.shared.started.elapsed()
+    }
+
+    /// Returns for how long an entry is kept after its cutoff.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn keep(&self) -> Duration {
+        self.shared.keep
+    }
+
+    /// Notes that there was room for all that others have revoked.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn fits(&self) {
+        self.shared.overflowed.store(false, Ordering::Relaxed);
+    }
+
+    /// Begins a reading of the stream that has this mark.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn begin_reading(&self, mark: u8) {
+        self.shared.table.unmark(mark);
+    }
+
+    /// Returns the live entries that were not found in this reading of the stream.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn lacking(&self, mark: u8) -> impl Iterator<Item = Entry> + '_ {
+        let now = Seconds::from(SystemTime::now()).0;
+        self.shared.table.list(now, Some(mark))
+    }
+
+    /// Returns whether an entry was found in this reading of the stream, as far as it reaches.
+    #[cfg(feature = "revocation-redis")]
+    pub(super) fn has_mark(&self, entry: &Entry, mark: u8) -> bool {
+        self.shared.table.has_mark(&entry.target, mark)
+    }
+
     /// Returns what is live, as it is stored.
     pub(super) fn entries(&self, now: SystemTime) -> impl Iterator<Item = Entry> + '_ {
         self.shared.table.list(Seconds::from(now).0, None)

@@ -150,11 +150,25 @@ impl Table {
     }
 
     /// Returns whether the entry, as far as it reaches, has this mark.
-    #[allow(dead_code, reason = "the feed uses it")]
+    #[cfg(any(feature = "revocation-redis", test))]
     pub(crate) fn has_mark(&self, target: &[u8; 16], mark: u8) -> bool {
         let (key, part, place) = self.place(target);
         let Some(part) = self.parts.get(part) else { return false };
         find(&part.slots.load(), key, place).is_some_and(|(_, value)| value.mark() == mark)
+    }
+
+    /// Begins another reading of the stream: no entry has its mark any more.
+    #[cfg(any(feature = "revocation-redis", test))]
+    pub(crate) fn unmark(&self, mark: u8) {
+        for part in &self.parts {
+            let _one = part.filled.lock().unwrap_or_else(PoisonError::into_inner);
+            for slot in part.slots.load().iter() {
+                let value = Value(slot.value.load(Ordering::Relaxed));
+                if value.mark() == mark {
+                    slot.value.store(value.0 & !3, Ordering::Release);
+                }
+            }
+        }
     }
 
     /// Returns the bytes that the entries take.

@@ -108,11 +108,8 @@ pub enum StoreError {
     #[error("the store is unavailable")]
     Unavailable(#[source] Source),
     /// It has no room for another blob.
-    #[error("the store is full: {allowed} bytes are allowed")]
-    Full {
-        /// The bytes that it may hold.
-        allowed: u64,
-    },
+    #[error("the store is full")]
+    Full,
     /// More is asked of it at once than it queues.
     #[error("the store is busy")]
     Busy,

@@ -151,13 +151,11 @@ impl Folder {
         if !self.has_room(weight) {
             self.sweep_if_due(now).map_err(StoreError::unavailable)?;
             if !self.has_room(weight) {
-                return Err(StoreError::Full { allowed: self.most });
+                return Err(StoreError::Full);
             }
         }
         self.write(id, bytes, lives, now).map_err(|error| match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                StoreError::Full { allowed: self.used.load(Ordering::Relaxed) }
-            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
             _ => StoreError::unavailable(error),
         })?;
         self.used.fetch_add(weight, Ordering::Relaxed);
@@ -423,7 +421,7 @@ mod tests {
         folder.put(id(1), &[1; 4096], HOUR, now).unwrap();
         folder.put(id(2), &[2; 100], 2 * HOUR, now).unwrap();
         let full = folder.put(id(3), b"three", HOUR, now);
-        assert!(matches!(full, Err(StoreError::Full { allowed: 8192 })), "{full:?}");
+        assert!(matches!(full, Err(StoreError::Full)), "{full:?}");
         assert!(folder.get(id(1), 9999, now).unwrap().is_some());
         // What has expired makes room, without waiting for the thread that sweeps.
         folder.put(id(3), b"three", HOUR, now + HOUR).unwrap();
@@ -438,7 +436,7 @@ mod tests {
         let other = Folder::open(folder.path.clone(), 4096).unwrap();
         other.sweep(now).unwrap();
         assert_eq!(other.get(id(1), 99, now).unwrap().unwrap(), b"one");
-        assert!(matches!(other.put(id(2), b"two", HOUR, now), Err(StoreError::Full { .. })));
+        assert!(matches!(other.put(id(2), b"two", HOUR, now), Err(StoreError::Full)));
     }
 
     #[test]

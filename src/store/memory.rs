@@ -59,8 +59,7 @@ impl BlobStore for MemoryStore {
         sweep(&mut blobs);
         let used = blobs.values().map(|entry| entry.bytes.len()).sum::<usize>();
         if used + bytes.len() > MOST {
-            let allowed = u64::try_from(MOST).unwrap_or(u64::MAX);
-            return Box::pin(ready(Err(StoreError::Full { allowed })));
+            return Box::pin(ready(Err(StoreError::Full)));
         }
         if let Some(until) = Instant::now().checked_add(lives) {
             blobs.entry(id).or_insert_with(|| Entry { bytes: bytes.to_vec(), until });

@@ -7,10 +7,18 @@
 //! | store | for | feature |
 //! |---|---|---|
 //! | [`DirectoryStore`] | one machine; nothing to run | `store` |
+#![cfg_attr(
+    feature = "store-redis",
+    doc = "| [`RedisStore`] | several machines: Redis or Valkey | `store-redis` |"
+)]
+#![cfg_attr(
+    not(feature = "store-redis"),
+    doc = "| `RedisStore` | several machines: Redis or Valkey | `store-redis` |"
+)]
 //! | [`MemoryStore`] | tests | `store` |
 //! | one of your own | any other: implement [`BlobStore`] | `store` |
 // In comes what was packed and does not fit; out go a sealed blob and the reference that is sealed into the cookie in its
-// place. `blob` seals and opens. `blob_store` is what a store has to do; `directory` (with `workers`) and `memory` are
+// place. `blob` seals and opens. `blob_store` is what a store has to do; `directory` (with `workers`), `memory` and `redis` are
 // those in the box. `attached` is a field whose value lies in a store. `work` is what has to be done before cookies are
 // sent. Uses `seal`, `message`, `xaes` and `bytes`.
 
@@ -19,6 +27,8 @@ pub(crate) mod blob;
 pub(crate) mod blob_store;
 mod directory;
 mod memory;
+#[cfg(feature = "store-redis")]
+mod redis;
 pub(crate) mod work;
 mod workers;
 
@@ -27,3 +37,5 @@ pub use blob::{Blob, BlobError};
 pub use blob_store::{BlobStore, StoreError, StoreFuture};
 pub use directory::DirectoryStore;
 pub use memory::MemoryStore;
+#[cfg(feature = "store-redis")]
+pub use redis::RedisStore;

@@ -52,3 +52,16 @@ async fn each_failure_of_the_store_has_its_outcome() {
     })
     .await;
 }
+
+#[cfg(feature = "store-redis")]
+#[actix_web::test]
+#[ignore = "needs redis-server; .ci/run has it"]
+async fn each_failure_of_a_real_redis_has_its_outcome() {
+    let server = crate::redis::Server::start();
+    let app = app!(server.codec());
+    crate::redis::hold(server, async |path, cookie| {
+        let request = test::TestRequest::with_uri(path).insert_header(("cookie", cookie));
+        answer(test::call_service(&app, request.to_request()).await).await
+    })
+    .await;
+}

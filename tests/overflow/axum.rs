@@ -58,3 +58,12 @@ async fn each_failure_of_the_store_has_its_outcome() {
     let app = app(codec(store.clone()));
     outcomes::hold(&store, async |path, cookie| send(&app, path, cookie).await).await;
 }
+
+#[cfg(feature = "store-redis")]
+#[tokio::test]
+#[ignore = "needs redis-server; .ci/run has it"]
+async fn each_failure_of_a_real_redis_has_its_outcome() {
+    let server = crate::redis::Server::start();
+    let app = app(server.codec());
+    crate::redis::hold(server, async |path, cookie| send(&app, path, cookie).await).await;
+}

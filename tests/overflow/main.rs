@@ -12,5 +12,7 @@ mod actix;
 mod app;
 mod axum;
 mod outcomes;
+#[cfg(feature = "store-redis")]
+mod redis;
 #[path = "../stores/mod.rs"]
 mod stores;

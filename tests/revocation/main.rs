@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 mod codec;
+#[cfg(feature = "revocation-redis")]
+mod feed;
 mod journal;
+#[cfg(feature = "revocation-redis")]
+mod servers;
 mod set;
 
 use std::time::{Duration, SystemTime};

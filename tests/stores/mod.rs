@@ -76,7 +76,7 @@ impl BlobStore for TestStore {
     fn put<'a>(&'a self, id: BlobId, bytes: &'a [u8], lives: Duration) -> StoreFuture<'a, ()> {
         match self.ask("put", None) {
             Fault::Down => down(),
-            Fault::Full => Box::pin(ready(Err(StoreError::Full { allowed: 0 }))),
+            Fault::Full => Box::pin(ready(Err(StoreError::Full))),
             _ => {
                 self.0.put.lock().unwrap().push((id, bytes.to_vec()));
                 self.0.memory.put(id, bytes, lives)
