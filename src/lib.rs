@@ -92,6 +92,8 @@
 //! | [`frameworks`](guide::frameworks) | How do I use it from my web framework? |
 //! | [`operating`](guide::operating) | How do I make, rotate and revoke keys? What do I do at 3 a.m.? |
 //! | [`revocation`](guide::revocation) | How do I end sessions before their time? |
+//! | [`overflow`](guide::overflow) | What if a session is sometimes larger than its cookies? |
+//! | [`coming_from`](guide::coming_from) | How do I switch from another library without a logout? |
 //! | [`security`](guide::security) | What can attackers try, what stops them, and what does not? |
 //! | [`sizes`](guide::sizes) | How large do the cookies get? |
 //! | [`format`](guide::format) | What are the bytes of a cookie? |
@@ -147,12 +149,11 @@
 //!
 //! What no sealed cookie can do, and what helps:
 //!
-//! - **Be revoked**: a copy of a cookie works until it expires, also after a logout. Keep the timeouts
-//!   short; compare [`Opened::began`] with a "log out everywhere" time of the user, where you load the
-//!   user anyway; [session ids](Builder::session_ids) serve deny lists.
+//! - **Be taken back**: a copy of a cookie works until the session's timeouts, also after a logout. With
+//!   [`Builder::revocations`] a logout is final, and a user or everybody can be logged out: see [`guide::revocation`].
 //! - **Order parallel requests**: the last response wins. Keep in the session what can stand this, and
 //!   what must not be lost (balances, stock) in a database.
-//! - **Be large**: see [`Limits`].
+//! - **Be large**: see [`Limits`]; what does not fit goes into a store, if you give one (feature `store`).
 //! - Keep a sibling domain from evicting it, or an attacker who runs code in the browser from using it.
 //!
 //! Keys, derived keys and opened sessions are wiped from memory when dropped; copies that the compiler, the
@@ -165,7 +166,12 @@
 //! - `json`, `postcard`, `bincode`: further values of [`Format`]. A codec opens every format compiled in.
 //! - `key-file`: [`KeyFile`], a file of keys with their times; [`Policy`], which rotates it.
 //! - `watch`: [`Watcher`], which keeps a ring as its file says while requests run.
+//! - `legacy`: readers of the cookies of other libraries, in [`legacy`], so that a switch logs nobody out.
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
+//! - `store`, `store-redis`: a store for sessions that do not fit into their cookies, and for values beside a session;
+//!   in a directory, or in Redis or Valkey. A session that fits asks no store.
+//! - `revocation`, `revocation-redis`: sessions ended before their time, in [`Revocations`]; shared by a journal file on one
+//!   machine, or by Redis or Valkey between machines.
 //! - `cli`: the tool `sealed-session`, for key files and to inspect cookies.
 //! - `aws-lc-rs`: AES by AWS-LC in the place of RustCrypto's. The bytes are the same, so nodes may differ. It is
 //!   faster, most so on long sessions, and needs a C compiler. See [below](#aws-lc).
@@ -205,14 +211,17 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The page links to what features add.
 #![cfg_attr(
-    not(all(feature = "watch", feature = "axum", feature = "actix-web", feature = "revocation")),
+    not(all(feature = "watch", feature = "axum", feature = "actix-web", feature = "revocation", feature = "store", feature = "legacy")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
 mod bytes;
 mod codec;
 mod cookie;
-#[cfg_attr(not(feature = "revocation"), allow(dead_code, reason = "not all of it is used by keys"))]
+#[cfg_attr(
+    not(all(feature = "key-file", feature = "revocation")),
+    allow(dead_code, reason = "each feature uses a part of it")
+)]
 mod cutoff;
 mod error;
 mod keys;
@@ -295,11 +304,22 @@ pub mod guide {
     #[doc = include_str!("../docs/OPERATING.md")]
     pub mod operating {}
 
+    /// How to move here from another library, and log nobody out.
+    ///
+    #[doc = include_str!("../docs/COMING_FROM.md")]
+    pub mod coming_from {}
+
     /// How to end sessions before their time, what then holds, and for how long.
     ///
     #[cfg(feature = "revocation")]
     #[doc = include_str!("../docs/REVOCATION.md")]
     pub mod revocation {}
+
+    /// What to do with sessions that are sometimes larger than their cookies.
+    ///
+    #[cfg(feature = "store")]
+    #[doc = include_str!("../docs/OVERFLOW.md")]
+    pub mod overflow {}
 
     /// How large the cookies of a session get, in each format and with each compression.
     ///

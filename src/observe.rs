@@ -43,6 +43,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "sealed_session_refused_total",
         "requests whose session cookie gave no session, by reason and key",
     ),
+    (
+        "sealed_session_old_cookies_total",
+        "cookies of another library that were read or refused, by cookie and result",
+    ),
     ("sealed_session_sealed_total", "sessions sealed for a response, by key and packing"),
     ("sealed_session_split_total", "of the sealed sessions, those in more than one cookie"),
     ("sealed_session_body_bytes_total", "bytes of the sealed sessions as serialized"),
@@ -61,7 +65,8 @@ const COUNTERS: &[(&str, &str)] = &[
     ("sealed_session_store_failures_total", "operations that a store failed to do, by operation"),
     (
         "sealed_session_reloads_total",
-        "changes of the key ring (reloaded) and looks at a broken key file (failed)",
+        "changes of the key ring (reloaded, or revoked alone), looks at a broken key file (failed), and looks at which \
+         no key may seal (nothing_seals)",
     ),
 ];
 
@@ -115,6 +120,29 @@ pub(crate) enum RefusedKey<K> {
     Unknown(K),
     /// It was not looked at.
     None,
+}
+
+/// Observes a cookie of another library, by its name in the settings.
+pub(crate) fn old_cookie(cookie: &str, result: &'static str, severity: Severity) {
+    #[cfg(feature = "tracing")]
+    match severity {
+        Severity::Error => tracing::warn!(target: TARGET, cookie, result, "refused an old cookie"),
+        _ if result == "read" => tracing::debug!(target: TARGET, cookie, "read an old cookie"),
+        _ => tracing::info!(target: TARGET, cookie, result, "refused an old cookie"),
+    }
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_old_cookies_total", "cookie" => cookie.to_owned(), "result" => result)
+        .increment(1);
+}
+
+/// Observes that a cookie of another library is read no more.
+#[cold]
+pub(crate) fn old_cookie_ended(cookie: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: TARGET, cookie,
+        "the end date of an old cookie has passed: it is read no more, and its reader can be taken out"
+    );
 }
 
 /// Observes how many revocations are known.
@@ -318,6 +346,7 @@ pub(crate) fn reloaded(
     primary: Option<impl Display>,
     keys: usize,
     [added, removed, revoked]: [impl Display; 3],
+    cutoff: Option<impl Display>,
     unannounced: bool,
 ) {
     #[cfg(feature = "metrics")]
@@ -325,7 +354,8 @@ pub(crate) fn reloaded(
     #[cfg(feature = "tracing")]
     {
         let primary = primary.as_ref().map(tracing::field::display);
-        tracing::info!(target: TARGET, primary, keys, %added, %removed, %revoked, "reloaded the key ring");
+        let cutoff = cutoff.as_ref().map(tracing::field::display);
+        tracing::info!(target: TARGET, primary, keys, %added, %removed, %revoked, cutoff, "reloaded the key ring");
         if unannounced {
             tracing::warn!(
                 target: TARGET, primary,
@@ -354,6 +384,35 @@ pub(crate) fn store_failed(operation: &'static str, error: &impl Display) {
     tracing::error!(target: TARGET, operation, %error, "the store failed");
     #[cfg(feature = "metrics")]
     count!("sealed_session_store_failures_total", "operation" => operation).increment(1);
+}
+
+/// Observes a file of which only what it takes back was taken. Why is told beside it.
+#[cfg(feature = "watch")]
+pub(crate) fn revoked(
+    revoked: &impl Display,
+    cutoff: Option<impl Display>,
+    primary: Option<impl Display>,
+) {
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_reloads_total", "result" => "revoked").increment(1);
+    #[cfg(feature = "tracing")]
+    {
+        let cutoff = cutoff.as_ref().map(tracing::field::display);
+        let primary = primary.as_ref().map(tracing::field::display);
+        tracing::warn!(
+            target: TARGET, %revoked, cutoff, primary,
+            "took back what the key file says, and nothing else of it"
+        );
+    }
+}
+
+/// Observes a ring without a key that may seal: logged and counted at each check.
+#[cfg(feature = "watch")]
+pub(crate) fn nothing_seals(error: &impl Display) {
+    #[cfg(feature = "tracing")]
+    tracing::error!(target: TARGET, %error, "no key may seal, so that no session can begin or change");
+    #[cfg(feature = "metrics")]
+    count!("sealed_session_reloads_total", "result" => "nothing_seals").increment(1);
 }
 
 /// Observes a server that removes blobs before their time when its memory is full.

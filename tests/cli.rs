@@ -162,7 +162,10 @@ fn a_refusal_says_what_to_do_and_that_works() {
     desk.run("ring init --keys KEYS", "");
     let again = desk.run("ring init --keys KEYS", "");
     let path = desk.keys().display().to_string();
-    let told = format!("error: there is a key file {path} already, and it is never overwritten\n");
+    let told = format!(
+        "error: there is a key file {path} already, and it is never overwritten; `sealed-session ring list` \
+         shows what is in it\n"
+    );
     assert_eq!((again.code, again.err), (3, told));
     assert_eq!(desk.run("ring check --keys KEYS", "").out, "✓ 1 key, and all is well\n");
     let [(first, _)] = desk.states().try_into().unwrap();
@@ -355,7 +358,11 @@ fn a_session_goes_round_in_one_cookie_and_in_several() {
         format!("error: the key {id} of the session cookie is not in the ring\n")
     );
     desk.env[0].1.pop();
-    assert!(desk.run("open", &header).err.starts_with("error: key number 1 of the list is no key"));
+    assert!(
+        desk.run("open", &header)
+            .err
+            .starts_with("error: key number 1 of the list is refused: a key has")
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use aes_gcm::aead::AeadInOut;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use hkdf::Hkdf;
-use sealed_session::{Codec, Key, KeyRing, Limits, RingKey};
+use sealed_session::{Codec, Format, Key, KeyRing, Limits, RingKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use xaes_256_gcm::Xaes256Gcm;
@@ -71,15 +71,17 @@ fn each_hostile_input_has_its_outcome_and_takes_little_memory() {
         ("packing", packings()),
         ("body", bodies()),
     ];
-    let (named, positional) = (codec::<Session>(), codec::<Positional>());
+    let named = codec::<Session>(Format::MessagePack);
+    let [postcard, bincode] = [Format::Postcard, Format::Bincode].map(codec::<Positional>);
     let mut rows = 0;
     for (group, inputs) in groups {
         for Row { name, header, expected } in inputs {
             let mut outcome = String::new();
             let used = allocation_counter::measure(|| {
-                outcome = match name.starts_with("positional") {
-                    false => decode(&named, &header),
-                    true => decode(&positional, &header),
+                outcome = match name.strip_prefix("positional: ") {
+                    None => decode(&named, &header),
+                    Some(name) if name.starts_with("postcard") => decode(&postcard, &header),
+                    Some(_) => decode(&bincode, &header),
                 };
             });
             assert!(outcome.starts_with(expected), "{group}: {name}: {outcome}");
@@ -285,7 +287,7 @@ fn tampered() -> Vec<Row> {
 }
 
 fn chunks() -> Vec<Row> {
-    let codec = codec::<Session>();
+    let codec = codec::<Session>(Format::MessagePack);
     let large = |n: u8| {
         let noise = (0..140_u8)
             .flat_map(|i| Sha256::digest([n, i]))
@@ -465,16 +467,19 @@ fn times() -> Vec<Row> {
 fn packings() -> Vec<Row> {
     let lz4 = |body: &[u8]| lz4_flex::block::compress(body);
     let segment = |text: u64, compressed: &[u8], expanded: u64| {
-        let head = varint(u64::try_from(compressed.len()).unwrap() << 2 | text << 1 | 1);
-        [&head[..], &varint(expanded), compressed].concat()
+        let len = u64::try_from(compressed.len()).unwrap();
+        let head = varint(if text == 0 { len << 2 | 1 } else { len << 5 | 3 });
+        [&head[..], &varint(expanded << 1), compressed].concat()
     };
     let body = b"\x81\xa4user\x07";
     let row =
         |name: &str, packed: &[u8], expected| behind_seal(name, &message(1, packed), expected);
     let bomb = lz4(&vec![0; 1 << 20]);
     let many = segment(0, &lz4(&[0; 60_000]), 60_000).repeat(20);
-    let mut deflated = message(1, &segment(0, &lz4(body), 7));
-    deflated[0] |= 0x80;
+    let mut deflated = segment(0, &lz4(body), 7);
+    deflated[1] |= 1;
+    let run =
+        |count: u64, values: &[u8]| [&varint(count << 5 | 0x17), &[0, 0x0f][..], values].concat();
     vec![
         row("one segment", &segment(0, &lz4(body), 7), "Session"),
         row("in plain segments", &[&[4 << 2], &body[..4], &[0], &body[4..]].concat(), "Session"),
@@ -507,7 +512,14 @@ fn packings() -> Vec<Row> {
             &segment(0, &[0x10, b'a', 0xff, 0x7f, 0], 20),
             "Message",
         ),
-        behind_seal("LZ4 that is said to be DEFLATE", &deflated, "Message"),
+        row("LZ4 that is said to be DEFLATE", &deflated, "Message"),
+        row("a number for the last byte", &[&[6 << 2], &body[..6], &[0x0f, 7]].concat(), "Session"),
+        row("a UUID that is cut", &[&[0x0b][..], &[7; 15]].concat(), "Message"),
+        row("a time after all", &[&[0x13][..], &varint(u64::MAX)].concat(), "Message"),
+        row("a run of 2⁵⁸ values", &run(1 << 58, &[0; 100]), "Message"),
+        row("a run of one", &run(1, &[0]), "Message"),
+        row("a run that is cut", &run(9, &[0; 8]), "Message"),
+        row("a run of zeros", &run(9, &[0; 9]), "Deserialize"),
     ]
 }
 
@@ -620,8 +632,8 @@ fn key(n: u8) -> Key {
     Key::from_bytes(secret(n)).unwrap()
 }
 
-fn codec<T: Serialize + serde::de::DeserializeOwned + 'static>() -> Codec<T> {
-    let builder = Codec::builder(ring()).schema(SCHEMA.into());
+fn codec<T: Serialize + serde::de::DeserializeOwned + 'static>(format: Format) -> Codec<T> {
+    let builder = Codec::builder(ring()).format(format).schema(SCHEMA.into());
     builder.limits(Limits::NGINX_PROXY_BUFFER_16K).build().unwrap()
 }
 
@@ -631,7 +643,7 @@ fn session() -> Session {
 
 /// A value that the crate made.
 fn good() -> String {
-    let codec = codec::<Session>();
+    let codec = codec::<Session>(Format::MessagePack);
     let set = codec.renew_at(&session(), &codec.request([""]), at(0)).unwrap();
     let line = set.values().next().unwrap();
     line.split(';').next().unwrap().split_once('=').unwrap().1.to_owned()

@@ -19,14 +19,14 @@ fn day(n: u32) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_793_491_200) + n * DAY
 }
 
-const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh_RBvJO";
-const OTHER: &str = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQCzIpgr";
+const SECRET: &str = "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl--4U3e";
+const OTHER: &str = "X15dXFtaWVhXVlVUU1JRUE9OTUxLSklIR0ZFRENCQUCzSeLM";
 
 /// Two keys: one from the first of November, one from the tenth.
 fn text() -> String {
     format!(
         r#"[[key]]
-id = "8a346e56"
+id = "ea9f4910"
 key = "SEALED-SESSION-KEY-1-{SECRET}"
 created = 2026-11-01T00:00:00Z
 activates = 2026-11-01T00:00:00Z
@@ -34,7 +34,7 @@ retires = 2026-11-19T02:00:00+02:00
 comment = "the first"
 
 [[key]]
-id = "3b275260"
+id = "28d591b1"
 key = "SEALED-SESSION-KEY-1-{OTHER}"
 created = 2026-11-08T00:00:00Z
 activates = 2026-11-10T00:00:00Z
@@ -96,7 +96,7 @@ fn each_fault_is_told_with_what_to_do_about_it() {
     };
     let cases = [
         (
-            replaced(SECRET, &SECRET.replace("AAEC", "AAED")),
+            replaced(SECRET, &SECRET.replace("QEFC", "QEFD")),
             "the key at line 1 of the key file: the checksum of the key does not fit, so it was not \
              copied whole; copy it anew",
         ),
@@ -106,17 +106,17 @@ fn each_fault_is_told_with_what_to_do_about_it() {
              copy it anew",
         ),
         (
-            replaced("8a346e56", "8a346e57"),
-            "the key at line 1 of the key file: `id` says 8a346e57, but the key has the id 8a346e56; \
+            replaced("ea9f4910", "ea9f4911"),
+            "the key at line 1 of the key file: `id` says ea9f4911, but the key has the id ea9f4910; \
              correct the one or the other",
         ),
         (
-            replaced("8a346e56", "8a346e5"),
+            replaced("ea9f4910", "ea9f491"),
             "the key at line 1 of the key file: a key id is 8 hexadecimal digits; copy it anew",
         ),
         (
             format!("{good}\n{good}"),
-            "the key at line 15 of the key file: 8a346e56 stands in the file twice; take one of the two out",
+            "the key at line 15 of the key file: ea9f4910 stands in the file twice; take one of the two out",
         ),
         (
             replaced("comment", "note"),
@@ -126,44 +126,60 @@ fn each_fault_is_told_with_what_to_do_about_it() {
         ),
         (
             format!("owner = 1\n{good}"),
-            "line 1 of the key file: unknown field `owner`, expected `key`; if a newer release wrote it, \
+            "line 1 of the key file: unknown field `owner`, expected `cutoff` or `key`; if a newer release wrote it, \
              upgrade this program first",
         ),
         (
             replaced("comment = \"the first\"", "state = \"primary\""),
-            "the key at line 1 of the key file: 8a346e56 has a `state` that is neither \"open-only\" nor \
+            "the key at line 1 of the key file: ea9f4910 has a `state` that is neither \"open-only\" nor \
              \"revoked\"; leave it out to let the key seal: pending and primary follow from `activates`",
         ),
         (
             replaced("comment = \"the first\"", "state = \"revoked\""),
-            "the key at line 1 of the key file: 8a346e56 is revoked and needs no secret; take its line \
+            "the key at line 1 of the key file: ea9f4910 is revoked and needs no secret; take its line \
              `key` out",
         ),
         (
             replaced(&format!("key = \"SEALED-SESSION-KEY-1-{SECRET}\"\n"), ""),
-            "the key at line 1 of the key file: 8a346e56 has no `key`; add it, or write \
+            "the key at line 1 of the key file: ea9f4910 has no `key`; add it, or write \
              `state = \"revoked\"`",
         ),
         (
             replaced("activates = 2026-11-01T00:00:00Z\n", ""),
-            "the key at line 1 of the key file: 8a346e56 has no `activates`; add it, or write \
+            "the key at line 1 of the key file: ea9f4910 has no `activates`; add it, or write \
              `state = \"open-only\"`",
         ),
         (
             replaced("2026-11-10T00:00:00Z", "2026-11-10T00:00:00"),
-            "the key at line 9 of the key file: 3b275260 has a time without date or offset; write times \
+            "the key at line 9 of the key file: 28d591b1 has a time without date or offset; write times \
              like 2026-11-03T00:00:00Z",
         ),
         (
             replaced("2026-11-10T00:00:00Z", "2026-11-01T00:00:00Z"),
-            "the keys 8a346e56 and 3b275260 become primary at the same time; let one of them activate later, or only open; \
+            "the keys ea9f4910 and 28d591b1 become primary at the same time; let one of them activate later, or only open; \
              correct the key file",
         ),
         (
             replaced("2026-11-19T02:00:00+02:00", "2026-10-19T00:00:00Z"),
-            "the key 8a346e56 retires before it activates; correct the key file",
+            "the key ea9f4910 retires before it activates; correct the key file",
         ),
-        (String::new(), "the key file has no keys; make one with `sealed-session ring init`"),
+        (
+            replaced("[[key]]", "cutoff = 2026-11-01\n[[key]]"),
+            "`cutoff` has no date or no offset; write a time like 2026-11-03T00:00:00Z",
+        ),
+        (
+            replaced("[[key]]", "cutoff = \"now\"\n[[key]]"),
+            "line 1 of the key file: invalid type: string \"now\", expected a TOML datetime",
+        ),
+        (
+            String::new(),
+            "the key file is empty; remove it, and then make one with `sealed-session ring init`",
+        ),
+        (
+            "# nothing yet\n".to_owned(),
+            "the key file has no keys; add a [[key]], or remove the file and make one with \
+             `sealed-session ring init`",
+        ),
         ("x".repeat(64 * 1024 + 1), "the key file is longer than 64 KiB; is it the right one?"),
     ];
     for (text, told) in cases {
@@ -185,7 +201,7 @@ fn whether_a_key_may_seal_is_asked_when_the_ring_is_made() {
     let error = file.ring_at(day(18)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the key 8a346e56 should seal, but it has retired; run `sealed-session ring rotate`, which lets it \
+        "the key ea9f4910 should seal, but it has retired; run `sealed-session ring rotate`, which lets it \
          seal until there is a newer key"
     );
 }
@@ -227,7 +243,7 @@ fn no_error_shows_a_part_of_a_key() {
     assert!(refused > 5000, "{refused}");
     assert!(shown.is_empty(), "{} of {refused}, such as {}", shown.len(), shown[0]);
     let debug = format!("{:?}", good.parse::<KeyFile>().unwrap());
-    assert!(!debug.contains(&SECRET[..8]) && debug.contains("8a346e56"), "{debug}");
+    assert!(!debug.contains(&SECRET[..8]) && debug.contains("ea9f4910"), "{debug}");
 }
 
 #[cfg(unix)]
@@ -283,11 +299,12 @@ fn a_file_that_others_can_read_is_refused_unless_a_mount_guards_it() {
 
 /// Runs one test of this file again, alone, with these variables and without those of before: a process
 /// has one environment, and all of its tests share it.
-fn again_with(test: &str, variables: &[(&str, &str)]) {
+fn again_with<V: AsRef<std::ffi::OsStr> + std::fmt::Debug>(test: &str, variables: &[(&str, V)]) {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", test, "--nocapture"]).env("AGAIN", "yes");
     command.env_remove("CREDENTIALS_DIRECTORY").env_remove(KeyRing::ENV);
-    let done = command.envs(variables.iter().copied()).output().expect("it runs");
+    let variables_of = variables.iter().map(|(name, value)| (name, value));
+    let done = command.envs(variables_of).output().expect("it runs");
     let told = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success() && told.contains("1 passed"), "{variables:?}: {told}");
 }
@@ -307,9 +324,10 @@ fn a_credential_is_read_as_systemd_leaves_it() {
             return;
         };
         let source = KeySource::credential(name).unwrap();
-        assert_eq!(source.path(), Path::new(&folder).join(name));
+        let path = Path::new(&folder).join(name);
+        assert_eq!(source.path(), Some(path.as_path()));
         for (mode, good) in [(0o400, true), (0o440, true), (0o600, true), (0o444, false)] {
-            set_mode(source.path(), mode);
+            set_mode(&path, mode);
             assert_eq!(source.load().is_ok(), good, "{mode:o}");
         }
         return;
@@ -318,7 +336,7 @@ fn a_credential_is_read_as_systemd_leaves_it() {
     fs::write(folder.path().join(name), text()).unwrap();
     let folder = folder.path().to_str().unwrap();
     let test = "a_credential_is_read_as_systemd_leaves_it";
-    again_with(test, &[]);
+    again_with::<&str>(test, &[]);
     again_with(test, &[("CREDENTIALS_DIRECTORY", folder)]);
 }
 
@@ -328,9 +346,14 @@ fn keys_are_read_from_the_environment() {
         match std::env::var(KeyRing::ENV) {
             Ok(_) => {
                 let ring = KeyRing::from_env().unwrap();
-                assert_eq!(ring.primary().unwrap().to_string(), "3b275260");
+                assert_eq!(ring.primary().unwrap().to_string(), "28d591b1");
                 assert_eq!(ring.ids().len(), 2);
             }
+            Err(std::env::VarError::NotUnicode(_)) => assert_eq!(
+                KeyRing::from_env().unwrap_err().to_string(),
+                "the environment variable SEALED_SESSION_KEYS holds bytes that are not UTF-8; put a key of \
+                 `sealed-session keygen` into it, as it is printed"
+            ),
             Err(_) => assert_eq!(
                 KeyRing::from_env().unwrap_err().to_string(),
                 "the environment variable SEALED_SESSION_KEYS is not set; put a key of \
@@ -340,8 +363,14 @@ fn keys_are_read_from_the_environment() {
         return;
     }
     let keys = format!("SEALED-SESSION-KEY-1-{OTHER}, SEALED-SESSION-KEY-1-{SECRET}\n");
-    again_with("keys_are_read_from_the_environment", &[]);
-    again_with("keys_are_read_from_the_environment", &[(KeyRing::ENV, &keys)]);
+    again_with::<&str>("keys_are_read_from_the_environment", &[]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = std::ffi::OsStr::from_bytes(b"SEALED-SESSION-KEY-1-\xff");
+        again_with("keys_are_read_from_the_environment", &[(KeyRing::ENV, bytes)]);
+    }
+    again_with("keys_are_read_from_the_environment", &[(KeyRing::ENV, keys)]);
 }
 
 #[test]
@@ -712,7 +741,11 @@ fn a_file_is_changed_at_once_and_stays_private() {
     let again = one_key(day(0)).create(&path).unwrap_err();
     assert_eq!(
         again.to_string(),
-        format!("there is a key file {} already, and it is never overwritten", path.display())
+        format!(
+            "there is a key file {} already, and it is never overwritten; `sealed-session ring list` shows \
+             what is in it",
+            path.display()
+        )
     );
 
     // Left behind by a crash in the middle of writing.
@@ -773,19 +806,233 @@ fn a_file_that_root_changes_stays_that_of_the_service() {
         assert_eq!((after.uid(), after.gid(), mode(path)), (12_345, 23_456, 0o600));
     }
 
-    // A link that somebody laid there in the night gives nothing away.
+    // A link that somebody laid there in the night is not followed, and gives nothing away.
     let other = folder.path().join("other");
     fs::write(&other, "").unwrap();
     fs::remove_file(&lock).unwrap();
     std::os::unix::fs::symlink(&other, &lock).unwrap();
-    KeyFile::edit(&path, |file| policy.rotate_at(file, day(58))).unwrap();
+    let refused = |told: &str| {
+        let refused = KeyFile::edit(&path, |file| policy.rotate_at(file, day(58))).unwrap_err();
+        assert!(refused.to_string().starts_with(told), "{refused}");
+    };
+    let no_lock = format!("the lock file {} cannot be opened: ", lock.display());
+    refused(&no_lock);
     assert_ne!(fs::metadata(&other).unwrap().uid(), 12_345);
 
     fs::remove_file(&lock).unwrap();
     fs::create_dir(&lock).unwrap();
-    let refused = KeyFile::edit(&path, |file| policy.rotate_at(file, day(58))).unwrap_err();
-    let told = format!("the lock file {} cannot be opened: ", lock.display());
-    assert!(refused.to_string().starts_with(&told), "{refused}");
+    refused(&no_lock);
+    fs::remove_dir(&lock).unwrap();
+
+    // Whoever owns the folder can exchange the file of another user in it.
+    chown(folder.path(), Some(34_567), None).unwrap();
+    let told = "is not read by root, because its folder belongs to another user: give one the owner of the other";
+    let whole = format!("the key file {} {told}", path.display());
+    refused(&whole);
+    assert_eq!(KeySource::file(&path).load().unwrap_err().to_string(), whole);
+    chown(folder.path(), Some(12_345), None).unwrap();
+    KeyFile::edit(&path, |file| policy.rotate_at(file, day(58))).unwrap();
+    set_mode(folder.path(), 0o777);
+    refused(&format!(
+        "the key file {} is not read by root, because others than its owner can write to its folder",
+        path.display()
+    ));
+}
+
+/// The folder is exchanged between the reading and the writing, for a link to that of another service.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_exchanged_takes_the_change_with_it() {
+    let place = tempfile::tempdir().unwrap();
+    let [ours, theirs, moved] = ["ours", "theirs", "moved"].map(|name| place.path().join(name));
+    for folder in [&ours, &theirs] {
+        fs::create_dir(folder).unwrap();
+        set_mode(folder, 0o700);
+        one_key(day(0)).create(folder.join("keys.toml")).unwrap();
+    }
+    let before = fs::read(theirs.join("keys.toml")).unwrap();
+    let policy = Policy::default();
+    let exchange = |file: &mut KeyFile| {
+        fs::rename(&ours, &moved).unwrap();
+        std::os::unix::fs::symlink(&theirs, &ours).unwrap();
+        policy.rotate_at(file, day(28))
+    };
+    KeyFile::edit(ours.join("keys.toml"), exchange).unwrap();
+    assert_eq!(fs::read(theirs.join("keys.toml")).unwrap(), before, "not ours to write");
+    assert_eq!(fs::read_dir(&theirs).unwrap().count(), 1, "nor to leave anything in");
+    let changed = KeySource::file(moved.join("keys.toml")).load().unwrap();
+    assert_eq!(changed.keys_at(day(28)).len(), 2);
+}
+
+/// Another program puts a pipe in the place of the file, and the file back, as fast as it can.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_the_file_is_refused_and_keeps_nobody_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, file, pipe] = ["keys.toml", "file", "pipe"].map(|name| folder.path().join(name));
+    one_key(day(0)).create(&file).unwrap();
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let exchanged = std::sync::atomic::AtomicBool::new(false);
+        let end = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !end.load(std::sync::atomic::Ordering::Relaxed) {
+                    fs::hard_link(&file, &path).unwrap();
+                    fs::remove_file(&path).unwrap();
+                    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+                    assert!(made.success());
+                    fs::rename(&pipe, &path).unwrap();
+                    exchanged.store(true, std::sync::atomic::Ordering::Relaxed);
+                    fs::remove_file(&path).unwrap();
+                }
+            });
+            let (mut refused, mut rounds) = (0, 0);
+            while refused < 20 || rounds < 5000 {
+                for source in [KeySource::file(&path), KeySource::mount(&path)] {
+                    let error = source.load().err();
+                    refused += u32::from(matches!(error, Some(KeyFileError::NotAFile(_))));
+                }
+                rounds += 1;
+            }
+            end.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        done.send(exchanged.into_inner()).unwrap();
+    });
+    let exchanged = is_done.recv_timeout(Duration::from_secs(120));
+    assert_eq!(exchanged, Ok(true), "a pipe keeps the reader waiting");
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_told_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    one_key(day(0)).create(&path).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    for (text, told) in [
+        (text.replace("created", "made"), "line 7 of the key file: unknown field `made`"),
+        (text.replace("key = ", "key "), "line 6 of the key file: "),
+        (text.replace("KEY-1-", "KEY-1-A"), "the key at line 4 of the key file: a key has 48"),
+        (String::new(), "the key file is empty"),
+    ] {
+        fs::write(&path, text).unwrap();
+        for error in [
+            KeySource::file(&path).load().unwrap_err(),
+            KeyFile::edit(&path, |_| Ok::<_, KeyFileError>(())).unwrap_err(),
+        ] {
+            let told = format!("{}: {told}", path.display());
+            assert!(error.to_string().starts_with(&told), "{error}");
+        }
+    }
+}
+
+#[test]
+fn keys_that_everybody_knows_are_refused_by_name() {
+    let vectors = include_str!("vectors/v1.json");
+    let vector = vectors.split("SEALED-SESSION-KEY-1-").nth(1).unwrap().split('"').next().unwrap();
+    for (secret, id, whose) in [
+        ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh_RBvJO", "8a346e56", "the documentation"),
+        ("Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQCzIpgr", "3b275260", "the documentation"),
+        (vector, "0aa04894", "the test vectors"),
+    ] {
+        let known = format!(
+            "the key {id} is that of {whose}, which everybody knows; make one with `sealed-session keygen`"
+        );
+        let key = format!("SEALED-SESSION-KEY-1-{secret}");
+        let list = key.parse::<KeyRing>().unwrap_err().to_string();
+        assert_eq!(list, format!("key number 1 of the list is refused: {known}"));
+        let file = text().replace(SECRET, secret).replace("ea9f4910", id);
+        let file = file.parse::<KeyFile>().unwrap_err().to_string();
+        assert_eq!(file, format!("the key at line 1 of the key file: {known}"));
+        // Made of it otherwise, it is not written.
+        let key: Key = key.parse().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let made = KeyFile::new_at(key, day(0)).create(folder.path().join("keys.toml"));
+        assert!(made.unwrap_err().to_string().contains(&known));
+    }
+}
+
+#[test]
+fn a_cutoff_moves_forward_and_never_into_the_future() {
+    let policy = Policy::default();
+    let mut file = one_key(day(0));
+    assert_eq!((file.cutoff(), file.expose_text().contains("cutoff")), (None, false));
+    let half = Duration::from_millis(500);
+    assert_eq!(policy.cut_off_at(&mut file, day(3) + half, day(3) + half).unwrap().len(), 1);
+    let second = Duration::from_secs(1);
+    assert_eq!(file.cutoff(), Some(day(3) + second), "the second in which it is told ends too");
+    assert_eq!(policy.cut_off_at(&mut file, day(2), day(4)).unwrap(), [], "it is later already");
+    let refused = policy.cut_off_at(&mut file, day(5), day(4)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "a cutoff at 2026-11-06T00:00:00Z is to come, and until then each session would end as it begins; take \
+         `now`, and a later one when all nodes have it"
+    );
+    let again: KeyFile = file.expose_text().parse().unwrap();
+    assert_eq!(again.cutoff(), file.cutoff());
+    assert_eq!(policy.concerns_at(&again, day(4)), []);
+    let concerns = policy.concerns_at(&again, day(2));
+    assert_eq!(concerns, [Concern::CutoffAhead(day(3) + second)]);
+    let lower = "cutoff = 2026-11-04T00:00:00.001Z";
+    let text = file.expose_text().replace("cutoff = 2026-11-04T00:00:01Z", lower);
+    assert!(text.contains(lower));
+    assert_eq!(text.parse::<KeyFile>().unwrap().cutoff(), Some(day(3) + second));
+}
+
+#[test]
+fn a_policy_of_any_numbers_ends_and_never_makes_a_file_that_no_node_takes() {
+    use proptest::prelude::*;
+    let seconds = prop_oneof![0..u64::MAX, 0..4_000_000_u64, Just(86_400 * 9_999_999)];
+    let time = prop_oneof![
+        Just(Duration::from_secs(253_402_300_799)),
+        (253_390_000_000..253_402_300_799_u64).prop_map(Duration::from_secs),
+        (0..253_402_300_799_u64).prop_map(Duration::from_secs),
+        (1_793_491_200..1_800_000_000_u64).prop_map(Duration::from_secs),
+    ];
+    let three = proptest::array::uniform3(seconds.prop_map(Duration::from_secs));
+    proptest!(ProptestConfig::with_cases(300), |(three in three, times in proptest::collection::vec(time, 1..6))| {
+        let [every, announce, keep] = three;
+        let policy = Policy::default().every(every).announce(announce).keep(keep);
+        let mut file = one_key(day(0));
+        for since in times {
+            let now = UNIX_EPOCH + since;
+            let before = file.ring_at(now).is_ok();
+            if policy.rotate_at(&mut file, now).is_ok() {
+                prop_assert_eq!(policy.rotate_at(&mut file, now).unwrap(), [], "twice");
+            }
+            let _ = policy.add_at(&mut file, Key::generate().unwrap(), None, now);
+            let _ = policy.concerns_at(&file, now);
+            let again: KeyFile = file.expose_text().parse().unwrap();
+            prop_assert!(!before || again.ring_at(now).is_ok());
+        }
+    });
+}
+
+#[test]
+fn a_rotation_beyond_all_times_is_refused_and_ends() {
+    let told = |policy: Policy, now: SystemTime| {
+        let mut file = one_key(day(0));
+        let refused = policy.rotate_at(&mut file, now).unwrap_err();
+        assert_eq!(file.keys_at(now).len(), 1);
+        refused.to_string()
+    };
+    let default = Policy::default();
+    for policy in
+        [default.announce(9_999_999 * DAY).keep(9_999_999 * DAY), default.announce(9_999_999 * DAY)]
+    {
+        assert_eq!(told(policy, day(1)), "`announce` is longer than 10 years; take less");
+    }
+    assert_eq!(
+        told(default.every(Duration::MAX), day(1)),
+        "`every` is longer than 10 years; take less"
+    );
+    assert_eq!(told(default.keep(4000 * DAY), day(1)), "`keep` is longer than 10 years; take less");
+    let end = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    assert_eq!(
+        told(default, end - DAY),
+        "it is 9999-12-30T23:59:59Z by the clock, which cannot be; correct the clock"
+    );
+    assert!(told(default, end + 9 * DAY).starts_with("it is 9999-12-31T23:59:59Z by the clock"));
 }
 
 #[test]

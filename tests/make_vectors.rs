@@ -14,7 +14,9 @@ use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use sealed_session::{Builder, Codec, Compression, Format, Key, Limits, Padding, SessionId};
+use sealed_session::{
+    Builder, Codec, Compression, Format, Key, Lifetime, Limits, Padding, SessionId,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -64,6 +66,13 @@ fn every_vector_can_still_be_made() -> Result<(), Box<dyn Error>> {
         vector("session_id", &login, |b| b.session_ids())?,
         vector("other_name", &login, |b| b.name("id"))?,
         vector("with_context", &login, |b| b.context(*b"tenant \xff"))?,
+        vector("lifetime", &login, as_is)?,
+        vector("ids_and_times", &ids_and_times(), as_is)?,
+        vector("ids_and_times_as_json", &ids_and_times(), |b| b.format(Format::Json))?,
+        vector("runs", &runs(), as_is)?,
+        vector("words_as_lz4", &words(), as_is)?,
+        vector("words_as_deflate", &words(), |b| b.compression(Compression::Smallest))?,
+        vector("one_context", &attributes(), |b| b.compression(Compression::DangerousOneContext))?,
     ];
 
     // What must be refused, each made from a value that opens.
@@ -184,7 +193,17 @@ fn vector<T: Serialize + DeserializeOwned + 'static>(
     let key = || Key::from_bytes(SECRET);
     let codec = setup(Codec::builder(key()?)).build()?;
     // Sealed first a while before, so that the age is not 0.
-    let first = codec.renew_at(session, &codec.request([""]), at(BEGAN))?;
+    let (lifetime, told) = match name {
+        "lifetime" => (
+            Lifetime::new()
+                .absolute_timeout(Duration::from_secs(86_400))
+                .idle_timeout(Duration::from_secs(60_000))
+                .browser_session(),
+            json!({"absolute": 86_400, "idle": 60_000, "browser_session": true}),
+        ),
+        _ => (Lifetime::new(), Value::Null),
+    };
+    let first = codec.renew_with_at(session, &codec.request([""]), lifetime, at(BEGAN))?;
     let header = cookies(&first).map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("; ");
     let request = codec.request([&header]);
     let set_cookies = codec.encode_at(session, &request, at(BEGAN + 50_000))?;
@@ -198,20 +217,24 @@ fn vector<T: Serialize + DeserializeOwned + 'static>(
         Format::Postcard => (3, postcard::to_stdvec(session)?),
         _ => (4, bincode::serde::encode_to_vec(session, bincode::config::standard())?),
     };
+    let mut expected = json!({
+        "format": format,
+        "began": BEGAN,
+        "sealed": BEGAN + 50_000,
+        "schema": opened.schema,
+        "id": opened.id.map(SessionId::to_bytes).map(|id| hex(&id)),
+        "body": hex(&body),
+    });
+    if let (Some(expected), false) = (expected.as_object_mut(), told.is_null()) {
+        expected.insert("lifetime".to_owned(), told);
+    }
     Ok(Vector {
         name,
         key: key()?.expose_text().to_string(),
         cookie_name: codec.name().to_owned(),
         context: if name == "with_context" { b"tenant \xff".to_vec() } else { Vec::new() },
         cookies,
-        expected: json!({
-            "format": format,
-            "began": BEGAN,
-            "sealed": BEGAN + 50_000,
-            "schema": opened.schema,
-            "id": opened.id.map(SessionId::to_bytes).map(|id| hex(&id)),
-            "body": hex(&body),
-        }),
+        expected,
     })
 }
 
@@ -221,6 +244,54 @@ fn cookies(set: &sealed_session::SetCookies) -> impl Iterator<Item = (String, St
 
 fn typed() -> (u32, String, Vec<u16>, Option<bool>) {
     (7, "a string that is long enough to be a field".repeat(3), vec![1, 300, 65_535], Some(true))
+}
+
+/// A string of each notation.
+fn ids_and_times() -> Value {
+    json!({
+        "uuid": "67e55044-10b1-426f-9247-bb680e5fe0c8",
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "snowflake": "175928847299117063",
+        "largest": u64::MAX.to_string(),
+        "base64": "3q2+7wECAwQFBgcICQoLDA0ODw==",
+        "base64url": "3q2-7wECAwQFBgcICQoLDA0ODw",
+        "times": [
+            "1970-01-01T00:00:00Z",
+            "2025-11-24T15:00:00.123Z",
+            "2025-11-24T15:00:00.000001Z",
+            "2025-11-24T15:00:00.123456789Z",
+            "2024-02-29T23:59:59+00:00",
+            "9999-12-31T23:59:59.999+00:00",
+        ],
+    })
+}
+
+/// Lists of strings of one notation.
+fn runs() -> Value {
+    let uuids: Vec<_> =
+        (0..20_u8).map(|i| format!("67e55044-10b1-426f-{i:02x}47-bb680e5fe0{i:02x}")).collect();
+    let numbers: Vec<_> =
+        (0..20_u64).map(|i| (175_928_847_299_117_063 + i * 7919).to_string()).collect();
+    let times: Vec<_> = (10..24).map(|hour| format!("2025-11-24T{hour}:00:00Z")).collect();
+    let hashes: Vec<_> = (0..5_u8).map(|i| format!("{i:02x}").repeat(20)).collect();
+    json!({ "uuids": uuids, "numbers": numbers, "times": times, "hashes": hashes })
+}
+
+/// What the dictionary of words is for.
+fn words() -> Value {
+    json!({
+        "agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+        "picture": "https://lh3.googleusercontent.com/a/ACg8ocK3cV4zq7Zf0b=s96-c",
+    })
+}
+
+/// What a directory tells of a user.
+fn attributes() -> Value {
+    let attribute = |i: u8| {
+        let name = format!("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/attribute{i}");
+        (name, Value::from(format!("CN=group {i},OU=groups,DC=example,DC=com")))
+    };
+    Value::Object((0..20).map(attribute).collect())
 }
 
 fn session(text: &str) -> Result<Value, serde_json::Error> {

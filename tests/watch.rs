@@ -9,7 +9,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sealed_session::{
-    Codec, DecodeError, Key, KeyFile, KeyFileError, KeySource, Policy, WatchEvent, Watcher,
+    Codec, DecodeError, EncodeError, Key, KeyFile, KeyFileError, KeyId, KeySource, Policy,
+    WatchEvent, Watcher,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -30,6 +31,10 @@ fn two_files() -> (KeyFile, KeyFile) {
     let key = Key::generate().expect("a key");
     policy.add_at(&mut new, key, None, day(0)).expect("announced");
     (old, new)
+}
+
+fn ids(file: &KeyFile) -> Vec<KeyId> {
+    file.keys_at(day(1)).iter().map(|key| key.id).collect()
 }
 
 /// Puts a file in its place as the tool does.
@@ -138,8 +143,8 @@ fn a_file_that_lacks_a_key_is_taken_when_it_is_found_twice_in_a_row() {
     assert_eq!(watcher.ring().ids().len(), 2);
     put(&other, &path);
     let event = poll_twice(&mut watcher, day(1)).unwrap();
-    let ids = |file: &KeyFile| -> Vec<_> { file.keys_at(day(1)).iter().map(|k| k.id).collect() };
-    let WatchEvent::Reloaded { primary, keys: 1, added, removed, revoked } = &event else {
+    let WatchEvent::Reloaded { primary, keys: 1, added, removed, revoked, cutoff: None } = &event
+    else {
         panic!("{event:?}")
     };
     assert_eq!((primary.as_slice(), added), (&ids(&other)[..], &ids(&other)));
@@ -177,6 +182,266 @@ fn a_revocation_is_taken_at_once_and_told() {
     KeyFile::edit(&path, comment).unwrap();
     let event = watcher.poll_at(day(3)).expect("a comment");
     assert!(!event.to_string().contains("revoked"), "told once: {event}");
+}
+
+/// Each way in which a file can be wrong, with a revocation of the key that seals in it.
+#[test]
+fn a_revocation_takes_effect_whatever_else_is_wrong_with_the_file() {
+    let policy = Policy::default();
+    let mut file = one_key(day(0));
+    let [leaked] = ids(&file)[..] else { panic!("one key") };
+    policy.add_at(&mut file, Key::generate().unwrap(), None, day(0)).unwrap();
+    let entry = |text: &str, id: KeyId| -> String {
+        let entries = text.split("\n[[key]]\n").skip(1);
+        entries.filter(|entry| entry.contains(&format!("\"{id}\""))).collect()
+    };
+    let text = file.expose_text();
+    let secret =
+        entry(&text, leaked).lines().find(|line| line.starts_with("key = ")).unwrap().to_owned();
+    // By hand, as at night.
+    let revoked = text.replacen(&secret, "state = \"revoked\"", 1);
+    let with_secret = text.replacen(&secret, &format!("{secret}\nstate = \"revoked\""), 1);
+    let last = format!("{}\n[[key]]\n", revoked.trim_end());
+    let other = entry(&revoked, ids(&file)[1]);
+    for (what, text, mode) in [
+        ("the other key is pending", revoked.clone(), 0o600),
+        ("the secret is still there", with_secret, 0o600),
+        ("there is no other key", revoked.replacen(&format!("[[key]]\n{other}"), "", 1), 0o600),
+        ("another key is damaged", revoked.replacen("KEY-1-", "KEY-1-A", 1), 0o600),
+        ("another field is unknown", format!("owner = \"us\"\n{revoked}"), 0o600),
+        ("a time is wrong", revoked.replace("activates = 2", "activates = tomorrow # 2"), 0o600),
+        ("it ends in the midst", format!("{last}id = \"8a34"), 0o600),
+        ("it is no TOML", format!("what was I to write here?\n{last}"), 0o600),
+        ("others can read it", revoked.clone(), 0o644),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.toml");
+        put(&file, &path);
+        let mut watcher = Watcher::new_at(KeySource::file(&path), day(1)).unwrap();
+        let codec = Codec::<String>::new(watcher.ring());
+        let cookie = seal(&codec, day(1));
+        let request = codec.request([&cookie]);
+        codec.decode_at(&request, day(1)).unwrap().expect("a session");
+
+        fs::write(&path, &text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let event = watcher.poll_at(day(1));
+        let Some(WatchEvent::Revoked { revoked, primary: None, cutoff: None, .. }) = &event else {
+            panic!("{what}: {event:?}")
+        };
+        assert_eq!(revoked, &[leaked], "{what}");
+        let refused = codec.decode_at(&codec.request([&cookie]), day(1)).unwrap_err();
+        assert!(
+            matches!(refused, DecodeError::RevokedKey(id) if id == leaked),
+            "{what}: {refused}"
+        );
+        // What was opened before is not sealed again, and nothing else is sealed by the key.
+        let refused = codec.encode_at(&"joe".to_owned(), &request, day(1)).unwrap_err();
+        assert!(matches!(refused, EncodeError::Ended(_)), "{what}: {refused}");
+        let nobody = codec.request::<_, str>([]);
+        let refused = codec.encode_at(&"joe".to_owned(), &nobody, day(1)).unwrap_err();
+        assert!(matches!(refused, EncodeError::NoActiveKey), "{what}: {refused}");
+        for _ in 0..3 {
+            let event = watcher.poll_at(day(1));
+            assert!(
+                matches!(event, Some(WatchEvent::NothingSeals(_))),
+                "{what}, at each look: {event:?}"
+            );
+        }
+
+        // A file that is good ends it.
+        let mut good: KeyFile = file.expose_text().parse().unwrap();
+        let other = ids(&good)[1];
+        policy.dangerous_at_once().promote_at(&mut good, other, day(1)).unwrap();
+        policy.revoke_at(&mut good, leaked, day(1)).unwrap();
+        put(&good, &path);
+        assert!(is_reloaded(watcher.poll_at(day(1)), 2), "{what}");
+        assert_eq!(codec.ring().primary_at(day(1)), Some(other), "{what}");
+    }
+}
+
+#[test]
+fn a_revocation_does_not_wait_for_a_file_that_lacks_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let (_, mut file) = two_files();
+    put(&file, &path);
+    let mut watcher = Watcher::new_at(KeySource::file(&path), day(3)).unwrap();
+    let [first, second] = ids(&file)[..] else { panic!("two keys") };
+    let third = Key::generate().unwrap();
+    let policy = Policy::default().dangerous_at_once();
+    policy.add_at(&mut file, third, Some(day(3)), day(3)).unwrap();
+    policy.revoke_at(&mut file, second, day(3)).unwrap();
+    let text = file.expose_text();
+    let entry = text.split("\n[[key]]\n").find(|entry| entry.contains(&first.to_string())).unwrap();
+    fs::write(&path, text.replacen(&format!("\n[[key]]\n{entry}"), "", 1)).unwrap();
+    let event = watcher.poll_at(day(3)).expect("at once");
+    assert_eq!(
+        event.to_string(),
+        format!(
+            "the key ring took back what the key file says, revoked {second}; the rest of the file will be looked \
+             at again"
+        )
+    );
+    assert!(is_reloaded(watcher.poll_at(day(3)), 2));
+}
+
+#[test]
+fn a_running_ring_takes_no_revocation_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let (_, backup) = two_files();
+    put(&backup, &path);
+    let mut watcher = Watcher::new_at(KeySource::file(&path), day(3)).unwrap();
+    let second = ids(&backup)[1];
+    let cookie = seal(&Codec::new(watcher.ring()), day(3));
+    let incident = |file: &mut KeyFile| {
+        Policy::default().cut_off_at(file, day(2), day(3))?;
+        Policy::default().revoke_at(file, second, day(3))
+    };
+    KeyFile::edit(&path, incident).unwrap();
+    assert!(is_reloaded(watcher.poll_at(day(3)), 2));
+    put(&backup, &path);
+    let event = watcher.poll_at(day(3)).expect("an old file");
+    assert!(
+        matches!(event, WatchEvent::Failed(KeyFileError::TakenBack(id)) if id == second),
+        "{event:?}"
+    );
+    let codec = Codec::<String>::new(watcher.ring());
+    let refused = codec.decode_at(&codec.request([&cookie]), day(3)).unwrap_err();
+    assert!(matches!(refused, DecodeError::RevokedKey(_)), "{refused}");
+}
+
+#[test]
+fn a_cutoff_ends_what_was_forged_and_sealed_again_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let (_, file) = two_files();
+    let [leaked, good] = ids(&file)[..] else { panic!("two keys") };
+    put(&file, &path);
+    let mut watcher = Watcher::new_at(KeySource::file(&path), day(3)).unwrap();
+    let codec = Codec::<String>::new(watcher.ring());
+    // The key leaked, and somebody uses what was forged under it once after the rotation.
+    let thief = Codec::<String>::new(file.ring_at(day(1)).unwrap());
+    let hour = Duration::from_secs(3600);
+    let forged = seal(&thief, day(2) - hour);
+    let request = codec.request([&forged]);
+    assert_eq!(codec.decode_at(&request, day(2) + hour).unwrap().expect("opens").key, leaked);
+    let set = codec.encode_at(&"jane".to_owned(), &request, day(2) + hour).unwrap();
+    let laundered = set.values().next().unwrap().split(';').next().unwrap().to_owned();
+    let honest = seal(&codec, day(3));
+    let decode = |cookie: &str, now| codec.decode_at(&codec.request([cookie]), now);
+    KeyFile::edit(&path, |file| Policy::default().revoke_at(file, leaked, day(3))).unwrap();
+    watcher.poll_at(day(3)).expect("the revocation");
+    assert_eq!(decode(&laundered, day(3)).unwrap().expect("it lives on").key, good);
+    // What a request has open when the cutoff comes is not sealed again.
+    let open = codec.request([&laundered]);
+    codec.decode_at(&open, day(3)).unwrap().expect("it lives on");
+
+    KeyFile::edit(&path, |file| Policy::default().cut_off_at(file, day(3), day(3))).unwrap();
+    let event = watcher.poll_at(day(3)).expect("the cutoff");
+    assert_eq!(
+        event.to_string(),
+        format!(
+            "the key ring was reloaded: 2 keys, {good} seals, no session from before 2026-11-04T00:00:00Z lives"
+        )
+    );
+    let refused = decode(&laundered, day(3)).unwrap_err();
+    assert!(matches!(refused, DecodeError::BeforeCutoff), "{refused}");
+    let refused = codec.encode_at(&"joe".to_owned(), &open, day(3)).unwrap_err();
+    assert!(matches!(refused, EncodeError::Ended(DecodeError::BeforeCutoff)), "{refused}");
+    decode(&honest, day(3)).unwrap().expect("what began since lives");
+
+    // In the second in which it is told, what began ends, and who logs in then stays.
+    let half = Duration::from_millis(500);
+    let now = day(3) + Duration::from_secs(60);
+    let before = seal(&codec, now);
+    KeyFile::edit(&path, |file| Policy::default().cut_off_at(file, now + half, now + half))
+        .unwrap();
+    let after = seal(&codec, now + half);
+    decode(&after, now + half).unwrap().expect("not loaded yet");
+    watcher.poll_at(now + half).expect("another cutoff");
+    for old in [&before, &after, &honest] {
+        assert!(matches!(decode(old, now + half), Err(DecodeError::BeforeCutoff)));
+    }
+    let after = seal(&codec, now + half);
+    decode(&after, now + half).unwrap().expect("a login after the reload");
+
+    // One that stands in a broken file takes effect too, and none is taken back.
+    let text = fs::read_to_string(&path).unwrap();
+    let later = text.replace("00:01:01Z", "00:02:00Z").replace("created", "made");
+    fs::write(&path, &later).unwrap();
+    let event = watcher.poll_at(day(4)).expect("a cutoff");
+    assert!(
+        matches!(event, WatchEvent::Revoked { cutoff: Some(_), error: Some(_), .. }),
+        "{event:?}"
+    );
+    fs::write(&path, text).unwrap();
+    assert!(matches!(watcher.poll_at(day(4)), Some(WatchEvent::Recovered)));
+    fs::write(&path, later.replace("made", "created").replace("00:02:00Z", "00:00:30Z")).unwrap();
+    assert!(is_reloaded(watcher.poll_at(day(4)), 2));
+    assert!(matches!(decode(&after, now + half), Err(DecodeError::BeforeCutoff)));
+}
+
+#[test]
+fn the_end_of_a_watch_does_not_wait_for_what_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let (old, new) = two_files();
+    put(&old, &path);
+    let watcher = Watcher::new_at(KeySource::file(&path), day(1)).unwrap().every(Duration::ZERO);
+    let (tell, told) = mpsc::channel();
+    let (_never, hang) = mpsc::channel::<()>();
+    let watch = watcher.spawn(move |event| {
+        tell.send(event).unwrap();
+        let _ = hang.recv();
+    });
+    let watch = watch.unwrap();
+    put(&new, &path);
+    next(&told);
+    let (done, is_done) = mpsc::channel();
+    std::thread::spawn(move || {
+        drop(watch);
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(Duration::from_secs(60)).expect("the report hangs, and the drop does not");
+
+    // A command that hangs, likewise.
+    let run = folder.path().join("run");
+    let script = format!(
+        "#!/bin/sh\nif [ -e '{0}' ]; then echo $$ > '{0}'; exec sleep 1000; fi\ncat '{1}'\n",
+        run.display(),
+        path.display()
+    );
+    let program = folder.path().join("keys");
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let source = KeySource::command(&program, [""; 0]).timeout(Duration::from_secs(600));
+    let watcher = Watcher::new_at(source, day(1)).unwrap().every(Duration::ZERO);
+    let (tell, told) = mpsc::channel();
+    let watch = watcher.spawn(move |event| tell.send(event).unwrap()).unwrap();
+    fs::write(&run, "").unwrap();
+    let since = std::time::Instant::now();
+    let pid = loop {
+        let pid = fs::read_to_string(&run).unwrap();
+        if pid.ends_with('\n') {
+            break pid;
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "a look begins");
+        std::thread::yield_now();
+    };
+    let (done, is_done) = mpsc::channel();
+    std::thread::spawn(move || {
+        drop(watch);
+        done.send(()).unwrap();
+    });
+    is_done
+        .recv_timeout(Duration::from_secs(60))
+        .expect("the command hangs, and the drop does not");
+    // What it gives in the end is not reported.
+    let killed = std::process::Command::new("kill").args(["-9", pid.trim()]).status().unwrap();
+    assert!(killed.success());
+    assert!(told.recv_timeout(Duration::from_secs(60)).is_err(), "the thread ends in silence");
 }
 
 /// A Secret lies in `..2026_…`, to which `..data` points, to which the file points. The kubelet makes
@@ -256,8 +521,11 @@ fn a_broken_file_never_replaces_a_good_ring() {
     let Some(event) = watcher.poll_at(day(1)) else { panic!("no event") };
     assert_eq!(
         event.to_string(),
-        "the key ring stays as it is: the key file has no keys; make one with \
-         `sealed-session ring init`"
+        format!(
+            "the key ring stays as it is: {}: the key file is empty; remove it, and then make one with \
+             `sealed-session ring init`",
+            path.display()
+        )
     );
 }
 

@@ -13,6 +13,7 @@ use crate::bytes::random;
 use crate::codec::Codec;
 use crate::codec::judge::Judge;
 use crate::codec::lifetimes::{DEFAULT_ABSOLUTE, DEFAULT_SKEW, Lifetimes};
+use crate::codec::old_cookies::OldCookies;
 use crate::codec::request_cookies::CodecId;
 use crate::codec::settings::{Clock, Migrate, Settings};
 use crate::cookie::attributes::{Persistence, SameSite, Unchecked};
@@ -21,6 +22,7 @@ use crate::cookie::layout::Layout;
 use crate::cookie::limits::Limits;
 use crate::cookie::padding::Padding;
 use crate::keys::ring::KeyRing;
+use crate::legacy::Reader;
 use crate::message::format::Format;
 use crate::message::pack::Compression;
 use crate::seal::binding::Binding;
@@ -61,7 +63,8 @@ pub struct Builder<T> {
     session_ids: bool,
     judge: Judge<T>,
     schema: Option<u32>,
-    migrations: BTreeMap<u32, Migrate<T>>,
+    migrations: BTreeMap<(u32, Option<u8>), Migrate<T>>,
+    readers: Vec<(Reader<T>, SystemTime)>,
     clock: Option<Clock>,
     #[cfg(feature = "store")]
     overflow: Option<Arc<Overflow>>,
@@ -102,6 +105,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             judge: Judge::default(),
             schema: None,
             migrations: BTreeMap::new(),
+            readers: Vec::new(),
             clock: None,
             #[cfg(feature = "store")]
             overflow: None,
@@ -272,7 +276,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// Sets a store for sessions that do not fit into their cookies, and for [`Attached`](crate::Attached) values.
     /// Default: none; such a session is an error.
     ///
-    /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used.
+    /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used. See
+    /// [`docs::overflow`](crate::docs::overflow).
     #[cfg(feature = "store")]
     pub fn overflow(mut self, store: impl BlobStore) -> Self {
         self.overflow = Some(Arc::new(Overflow::new(Arc::new(store))));
@@ -382,13 +387,79 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn migration<Old: DeserializeOwned>(
+        self,
+        from: u32,
+        migrate: impl Fn(Old) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.migrating(from, None, migrate)
+    }
+
+    /// Adds a way to read sessions that were sealed in a positional format that is not the codec's, of an older schema or
+    /// of the present one: for a switch from it to another format.
+    ///
+    /// A positional session has no names, so a type with other fields, or in another order, reads it wrong. `Old` must be
+    /// the very type that was sealed in this format under this schema. Without such a migration, the session is kept
+    /// and not read ([`DecodeError::UnsupportedFormat`](crate::DecodeError::UnsupportedFormat)); the named formats need none.
+    pub fn migration_in<Old: DeserializeOwned>(
+        self,
+        from: u32,
+        format: Format,
+        migrate: impl Fn(Old) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.migrating(from, Some(format), migrate)
+    }
+
+    fn migrating<Old: DeserializeOwned>(
         mut self,
         from: u32,
+        format: Option<Format>,
         migrate: impl Fn(Old) -> T + Send + Sync + 'static,
     ) -> Self {
         let migrate: Migrate<T> =
             Box::new(move |format, body| format.deserialize(body).map(&migrate));
-        self.migrations.insert(from, migrate);
+        self.migrations.insert((from, format.map(Format::tag)), migrate);
+        self
+    }
+
+    /// Reads the cookie of another library too, until this time, so that a switch to this crate logs nobody out.
+    ///
+    /// The reader is tried only where our own cookie is absent; one that is there and does not open is left to the nodes
+    /// that can read it. A session that it brings begins now. The first response seals it and removes the old cookie.
+    /// [`Codec::clear`] removes both.
+    ///
+    /// From `until` on, no old cookie is read, and the log says so once: the reader can go. Choose the longest time for
+    /// which the old application let a session live, and no longer: most old formats seal no time, so that a copied
+    /// cookie is good until then, also after a logout.
+    ///
+    /// Of several readers, the first one that gives a session counts. Two of them may read one cookie, each by a key.
+    /// While they are there, sessions have less room by what the removal of the old cookies takes in a response.
+    ///
+    /// Where nodes of the old application answer requests while the new release is rolled out, see
+    /// [`Reader::old_nodes_until`]. The guide is [`docs::coming_from`](crate::docs::coming_from).
+    ///
+    /// # Example
+    ///
+    #[cfg_attr(feature = "legacy", doc = "```")]
+    #[cfg_attr(not(feature = "legacy"), doc = "```ignore")]
+    /// use std::time::{Duration, SystemTime};
+    /// use sealed_session::legacy::{Jar, JarKey};
+    /// use sealed_session::{Codec, Key};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Session { user: u64 }
+    ///
+    /// # let (key, old) = (Key::generate()?, [7; 64]);
+    /// let switch = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_651_200); // 2026-11-26
+    /// let reader = Jar::private(&JarKey::from_bytes(&old)?)
+    ///     .text("user_id", |id| Some(Session { user: id.parse().ok()? }));
+    /// let codec = Codec::builder(key)
+    ///     .also_reads(reader, switch + Duration::from_secs(14 * 86_400))
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn also_reads(mut self, reader: Reader<T>, until: SystemTime) -> Self {
+        self.readers.push((reader, until));
         self
     }
 
@@ -411,18 +482,21 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             return Err(ConfigError::SchemaRequired(self.format));
         }
         let schema = self.schema.unwrap_or(0);
-        if let Some((&from, _)) = self.migrations.last_key_value()
-            && from >= schema
-        {
+        let starts_late = |(from, format): &&(u32, Option<u8>)| {
+            *from > schema || *from == schema && format.is_none_or(|tag| tag == self.format.tag())
+        };
+        if let Some(&(from, _)) = self.migrations.keys().find(starts_late) {
             return Err(ConfigError::Migration { from, schema });
         }
-        let partitioned = self.attributes.partitioned;
+        let (partitioned, same_site) = (self.attributes.partitioned, self.attributes.same_site);
         let attributes = self.attributes.build()?;
         let attributes_len = attributes.max_len(lifetimes.idle.as_secs());
         if partitioned {
             self.limits.check_partitioned()?;
         }
-        let layout = Layout::new(self.limits, attributes.name.len(), attributes_len)?;
+        let old = OldCookies::build(self.readers, &attributes.name, same_site)?;
+        let limits = self.limits.less_in_response(old.cost());
+        let layout = Layout::new(limits, attributes.name.len(), attributes_len)?;
         Ok(Codec {
             settings: Arc::new(Settings {
                 id: CodecId::next(),
@@ -439,6 +513,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
                 session_ids: self.session_ids,
                 schema,
                 migrations: self.migrations,
+                old,
                 random: random::fill,
                 clock: self.clock,
                 #[cfg(feature = "store")]

@@ -81,9 +81,11 @@ impl From<SealError> for EncodeError {
 /// | variant | [advice](Self::advice) | likely cause |
 /// |---|---|---|
 /// | [`Expired`](Self::Expired) | clear | none: the session reached a timeout |
+/// | [`OldCookieGone`](Self::OldCookieGone) | clear | none: a node of the old application logged the user out |
 /// | [`UnknownKey`](Self::UnknownKey) | keep | the key has not reached this node yet, or was removed too early |
 /// | [`RetiredKey`](Self::RetiredKey) | keep | the key retired before its last session ended |
 /// | [`RevokedKey`](Self::RevokedKey) | clear | the key leaked, and was revoked |
+/// | [`BeforeCutoff`](Self::BeforeCutoff) | clear | a key leaked, and what it may have forged was ended |
 /// | [`Revoked`](Self::Revoked) | clear | a logout, or "log out everywhere" |
 /// | [`RevocationsStale`](Self::RevocationsStale) | keep | the feed of revocations is lost, and you chose to refuse then |
 /// | [`UnsupportedVersion`](Self::UnsupportedVersion) | keep | a node with a newer release of this crate |
@@ -142,6 +144,10 @@ pub enum DecodeError {
     /// The key was revoked. *Clear.*
     #[error("the key {0} of the session cookie is revoked")]
     RevokedKey(KeyId),
+    /// The session began before the cutoff of the ring: all such sessions were ended, since one may have been forged.
+    /// *Clear.*
+    #[error("the session began before the cutoff of the key ring")]
+    BeforeCutoff,
     /// The session was revoked: by its id, by one of its tags, or by when it began. *Clear.*
     #[error("the session was revoked")]
     Revoked,
@@ -168,6 +174,10 @@ pub enum DecodeError {
     /// The session is older than the absolute timeout, or was idle for too long. *Clear.*
     #[error("the session has expired ({0})")]
     Expired(Expiry),
+    /// It was sealed to be valid beside the cookie of an old application, which is gone: a node of that application
+    /// ended it ([`Reader::old_nodes_until`](crate::legacy::Reader::old_nodes_until)). *Clear.*
+    #[error("the session was valid beside the cookie of the old application, which is gone")]
+    OldCookieGone,
     /// It was sealed later than now, by more than the allowed skew. *Keep*: a clock is wrong, and it
     /// may be this node's.
     #[error("the session was sealed {} s in the future", .by.as_secs())]
@@ -175,8 +185,9 @@ pub enum DecodeError {
         /// How far in the future.
         by: Duration,
     },
-    /// Its format is not compiled in, or it has a part that this version does not know. *Keep.*
-    #[error("the format of the session is not known to this node")]
+    /// Its format is not compiled in, or it has a part that this version does not know; or its format is positional and
+    /// not the codec's, and no [migration](crate::Builder::migration_in) is for it. *Keep.*
+    #[error("the format of the session is not read by this node")]
     UnsupportedFormat,
     /// A newer release of the application sealed it. *Keep.*
     #[error("the session has schema {found}, this node has schema {known}")]
@@ -251,12 +262,14 @@ impl DecodeError {
             Self::Malformed
             | Self::RetiredKey(_)
             | Self::RevokedKey(_)
+            | Self::BeforeCutoff
             | Self::Revoked
             | Self::InvalidTag
             | Self::MissingChunk
             | Self::MixedChunks
             | Self::TooManyChunks(_)
-            | Self::Expired(_) => false,
+            | Self::Expired(_)
+            | Self::OldCookieGone => false,
         }
     }
 }
@@ -270,6 +283,7 @@ impl DecodeError {
             Self::UnknownKey(_) => "unknown_key",
             Self::RetiredKey(_) => "retired_key",
             Self::RevokedKey(_) => "revoked_key",
+            Self::BeforeCutoff => "before_cutoff",
             Self::Revoked => "revoked",
             Self::RevocationsStale => "revocations_stale",
             Self::InvalidTag => "invalid_tag",
@@ -279,6 +293,7 @@ impl DecodeError {
             Self::TooManyValues => "too_many_values",
             Self::Expired(Expiry::Absolute) => "expired_absolute",
             Self::Expired(Expiry::Idle) => "expired_idle",
+            Self::OldCookieGone => "old_cookie_gone",
             Self::FromFuture { .. } => "from_future",
             Self::UnsupportedFormat => "unsupported_format",
             Self::NewerSchema { .. } => "newer_schema",
@@ -300,7 +315,13 @@ impl DecodeError {
             Self::UnknownKey(id) => (RefusedKey::Unknown(*id), Some(UNKNOWN_KEY)),
             _ => (key.map_or(RefusedKey::None, RefusedKey::Known), None),
         };
-        observe::refused(reason, key, &Causes(self), likely, matches!(self, Self::Expired(_)));
+        observe::refused(
+            reason,
+            key,
+            &Causes(self),
+            likely,
+            matches!(self, Self::Expired(_) | Self::OldCookieGone),
+        );
     }
 }
 

@@ -14,8 +14,8 @@ use crate::cookie::chunk;
 use crate::keys::key_id::KeyId;
 use crate::message::envelope::Envelope;
 use crate::message::format::Format;
-use crate::message::pack::{self, Method};
 use crate::message::session_id::SessionId;
+use crate::message::unpack;
 use crate::seal;
 
 /// A description of what one value of a session cookie is made of.
@@ -107,11 +107,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let message = buffer.get(seal::PREFIX..).unwrap_or_default();
         let (envelope, range) = Envelope::parse(message)?;
         let packed = message.get(range.clone()).unwrap_or_default();
-        let (body, packing) = match (pack::plain(packed), envelope.method) {
-            (Some(plain), _) => (SecretBytes::new(plain.to_vec()), "none"),
-            (None, Method::Lz4) => (pack::unpack(packed, envelope.method)?, "lz4"),
-            (None, Method::Deflate) => (pack::unpack(packed, envelope.method)?, "deflate"),
+        let body = match unpack::plain(packed) {
+            Some(plain) => SecretBytes::new(plain.to_vec()),
+            None => unpack::unpack(packed)?,
         };
+        let packing = unpack::packing(packed);
         let sealed = envelope.sealed.into();
         Ok(Contents {
             began: envelope.began.into(),

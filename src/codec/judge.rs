@@ -80,6 +80,30 @@ impl<T> Judge<T> {
         Ok(Tags::default())
     }
 
+    /// Judges a session that another library's cookie brought, and returns its tags.
+    ///
+    /// That cookie tells no beginning, so any cutoff counts: the session may have begun before it.
+    pub(crate) fn old_cookie(&self, session: &T, envelope: &Envelope) -> Result<Tags, DecodeError> {
+        let earliest = Seconds(0);
+        #[cfg(feature = "revocation")]
+        if let Some(revocations) = &self.ended.revocations {
+            self.ended.check(&Envelope { began: earliest, ..envelope.clone() })?;
+            let tag = envelope.origin.map(|origin| SubjectTag::from_bytes(origin.tag));
+            if tag.is_some_and(|tag| revocations.ends_tag(earliest.0, tag)) {
+                return Err(DecodeError::Revoked);
+            }
+        }
+        self.tags(session, earliest)
+    }
+
+    /// Returns whether a logout revokes the session.
+    pub(crate) fn revokes(&self) -> bool {
+        #[cfg(feature = "revocation")]
+        return self.ended.revocations.is_some();
+        #[cfg(not(feature = "revocation"))]
+        false
+    }
+
     /// Returns when a session begins that is made now.
     pub(crate) fn beginning(&self, session: &T, now: SystemTime, skew: Duration) -> Seconds {
         let now = Seconds::from(now);

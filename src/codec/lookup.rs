@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::error::{DecodeError, EncodeError};
@@ -13,7 +14,7 @@ use crate::keys::ring::Keys;
 use crate::message::envelope::Envelope;
 use crate::observe;
 
-impl<T: DeserializeOwned> Settings<T> {
+impl<T: Serialize + DeserializeOwned> Settings<T> {
     /// Opens and reads the session of a request, or what was remembered of it.
     pub(super) fn lookup<'r>(
         &self,
@@ -56,19 +57,22 @@ impl<T: DeserializeOwned> Settings<T> {
         }
         let ended = &self.judge.ended;
         let found = open::open(request, keys, &self.lifetimes, ended, now);
-        let found = found.and_then(|mut found| {
-            // Whether it can be read is remembered too: what cannot must not be overwritten.
-            if let Some(found) = &mut found
-                && found.is_here()
-            {
-                let key = found.key;
-                let refused = |error| Refused { error, key: Some(key) };
-                let session = self.read(found).map_err(refused)?;
+        let found = self.choose(found, request, keys, now).and_then(|chosen| {
+            let Some((mut found, session)) = chosen else { return Ok(None) };
+            let key = found.key;
+            let refused = |error| Refused { error, key: Some(key) };
+            if let Some(session) = session {
+                let tags = self.judge.old_cookie(&session, &found.envelope);
+                found.tags = tags.map_err(refused)?;
+                *read = Some(session);
+            } else if found.is_here() {
+                // Whether it can be read is remembered too: what cannot must not be overwritten.
+                let session = self.read(&found).map_err(refused)?;
                 let tags = self.judge.tags(&session, found.envelope.began);
                 found.tags = tags.map_err(refused)?;
                 *read = Some(session);
             }
-            Ok(found)
+            Ok(Some(found))
         });
         let mut refused_key = None;
         let mut found = Some(found.map_err(|Refused { error, key }| {
@@ -148,16 +152,22 @@ impl<T: DeserializeOwned> Settings<T> {
 
     /// Reads a session that was serialized as the envelope says.
     pub(super) fn read_body(&self, envelope: &Envelope, body: &[u8]) -> Result<T, DecodeError> {
-        if envelope.schema == self.schema {
-            return Ok(envelope.format.deserialize(body)?);
+        let Envelope { format, schema, .. } = *envelope;
+        // Without names, a type that is not the very one that was sealed reads a wrong session.
+        let is_safe = format == self.format || !format.is_positional();
+        if schema == self.schema && is_safe {
+            return Ok(format.deserialize(body)?);
         }
         if envelope.schema > self.schema {
             let (found, known) = (envelope.schema, self.schema);
             return Err(DecodeError::NewerSchema { found, known });
         }
-        match self.migrations.get(&envelope.schema) {
-            Some(migrate) => Ok(migrate(envelope.format, body)?),
-            None => Err(DecodeError::NoMigration { found: envelope.schema }),
+        let of_this = self.migrations.get(&(schema, Some(format.tag())));
+        let of_any = || self.migrations.get(&(schema, None)).filter(|_| is_safe);
+        match of_this.or_else(of_any) {
+            Some(migrate) => Ok(migrate(format, body)?),
+            None if !is_safe => Err(DecodeError::UnsupportedFormat),
+            None => Err(DecodeError::NoMigration { found: schema }),
         }
     }
 }

@@ -17,13 +17,14 @@ use crate::codec::error::{DecodeError, EncodeError};
 use crate::codec::opened::Opened;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
+use crate::codec::write::Start;
 use crate::cookie::limits::{Cost, MAX_TEXT};
 use crate::cookie::set_cookies::SetCookies;
 use crate::keys::ring::{KeyRing, Keys};
 use crate::message::lifetime::Lifetime;
 use crate::message::seconds::Seconds;
 #[cfg(feature = "revocation")]
-use crate::revocation::{Full, Receipt};
+use crate::revocation::{Full, Receipt, SubjectTag};
 use crate::seal;
 
 pub(crate) mod builder;
@@ -33,6 +34,7 @@ pub(crate) mod inspect;
 mod judge;
 pub(crate) mod lifetimes;
 mod lookup;
+mod old_cookies;
 mod open;
 pub(crate) mod opened;
 #[cfg(feature = "store")]
@@ -97,6 +99,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let mut request = RequestCookies::new(self.settings.id, self.settings.binding);
         for header in cookie_headers {
             request.read_header(&self.settings.finder, header.as_ref());
+            self.settings.old.read_header(&mut request.old, header.as_ref());
         }
         request
     }
@@ -159,6 +162,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
             schema: envelope.schema,
             format: envelope.format,
             key: *key,
+            moved_from: found
+                .moved_from
+                .and_then(|index| self.settings.old.name(index))
+                .map(Into::into),
             reseal,
         }))
     }
@@ -167,8 +174,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     ///
     /// The session that the request carries goes on: it keeps its beginning and its id, and if it is
     /// unchanged and fresh, the result is empty. If the request carries none, one begins.
-    /// Call it at the end of each request that has a session. A `HashMap` or `HashSet` in the session
-    /// has another order each time and so looks changed each time: prefer `BTreeMap` and `BTreeSet`.
+    /// Call it at the end of each request that has a session, or [`touch`](Self::touch) if nothing changed it. The order
+    /// of a map does not count as a change. That of a list does, and a `HashSet` is a list in another order each time:
+    /// prefer `BTreeSet`.
     ///
     /// A session that is unchanged and due ([`Opened::reseal`]) is resealed as it was, byte for byte, so that a
     /// release which only reads drops nothing that another one wrote. If that cannot be done (no key is active,
@@ -203,12 +211,121 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         request: &RequestCookies<'_>,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
+        self.encode_as(session, request, false, now)
+    }
+
+    /// Does what [`encode`](Self::encode) does with a session that is known to have been changed.
+    ///
+    /// It is faster, since it does not compare the session with what this release would make of the client's. Where the
+    /// bytes are the same, nothing is sealed all the same. A session that was not changed must not be passed: the fields
+    /// that another release put into it would be dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_changed(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+    ) -> Result<SetCookies, EncodeError> {
+        self.encode_changed_at(session, request, self.settings.now())
+    }
+
+    /// Does what [`encode_changed`](Self::encode_changed) does, at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_changed_at(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
+        self.encode_as(session, request, true, now)
+    }
+
+    /// Seals the session of a request again if that is due ([`Opened::reseal`]), as it is, byte for byte.
+    ///
+    /// Call it in the place of [`encode`](Self::encode) where nothing changed the session: nothing is compared, so it
+    /// does not matter in which order a `HashMap` or `HashSet` stands, and nothing is dropped that another release
+    /// put in. Where the request carries no session that opens, or where it cannot be sealed (which is logged), there is
+    /// nothing to send: the client's cookie goes on.
+    pub fn touch(&self, request: &RequestCookies<'_>) -> SetCookies {
+        self.touch_at(request, self.settings.now())
+    }
+
+    /// Does what [`touch`](Self::touch) does, at the time `now`.
+    pub fn touch_at(&self, request: &RequestCookies<'_>, now: SystemTime) -> SetCookies {
+        let keys = self.settings.ring.load();
+        match self.settings.known(request, &keys, now) {
+            Ok(Some(known)) => {
+                let touch = || write::touch(&self.settings, known, request, &keys, now);
+                #[cfg(feature = "store")]
+                let touched = self.settings.with_attached(false, touch);
+                #[cfg(not(feature = "store"))]
+                let touched = touch();
+                touched.inspect_err(EncodeError::observe).unwrap_or_default()
+            }
+            Ok(None) | Err(_) => SetCookies::default(),
+        }
+    }
+
+    /// Checks that a session comes back as it is, for the tests of an application: seals it, opens it, and compares.
+    ///
+    /// Call it with sessions of each shape that the application makes. Sealing makes the same check each time, so that
+    /// what cannot be read is refused on the spot. What no check can see from outside is listed at [`Format`].
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Serialize`], whose source names the field that differs or why the session cannot be read; and
+    /// those of [`renew`](Self::renew).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use sealed_session::{Codec, Key};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Session {
+    ///     user: u64,
+    ///     #[serde(skip_serializing_if = "Option::is_none", default = "nobody")]
+    ///     name: Option<String>,
+    /// }
+    /// fn nobody() -> Option<String> { Some("nobody".into()) }
+    ///
+    /// let codec = Codec::<Session>::new(Key::generate()?);
+    /// codec.check(&Session { user: 7, name: Some("jane".into()) })?;
+    ///
+    /// let error = codec.check(&Session { user: 7, name: None }).unwrap_err();
+    /// let source = std::error::Error::source(&error).expect("the reason");
+    /// assert!(source.to_string().ends_with("differs in `name`"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn check(&self, session: &T) -> Result<(), EncodeError> {
+        let sealed = self.renew(session, &self.request::<_, str>([]))?;
+        let pairs: Vec<_> = sealed.values().filter_map(|line| line.split(';').next()).collect();
+        match self.decode(&self.request(pairs)) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(EncodeError::Serialize(Arc::new(DecodeError::Malformed))),
+            Err(error) => Err(EncodeError::Serialize(Arc::new(error))),
+        }
+    }
+
+    fn encode_as(
+        &self,
+        session: &T,
+        request: &RequestCookies<'_>,
+        changed: bool,
+        now: SystemTime,
+    ) -> Result<SetCookies, EncodeError> {
         let keys = self.settings.ring.load();
         let known = self.settings.known(request, &keys, now);
         known
             .and_then(|known| {
-                let known = known.ok_or(Lifetime::new());
-                self.write(session, known, request, &keys, now)
+                let start = known.map_or(Start::Begin(Lifetime::new()), Start::Continue);
+                self.write(session, start, changed, request, &keys, now)
             })
             .inspect_err(EncodeError::observe)
     }
@@ -272,20 +389,22 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
         let keys = self.settings.ring.load();
-        self.write(session, Err(lifetime), request, &keys, now).inspect_err(EncodeError::observe)
+        let start = Start::Begin(lifetime);
+        self.write(session, start, true, request, &keys, now).inspect_err(EncodeError::observe)
     }
 
     fn write(
         &self,
         session: &T,
-        known: Result<&OpenedCookie, Lifetime>,
+        start: Start<'_>,
+        changed: bool,
         request: &RequestCookies<'_>,
         keys: &Keys,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
-        let write = || write::write(&self.settings, session, known, request, keys, now);
+        let write = || write::write(&self.settings, session, start, changed, request, keys, now);
         #[cfg(feature = "store")]
-        return self.settings.with_attached(known.is_err(), write);
+        return self.settings.with_attached(matches!(start, Start::Begin(_)), write);
         #[cfg(not(feature = "store"))]
         write()
     }
@@ -317,8 +436,17 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     ) -> Result<Option<Receipt>, Full> {
         let Some(revocations) = &self.settings.judge.ended.revocations else { return Ok(None) };
         let found = self.settings.lookup(request, &self.settings.ring.load(), now);
-        let id = found.ok().flatten().and_then(|(_, found)| found.envelope.id);
-        id.map(|id| revocations.revoke_session_at(id, now)).transpose()
+        let Some((_, found)) = found.ok().flatten() else { return Ok(None) };
+        // The old cookie that it was read from must not bring it back.
+        let origin = found.envelope.origin.map(|origin| SubjectTag::from_bytes(origin.tag));
+        let receipt = match (origin, self.settings.old.until()) {
+            (Some(tag), Some(until)) => Some(revocations.revoke_old_cookie(tag, until, now)?),
+            _ => None,
+        };
+        match found.envelope.id {
+            Some(id) => revocations.revoke_session_at(id, now).map(Some),
+            None => Ok(receipt),
+        }
     }
 
     /// Returns what is revoked, if the codec was [given that](crate::Builder::revocations).
@@ -331,11 +459,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// Ends a session in the client: removes each of its cookies that the request has, and the base
     /// cookie in any case.
     ///
+    /// The cookies of other libraries that the codec [reads](crate::Builder::also_reads) are removed too, in any case.
+    ///
     /// A copy of the cookie made before remains valid until it expires, unless its session lies in the store, from where
     /// it is removed.
     pub fn clear(&self, request: &RequestCookies<'_>) -> SetCookies {
         let mut removals = vec![self.settings.attributes.remove(0)];
         self.settings.remove_from(1, request, &mut removals);
+        self.settings.old.remove(None, &mut removals);
         #[cfg_attr(not(feature = "store"), expect(unused_mut))]
         let mut set_cookies = SetCookies::new(removals, None);
         #[cfg(feature = "store")]

@@ -9,11 +9,12 @@ use crate::codec::lifetimes::Lifetimes;
 #[cfg(feature = "store")]
 use crate::codec::overflow::Fetched;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
+use crate::codec::reseal::check_cutoff;
 use crate::cookie::chunk;
 use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
 use crate::message::envelope::Envelope;
-use crate::message::pack;
+use crate::message::unpack;
 use crate::seal::{self, OpenError};
 
 /// Opens the session of a request: with several values of the name, the one sealed last.
@@ -89,19 +90,22 @@ fn open_one(
     let sealed = sealed.map_err(|error| Refused { error: error.into(), key: None })?;
     let mut opened = SecretBytes::new(sealed);
     let key = seal::open(&mut opened, keys, request.binding, now)?.id;
-    authentic(opened, key, lifetimes, ended, now).map_err(|error| Refused { error, key: Some(key) })
+    let refused = |error| Refused { error, key: Some(key) };
+    authentic(opened, key, keys, lifetimes, ended, now).map_err(refused)
 }
 
 /// Reads what was inside a seal that held.
 fn authentic(
     opened: SecretBytes,
     key: KeyId,
+    keys: &Keys,
     lifetimes: &Lifetimes,
     ended: &Ended,
     now: SystemTime,
 ) -> Result<OpenedCookie, DecodeError> {
     let (envelope, range) = Envelope::parse(opened.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;
+    check_cutoff(&envelope, keys)?;
     ended.check(&envelope)?;
     let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
     let mut found = OpenedCookie {
@@ -110,6 +114,7 @@ fn authentic(
         opened,
         packed,
         unpacked: None,
+        moved_from: None,
         tags: Tags::default(),
         #[cfg(feature = "store")]
         fetched: Fetched::default(),
@@ -118,8 +123,8 @@ fn authentic(
     if found.envelope.elsewhere.is_some() {
         return if found.packed().is_empty() { Ok(found) } else { Err(DecodeError::Message) };
     }
-    if pack::plain(found.packed()).is_none() {
-        found.unpacked = Some(pack::unpack(found.packed(), found.envelope.method)?);
+    if unpack::plain(found.packed()).is_none() {
+        found.unpacked = Some(unpack::unpack(found.packed())?);
     }
     Ok(found)
 }

@@ -56,6 +56,10 @@ pub struct Opened<T> {
     pub format: Format,
     /// The key that sealed it.
     pub key: KeyId,
+    /// The name of the cookie of another library that it was read from, by a reader of
+    /// [`Builder::also_reads`](crate::Builder::also_reads). Then it begins now, has no id yet, and `key` is the one that
+    /// will seal it.
+    pub moved_from: Option<String>,
     /// Why [`Codec::encode`] will reseal it even if it is unchanged; `None` if it will not.
     pub reseal: Option<Reseal>,
 }
@@ -63,10 +67,33 @@ pub struct Opened<T> {
 impl<T> Opened<T> {
     /// Replaces the session by another value: a shared one, or a part of it.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Opened<U> {
-        let Self { session, began, sealed, expires, id, lifetime, schema, format, key, reseal } =
-            self;
+        let Self {
+            session,
+            began,
+            sealed,
+            expires,
+            id,
+            lifetime,
+            schema,
+            format,
+            key,
+            moved_from,
+            reseal,
+        } = self;
         let session = f(session);
-        Opened { session, began, sealed, expires, id, lifetime, schema, format, key, reseal }
+        Opened {
+            session,
+            began,
+            sealed,
+            expires,
+            id,
+            lifetime,
+            schema,
+            format,
+            key,
+            moved_from,
+            reseal,
+        }
     }
 
     /// Returns what to do with the cookie: [`Advice::Reseal`] or [`Advice::Keep`].

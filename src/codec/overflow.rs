@@ -18,9 +18,11 @@ use crate::codec::settings::Settings;
 use crate::cookie::padding::{Padding, padme};
 use crate::cookie::set_cookies::SetCookies;
 use crate::message::blob_ref::{BlobId, BlobRef};
+use crate::message::compress::Method;
 use crate::message::envelope::Envelope;
 use crate::message::fields::SpanRecorder;
-use crate::message::pack::{self, Compression, Method};
+use crate::message::pack::{Compression, Packing};
+use crate::message::unpack;
 use crate::store::attached::{Attached, Collected, Scope};
 use crate::store::blob::{Blob, BlobError, Kind, PREFIX};
 use crate::store::blob_store::{StoreError, StoreFuture};
@@ -50,8 +52,8 @@ impl Content {
         let opened = reference.open(Kind::Session, codec.binding, blob);
         let opened = opened.ok_or(DecodeError::Blob(BlobError::Unauthentic))?;
         let mut content = Self { opened, unpacked: None };
-        if pack::plain(content.packed()).is_none() {
-            content.unpacked = Some(pack::unpack(content.packed(), envelope.method)?);
+        if unpack::plain(content.packed()).is_none() {
+            content.unpacked = Some(unpack::unpack(content.packed())?);
         }
         Ok(content)
     }
@@ -63,7 +65,7 @@ impl Content {
     pub(super) fn body(&self) -> &[u8] {
         match &self.unpacked {
             Some(body) => body,
-            None => pack::plain(self.packed()).unwrap_or_default(),
+            None => unpack::plain(self.packed()).unwrap_or_default(),
         }
     }
 }
@@ -283,11 +285,12 @@ impl<T> Settings<T> {
     }
 
     /// The way in which a session is made smaller before it goes to the store: there are no cookies to save.
-    pub(super) fn packing_of_blobs(&self) -> Option<Method> {
+    pub(super) fn packing_of_blobs(&self) -> Packing {
         match self.compression {
-            Compression::Off => None,
-            Compression::Adaptive => Some(Method::Lz4),
-            Compression::Smallest => Some(Method::Deflate),
+            Compression::Off => Packing::Plain,
+            Compression::Adaptive => Packing::Fields(Method::Lz4),
+            Compression::Smallest => Packing::Fields(Method::Deflate),
+            Compression::DangerousOneContext => Packing::Whole(Method::Deflate),
         }
     }
 
@@ -319,7 +322,10 @@ impl<T> Settings<T> {
             return Ok(set_cookies);
         }
         let Collected { fresh, stored, replaced, .. } = scope.collected();
-        let compress = self.packing_of_blobs().is_some();
+        let compress = self.packing_of_blobs() != Packing::Plain;
+        // What is new is read back too, as one that is stored.
+        let is_new = |id: &BlobId| fresh.iter().any(|fresh| fresh.id() == *id);
+        let stored: Vec<_> = stored.into_iter().filter(|id| !is_new(id)).collect();
         let lives = self.longest();
         let mut work = Work::default();
         for value in fresh {

@@ -12,9 +12,10 @@ use crate::codec::judge::Tags;
 #[cfg(feature = "store")]
 use crate::codec::overflow::Fetched;
 use crate::cookie::found::FoundCookies;
+use crate::cookie::old::OldValues;
 use crate::keys::key_id::KeyId;
 use crate::message::envelope::Envelope;
-use crate::message::pack;
+use crate::message::unpack;
 use crate::seal::binding::Binding;
 
 /// The cookies of one request that are a codec's, and what was opened from them.
@@ -33,19 +34,23 @@ pub struct RequestCookies<'a> {
     pub(crate) codec: CodecId,
     pub(crate) binding: Binding,
     pub(crate) found: FoundCookies<'a>,
+    /// Those of other libraries, for each reader.
+    pub(crate) old: Vec<OldValues<'a>>,
     pub(crate) opened: OnceLock<Result<Option<OpenedCookie>, DecodeError>>,
 }
 
 impl<'a> RequestCookies<'a> {
     pub(crate) fn new(codec: CodecId, binding: Binding) -> Self {
-        Self { codec, binding, found: FoundCookies::default(), opened: OnceLock::new() }
+        let (found, old) = (FoundCookies::default(), Vec::new());
+        Self { codec, binding, found, old, opened: OnceLock::new() }
     }
 
     /// Copies what is borrowed, so that the request's headers can go their way.
     #[must_use]
     pub fn into_owned(self) -> RequestCookies<'static> {
-        let Self { codec, binding, found, opened } = self;
-        RequestCookies { codec, binding, found: found.into_owned(), opened }
+        let Self { codec, binding, found, old, opened } = self;
+        let old = old.into_iter().map(OldValues::into_owned).collect();
+        RequestCookies { codec, binding, found: found.into_owned(), old, opened }
     }
 
     pub(crate) fn read_header(&mut self, name: &memmem::Finder<'_>, header: &'a [u8]) {
@@ -75,6 +80,8 @@ pub(crate) struct OpenedCookie {
     pub(crate) packed: Range<usize>,
     /// The session as it was serialized, unless it lies there plainly.
     pub(crate) unpacked: Option<SecretBytes>,
+    /// The reader whose cookie it was read from, if it is not ours.
+    pub(crate) moved_from: Option<usize>,
     /// By what else it can be revoked.
     pub(crate) tags: Tags,
     /// What was fetched of a session whose body lies in a store.
@@ -100,7 +107,7 @@ impl OpenedCookie {
         }
         match &self.unpacked {
             Some(body) => body,
-            None => pack::plain(self.packed()).unwrap_or_default(),
+            None => unpack::plain(self.packed()).unwrap_or_default(),
         }
     }
 }

@@ -6,11 +6,15 @@ use crate::codec::error::DecodeError;
 use crate::codec::request_cookies::OpenedCookie;
 use crate::codec::settings::Settings;
 use crate::keys::ring::Keys;
+use crate::message::envelope::Envelope;
 
 /// The reason why a session is due to be resealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reseal {
+    /// It was read from the cookie of another library ([`Builder::also_reads`](crate::Builder::also_reads)), or need
+    /// no longer stay beside that one.
+    Moved,
     /// A newer key than the one that sealed it is the primary now. Where the ring does not tell which of the two
     /// is newer, and where the primary is the older one (a promotion was taken back, or clocks differ by
     /// seconds), not before it was idle for the touch threshold: else two nodes could each undo what the other
@@ -26,6 +30,11 @@ pub enum Reseal {
     Touch,
 }
 
+/// Checks that a session began late enough, by the cutoff of the ring.
+pub(crate) fn check_cutoff(envelope: &Envelope, keys: &Keys) -> Result<(), DecodeError> {
+    if keys.cutoff().ends(envelope.began.0) { Err(DecodeError::BeforeCutoff) } else { Ok(()) }
+}
+
 impl<T> Settings<T> {
     /// Returns whether a session is due to be resealed, and why.
     pub(crate) fn reseal(
@@ -35,6 +44,9 @@ impl<T> Settings<T> {
         now: SystemTime,
     ) -> Option<Reseal> {
         let OpenedCookie { envelope, key, .. } = found;
+        if found.moved_from.is_some() || self.old.releases(envelope.origin, now) {
+            return Some(Reseal::Moved);
+        }
         let touch = self.lifetimes.touch_due(envelope, now);
         if touch && envelope.schema != self.schema {
             return Some(Reseal::Schema);
@@ -53,7 +65,7 @@ impl<T> Settings<T> {
     }
 
     /// Judges once more what was opened before: its time may have passed, and its key been revoked, retired, or taken
-    /// out of the ring. What such a key sealed must not live on under another.
+    /// out of the ring, or a cutoff been set. What such a key sealed must not live on under another.
     pub(crate) fn check(
         &self,
         found: &OpenedCookie,
@@ -62,6 +74,7 @@ impl<T> Settings<T> {
     ) -> Result<(), DecodeError> {
         keys.opening(found.key, now)?;
         self.lifetimes.check(&found.envelope, now)?;
+        check_cutoff(&found.envelope, keys)?;
         self.judge.ended.check(&found.envelope)
     }
 }

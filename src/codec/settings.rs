@@ -10,6 +10,7 @@ use memchr::memmem;
 use crate::bytes::base64url;
 use crate::codec::judge::Judge;
 use crate::codec::lifetimes::Lifetimes;
+use crate::codec::old_cookies::OldCookies;
 use crate::codec::request_cookies::CodecId;
 use crate::cookie::attributes::Attributes;
 use crate::cookie::layout::Layout;
@@ -19,7 +20,7 @@ use crate::message::envelope::Envelope;
 use crate::message::error::MessageError;
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
-use crate::message::pack::{Compression, Method};
+use crate::message::pack::Compression;
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::seal::binding::Binding;
@@ -41,7 +42,9 @@ pub(crate) struct Settings<T> {
     pub(crate) padding: Padding,
     pub(crate) session_ids: bool,
     pub(crate) schema: u32,
-    pub(crate) migrations: BTreeMap<u32, Migrate<T>>,
+    /// By the schema from which they start, and by the tag of the format if they are for that one alone.
+    pub(crate) migrations: BTreeMap<(u32, Option<u8>), Migrate<T>>,
+    pub(crate) old: OldCookies<T>,
     pub(crate) random: Random,
     pub(crate) clock: Option<Clock>,
     #[cfg(feature = "store")]
@@ -67,7 +70,6 @@ impl<T> Settings<T> {
         let today = Seconds(1 << 31);
         let envelope = Envelope {
             format: self.format,
-            method: Method::Lz4,
             began: today,
             sealed: today,
             schema: self.schema,
@@ -75,6 +77,7 @@ impl<T> Settings<T> {
             #[cfg(feature = "store")]
             elsewhere: None,
             lifetime: Lifetime::new(),
+            origin: None,
             skipped: Vec::new(),
         };
         envelope.write(&mut out);

@@ -1,5 +1,6 @@
 //! Writing: from a session to the cookies of the response.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -7,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bytes::base64url;
 use crate::bytes::secret_bytes::SecretBytes;
-use crate::codec::error::{DecodeError, EncodeError};
+use crate::codec::error::EncodeError;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::reseal::Reseal;
 use crate::codec::settings::{ENVELOPE, Settings};
@@ -17,50 +18,98 @@ use crate::cookie::error::{Limit, TooLarge};
 use crate::cookie::set_cookies::SetCookies;
 use crate::keys::ring::Keys;
 use crate::message::MAX_BODY;
+use crate::message::compress::Method;
 use crate::message::envelope::{self, Envelope};
-use crate::message::fields::{FieldSpan, SpanRecorder};
+use crate::message::fields::{SpanRecorder, Spans};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
-use crate::message::pack::{self, Compression, Method};
+use crate::message::pack::{self, Compression, Packing};
+use crate::message::same::{self, Lists};
+use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
+use crate::message::unpack;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
 #[cfg(feature = "store")]
 use crate::store::work::Work;
 
-/// Seals `session` as one that continues `known`, or as one that begins with this lifetime.
+/// What a session that is sealed is to the request.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'o> {
+    /// The one that the request carries, which goes on.
+    Continue(&'o OpenedCookie),
+    /// One that begins.
+    Begin(Lifetime),
+}
+
+/// Seals `session`, or nothing where it is the client's and fresh.
+///
+/// Where it is known to be `changed`, it is not read what the client's own session would be in this release.
 pub(crate) fn write<T: Serialize + DeserializeOwned>(
     codec: &Settings<T>,
     session: &T,
-    known: Result<&OpenedCookie, Lifetime>,
+    start: Start<'_>,
+    changed: bool,
     request: &RequestCookies<'_>,
     keys: &Keys,
     now: SystemTime,
 ) -> Result<SetCookies, EncodeError> {
     let mut recorder = SpanRecorder::default();
     let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
-    let writer = Writer { codec, session, request, keys, now };
-    match known {
-        Ok(known) if is_unchanged(codec, known, &body) => {
+    let writer = Writer { codec, request, keys, now };
+    match start {
+        Start::Continue(known) if is_unchanged(codec, known, session, &body, changed) => {
             let written = match codec.reseal(known, keys, now) {
                 None => return Ok(SetCookies::default()),
-                Some(Reseal::Schema) => writer.seal_session(Ok(known), &body, recorder),
+                Some(Reseal::Schema) => writer.seal_session(session, start, &body, recorder),
+                Some(Reseal::Moved) if known.moved_from.is_some() => {
+                    writer.seal_session(session, start, &body, recorder)
+                }
                 Some(Reseal::Format) if is_all(known, session) => {
-                    writer.seal_session(Ok(known), &body, recorder)
+                    writer.seal_session(session, start, &body, recorder)
                 }
                 Some(_) => writer.reseal(known),
             };
             // The client's cookie goes on to be valid, and nothing that it lacks was to be written.
             Ok(written.inspect_err(EncodeError::observe).unwrap_or_default())
         }
-        known => writer.seal_session(known, &body, recorder),
+        start => writer.seal_session(session, start, &body, recorder),
     }
+}
+
+/// Seals the client's session again as it is, if that is due.
+///
+/// It is read only where it changes over to another schema or format.
+pub(crate) fn touch<T: Serialize + DeserializeOwned>(
+    codec: &Settings<T>,
+    known: &OpenedCookie,
+    request: &RequestCookies<'_>,
+    keys: &Keys,
+    now: SystemTime,
+) -> Result<SetCookies, EncodeError> {
+    let writer = Writer { codec, request, keys, now };
+    let changes_over = match codec.reseal(known, keys, now) {
+        None => return Ok(SetCookies::default()),
+        Some(Reseal::Schema | Reseal::Format) => true,
+        Some(Reseal::Moved) => known.moved_from.is_some(),
+        Some(_) => false,
+    };
+    let session = if changes_over { codec.read(known).ok() } else { None };
+    let Some(session) = session else { return writer.reseal(known) };
+    let mut recorder = SpanRecorder::default();
+    let body = codec.format.serialize(&session, &mut recorder).map_err(EncodeError::Serialize)?;
+    let drops_nothing = known.moved_from.is_some()
+        || known.envelope.schema != codec.schema
+        || is_all(known, &session);
+    if !drops_nothing {
+        return writer.reseal(known);
+    }
+    writer.seal_session(&session, Start::Continue(known), &body, recorder)
 }
 
 /// What one write goes by.
 struct Writer<'w, T> {
     codec: &'w Settings<T>,
-    session: &'w T,
     request: &'w RequestCookies<'w>,
     keys: &'w Keys,
     now: SystemTime,
@@ -70,46 +119,61 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// Seals the session as this release serializes it.
     fn seal_session(
         &self,
-        known: Result<&OpenedCookie, Lifetime>,
+        session: &T,
+        start: Start<'_>,
         body: &SecretBytes,
         recorder: SpanRecorder,
     ) -> Result<SetCookies, EncodeError> {
-        let Self { codec, session, now, .. } = *self;
+        let Self { codec, keys, now, .. } = *self;
         if body.len() > MAX_BODY {
             return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
         }
-        codec.format.check_readable::<T>(body).map_err(EncodeError::Serialize)?;
+        codec
+            .format
+            .check_reads_back(session, body)
+            .map_err(|error| EncodeError::Serialize(Arc::new(error)))?;
+        // What begins in the second of a cutoff begins after it.
+        let skew = codec.lifetimes.skew;
+        let cutoff = keys.cutoff().beginning(Seconds::from(now).0, skew);
+        let began = codec.judge.beginning(session, now, skew).max(Seconds(cutoff));
         let mut envelope = Envelope {
             format: codec.format,
-            method: Method::Lz4,
-            began: codec.judge.beginning(session, now, codec.lifetimes.skew),
+            began,
             sealed: now.into(),
             schema: codec.schema,
             id: None,
             #[cfg(feature = "store")]
             elsewhere: None,
             lifetime: Lifetime::new(),
+            origin: None,
             skipped: Vec::new(),
         };
-        match known {
-            Ok(OpenedCookie { envelope: known, .. }) => {
+        match start {
+            Start::Continue(OpenedCookie { envelope: known, .. }) => {
                 (envelope.began, envelope.id) = (known.began, known.id);
                 envelope.lifetime = known.lifetime;
+                envelope.origin = codec.carried(known.origin, now);
                 // It may be of another user now, whose sessions have ended.
                 codec.judge.tags(session, envelope.began).map_err(EncodeError::Ended)?;
             }
-            Err(lifetime) => envelope.lifetime = lifetime,
+            Start::Begin(lifetime) => {
+                envelope.lifetime = lifetime;
+                envelope.origin = codec.replaced(self.request, now);
+            }
         }
         self.give_id(&mut envelope)?;
-        let fields = recorder.into_fields();
-        let message = match smallest(codec, &envelope, body, &fields) {
+        let spans = recorder.into_spans();
+        let message = match smallest(codec, &envelope, body, &spans) {
             #[cfg(feature = "store")]
             Err(_) if codec.overflow.is_some() => {
-                let method = codec.packing_of_blobs();
-                envelope.method = method.unwrap_or(Method::Lz4);
+                let packing = codec.packing_of_blobs();
                 let append =
-                    |out: &mut Vec<u8>| pack::pack(body, &fields, codec.format, method, out);
-                return self.seal_elsewhere(envelope, known.ok(), body.len(), append);
+                    |out: &mut Vec<u8>| pack::pack(body, &spans, codec.format, packing, out);
+                let known = match start {
+                    Start::Continue(known) => Some(known),
+                    Start::Begin(_) => None,
+                };
+                return self.seal_elsewhere(envelope, known, body.len(), append);
             }
             message => message.map_err(|refusal| too_large(session, refusal))?,
         };
@@ -125,13 +189,12 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         body: usize,
         append: impl FnOnce(&mut Vec<u8>),
     ) -> Result<SetCookies, EncodeError> {
-        let Self { codec, session, .. } = *self;
+        let codec = self.codec;
         let replaced = known.and_then(|known| known.envelope.elsewhere.as_ref());
         let previous = replaced.map(|replaced| replaced.id);
         let (reference, blob) = codec.seal_blob(&envelope, previous, append)?;
         envelope.elsewhere = Some(reference);
-        let message =
-            message(codec, &envelope, 0, |_| {}).map_err(|refusal| too_large(session, refusal))?;
+        let message = message(codec, &envelope, 0, |_| {}).map_err(refused)?;
         let mut set_cookies = self.seal(&envelope, message, body)?;
         set_cookies.add_work(Work { puts: vec![blob], ..Work::default() });
         Ok(set_cookies)
@@ -139,8 +202,9 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
 
     /// Seals the very session that the client has: nothing is lost that another release put into it.
     fn reseal(&self, known: &OpenedCookie) -> Result<SetCookies, EncodeError> {
-        let Self { codec, session, request, now, .. } = *self;
-        let mut envelope = Envelope { sealed: now.into(), ..known.envelope.clone() };
+        let Self { codec, request, now, .. } = *self;
+        let origin = codec.carried(known.envelope.origin, now);
+        let mut envelope = Envelope { sealed: now.into(), origin, ..known.envelope.clone() };
         self.give_id(&mut envelope)?;
         let packed = known.packed();
         #[cfg(feature = "store")]
@@ -156,7 +220,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             envelope.id = known.envelope.id;
             build(&envelope)
         });
-        let message = message.map_err(|refusal| too_large(session, refusal))?;
+        let message = message.map_err(refused)?;
         // What a longer session left behind goes first, if there is no room for both.
         let chars = base64url::encoded_len(message.0.len() - PREFIX + OVERHEAD);
         let used = codec.layout.cost(chars, message.1).response_bytes;
@@ -176,7 +240,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         if self.codec.session_ids && envelope.id.is_none() {
             let mut id = [0; SessionId::LEN];
             let random = (self.codec.random)(&mut id);
-            random.map_err(|error| EncodeError::Random(std::sync::Arc::new(error)))?;
+            random.map_err(|error| EncodeError::Random(Arc::new(error)))?;
             envelope.id = Some(SessionId(id));
         }
         Ok(())
@@ -201,18 +265,19 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         });
         let max_age = (!envelope.lifetime.is_browser_session())
             .then(|| codec.lifetimes.remaining(envelope).as_secs());
-        Ok(SetCookies::new(print(codec, &buffer, cookies, max_age, request), envelope.id))
+        let mut lines = print(codec, &buffer, cookies, max_age, request);
+        if !envelope.origin.is_some_and(|origin| origin.beside) {
+            codec.old.remove(Some(&request.old), &mut lines);
+        }
+        Ok(SetCookies::new(lines, envelope.id))
     }
 }
 
 /// Returns how the session in a message, which is not sealed yet, was made smaller.
 fn packing(buffer: &[u8]) -> &'static str {
     let message = buffer.get(PREFIX..).unwrap_or_default();
-    match Envelope::parse(message) {
-        Ok((_, range)) if message.get(range.clone()).and_then(pack::plain).is_some() => "none",
-        Ok((Envelope { method: Method::Deflate, .. }, _)) => "deflate",
-        _ => "lz4",
-    }
+    let packed = Envelope::parse(message).ok().and_then(|(_, range)| message.get(range));
+    packed.map_or("none", unpack::packing)
 }
 
 /// Returns whether the session is the one that the client has.
@@ -222,22 +287,27 @@ fn packing(buffer: &[u8]) -> &'static str {
 fn is_unchanged<T: Serialize + DeserializeOwned>(
     codec: &Settings<T>,
     known: &OpenedCookie,
+    session: &T,
     body: &[u8],
+    changed: bool,
 ) -> bool {
-    known.body() == body
-        || codec
-            .read(known)
-            .and_then(|session| {
-                let again = codec.format.serialize(&session, &mut SpanRecorder::default());
-                again.map_err(|_| DecodeError::Message)
+    let Envelope { format, schema, .. } = known.envelope;
+    (format, schema) == (codec.format, codec.schema) && known.body() == body
+        || !changed
+            && codec.read(known).is_ok_and(|known| {
+                codec.format.difference(session, body, &known, Lists::Ordered).is_none()
             })
-            .is_ok_and(|again| again.as_slice() == body)
 }
 
 /// Returns whether the client's session has nothing that this release does not know.
 fn is_all<T: Serialize>(known: &OpenedCookie, session: &T) -> bool {
-    let again = known.envelope.format.serialize(session, &mut SpanRecorder::default());
-    again.is_ok_and(|again| again.as_slice() == known.body())
+    let format = known.envelope.format;
+    let again = format.serialize(session, &mut SpanRecorder::default());
+    // Without names, what was not known could not have been read.
+    format.is_positional()
+        || again.is_ok_and(|again| {
+            same::difference(format, &again, known.body(), Lists::Unordered).is_none()
+        })
 }
 
 /// Builds the message, ready to be sealed, in the way that the setting of compression asks for.
@@ -245,24 +315,22 @@ fn smallest<T>(
     codec: &Settings<T>,
     envelope: &Envelope,
     body: &[u8],
-    fields: &[FieldSpan],
+    spans: &Spans,
 ) -> Result<(SecretBytes, u8), Refusal> {
-    let build = |method: Option<Method>| {
-        let method_or_any = method.unwrap_or(Method::Lz4);
-        let envelope = Envelope { method: method_or_any, ..envelope.clone() };
-        message(codec, &envelope, body.len(), |out| {
-            pack::pack(body, fields, codec.format, method, out);
+    let build = |packing: Packing| {
+        message(codec, envelope, body.len(), |out| {
+            pack::pack(body, spans, codec.format, packing, out);
         })
     };
     match codec.compression {
-        Compression::Off => build(None),
-        Compression::Smallest => build(Some(Method::Deflate)),
+        Compression::Off => build(Packing::Plain),
+        Compression::Smallest => build(Packing::Fields(Method::Deflate)),
         Compression::Adaptive => {
-            let fast = build(Some(Method::Lz4));
+            let fast = build(Packing::Fields(Method::Lz4));
             if matches!(fast, Ok((_, 1))) {
                 return fast;
             }
-            match (fast, build(Some(Method::Deflate))) {
+            match (fast, build(Packing::Fields(Method::Deflate))) {
                 (Ok((fast, cookies)), Ok((_, least))) if cookies <= least => Ok((fast, cookies)),
                 (fast, small) => {
                     if small.is_ok() || fast.is_err() {
@@ -272,6 +340,16 @@ fn smallest<T>(
                     }
                 }
             }
+        }
+        Compression::DangerousOneContext => {
+            let fields = build(Packing::Fields(Method::Deflate));
+            let whole = build(Packing::Whole(Method::Deflate));
+            match (&fields, &whole) {
+                (Ok((fields, _)), Ok((whole, _))) if fields.len() <= whole.len() => {}
+                (_, Ok(_)) => return whole,
+                (_, Err(_)) => {}
+            }
+            fields
         }
     }
 }
@@ -299,6 +377,11 @@ fn message<T>(
 
 /// The limit that is broken, what is needed, and what is allowed.
 type Refusal = (Limit, usize, usize);
+
+/// Tells a refusal that is no matter of the session's fields.
+fn refused((limit, needed, allowed): Refusal) -> EncodeError {
+    EncodeError::TooLarge(TooLarge { limit, needed, allowed, heaviest: Vec::new() })
+}
 
 fn too_large<T: Serialize>(session: &T, (limit, needed, allowed): Refusal) -> EncodeError {
     // Named fields, whatever the format of the codec.

@@ -12,6 +12,9 @@ pub enum ConfigError {
     /// The cookie-name is empty or holds a character that is not of a token (RFC 6265bis, 4.1.1).
     #[error("the cookie name is empty or holds a character that cookie names must not have")]
     Name,
+    /// A reader is to read the cookie of another library that has the name of ours, which would be either's.
+    #[error("the cookie of another library must have another name than ours")]
+    OldName,
     /// The cookie-name ends with a dot and a number, as those of the further cookies of a split session do.
     #[error("the cookie name must not end with a dot and a number, as those of further cookies do")]
     NameOfChunk,

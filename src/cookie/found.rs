@@ -52,22 +52,10 @@ impl<'a> FoundCookies<'a> {
     }
 
     /// Finds our cookies in one `Cookie` header value.
-    ///
-    /// A cookie begins with the header or after a `;`, spaces and tabs aside. So it is enough to look at the places
-    /// where our name occurs. Other white space is part of a name, as it is to browsers: a sibling domain may set the
-    /// cookie `\x0c__Host-session`, though not `__Host-session`.
     pub(crate) fn read_header(&mut self, name: &memmem::Finder<'_>, header: &'a [u8]) {
-        for at in name.find_iter(header) {
-            let (before, from) = header.split_at(at);
-            let begins = trim_end(before);
-            if !(begins.is_empty() || begins.ends_with(b";")) {
-                continue;
-            }
-            let after = from.get(name.needle().len()..).unwrap_or_default();
-            let end = memchr(b';', after).unwrap_or(after.len());
-            let (rest, _) = after.split_at(end);
-            if let Some((index, value)) = split_index(rest) {
-                self.add(index, unquote(trim(value)));
+        for (rest, value) in cookies(name, header) {
+            if let Some(index) = parse_suffix(rest) {
+                self.add(index, value);
             }
         }
     }
@@ -111,6 +99,28 @@ impl<'a> FoundCookies<'a> {
     }
 }
 
+/// Returns the cookies of a `Cookie` header value whose names begin with `name`: how each name goes on, and the value.
+///
+/// A cookie begins with the header or after a `;`, spaces and tabs aside. So it is enough to look at the places where the
+/// name occurs. Other white space is part of a name, as it is to browsers: a sibling domain may set the cookie
+/// `\x0c__Host-session`, though not `__Host-session`.
+pub(crate) fn cookies<'h>(
+    name: &memmem::Finder<'_>,
+    header: &'h [u8],
+) -> impl Iterator<Item = (&'h [u8], &'h [u8])> {
+    name.find_iter(header).filter_map(|at| {
+        let (before, from) = header.split_at(at);
+        let begins = trim_end(before);
+        if !(begins.is_empty() || begins.ends_with(b";")) {
+            return None;
+        }
+        let after = from.get(name.needle().len()..).unwrap_or_default();
+        let (cookie, _) = after.split_at(memchr(b';', after).unwrap_or(after.len()));
+        let (rest, value) = cookie.split_at(memchr(b'=', cookie)?);
+        Some((rest, unquote(trim(value.get(1..)?))))
+    })
+}
+
 /// Returns whether a value can be of a session, of whatever version: each is base64url, and the first cookie has its
 /// header, nonce and tag.
 pub(crate) fn can_be_ours(index: u8, value: &[u8]) -> bool {
@@ -142,18 +152,10 @@ fn trim_end(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Splits `=value` or `.3=value`.
-fn split_index(rest: &[u8]) -> Option<(u8, &[u8])> {
-    match rest {
-        [b'=', value @ ..] => Some((0, value)),
-        [b'.', _, b'=', value @ ..] => Some((parse_index(rest.get(..2)?)?, value)),
-        _ => None,
-    }
-}
-
-/// Reads `.1` to `.8`. One digit, so that each index has one spelling.
-fn parse_index(suffix: &[u8]) -> Option<u8> {
+/// Reads the end of a name: nothing, or `.1` to `.8`. One digit, so that each index has one spelling.
+fn parse_suffix(suffix: &[u8]) -> Option<u8> {
     match suffix {
+        [] => Some(0),
         [b'.', digit @ b'1'..=b'8'] => Some(digit - b'0'),
         _ => None,
     }

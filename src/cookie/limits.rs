@@ -120,6 +120,11 @@ impl Limits {
         Ok(())
     }
 
+    /// Returns limits that leave so many bytes of the response to others.
+    pub(crate) fn less_in_response(self, bytes: usize) -> Self {
+        Self { response_bytes: self.response_bytes.saturating_sub(bytes), ..self }
+    }
+
     pub(crate) fn check(self) -> Result<Self, ConfigError> {
         for (what, found, allowed) in [
             ("cookie_bytes", self.cookie_bytes, 4096),

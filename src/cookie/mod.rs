@@ -10,5 +10,6 @@ pub(crate) mod error;
 pub(crate) mod found;
 pub(crate) mod layout;
 pub(crate) mod limits;
+pub(crate) mod old;
 pub(crate) mod padding;
 pub(crate) mod set_cookies;

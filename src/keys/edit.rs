@@ -1,6 +1,7 @@
 //! How a key file is changed in place: under a lock, and replaced at once.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,26 +10,29 @@ use std::time::{Duration, Instant};
 
 use fs4::TryLockError;
 
-use crate::keys::file::{KeyFile, KeyFileError, MAX_LEN};
-use crate::keys::source::KeySource;
+use crate::keys::file::{KeyFile, KeyFileError, MAX_LEN, Text};
+use crate::keys::folder::Folder;
+use crate::keys::source::{KeySource, open_in};
 
 impl KeyFile {
     /// Writes a new file with mode 0600, for its owner alone.
     ///
     /// # Errors
     ///
-    /// [`KeyFileError::Exists`] if there is one already, and [`KeyFileError::Write`].
+    /// [`KeyFileError::Exists`] if there is one already, [`KeyFileError::ReadOnly`], and [`KeyFileError::Write`].
     pub fn create(&self, path: impl AsRef<Path>) -> Result<(), KeyFileError> {
         let path = path.as_ref();
+        self.check()?;
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::AlreadyExists => KeyFileError::Exists(path.to_owned()),
-            _ => KeyFileError::Write { path: path.to_owned(), error: Arc::new(error) },
+            _ => not_written(path, error),
         };
+        let (folder, name) = Folder::of(path).map_err(failed)?;
         // Nobody has read it yet, so it need not appear at once.
-        let file = private().create_new(true).open(path).map_err(failed)?;
-        let written = fill(file, &self.expose_text()).and_then(|()| sync_folder(path));
+        let file = folder.create(&name).map_err(failed)?;
+        let written = fill(file, &self.expose_text()).and_then(|()| folder.sync());
         if written.is_err() {
-            let _ = fs::remove_file(path);
+            let _ = folder.remove(&name);
         }
         written.map_err(failed)
     }
@@ -36,9 +40,12 @@ impl KeyFile {
     /// Changes a file in place: `change` gets what is in it, and what it leaves behind is written.
     ///
     /// One process after the other does so: a lock on `path.lock` beside the file is waited for, up to half a
-    /// minute. That lock file gets the owner of the key file, and stays. The file is replaced at once, by a rename, after all is on the disk, with mode 0600 and the owner
-    /// that it had. Readers see the old file or the new one; a crash leaves one of the two. Nothing is
-    /// written if nothing changed, or if `change` fails.
+    /// minute. That lock file gets the owner of the key file, and stays. The file is replaced at once, by a
+    /// rename, after all is on the disk, with mode 0600 and the owner that it had. Readers see the old file or the new
+    /// one; a crash leaves one of the two. Nothing is written if nothing changed, or if `change` fails.
+    ///
+    /// The folder is held open meanwhile. Whoever puts another one in its place, for which root could be made to write
+    /// elsewhere, moves the change away with it.
     ///
     /// # Errors
     ///
@@ -49,16 +56,15 @@ impl KeyFile {
         change: impl FnOnce(&mut Self) -> Result<R, E>,
     ) -> Result<R, E> {
         let path = path.as_ref();
-        let failed = |error| KeyFileError::Write { path: path.to_owned(), error: Arc::new(error) };
+        let failed = |error| KeyFileError::Open { path: path.to_owned(), error: Arc::new(error) };
         // A link stays, and what it points to is replaced.
-        let target = path.canonicalize().map_err(|error| KeyFileError::Open {
-            path: path.to_owned(),
-            error: Arc::new(error),
-        })?;
-        let _lock = lock(&target, PATIENCE)?;
-        let opened = KeySource::file(&target).open()?;
+        let target = path.canonicalize().map_err(failed)?;
+        let (folder, name) = Folder::of(&target).map_err(failed)?;
+        let _lock = lock(&folder, &name, &target, PATIENCE)?;
+        let opened = open_in(&folder, &name, path)?;
         let owner = owner(&opened.metadata().map_err(failed)?);
-        let mut file = Self::read(opened)?;
+        let named = |error| KeySource::file(path).named(error);
+        let mut file = Text::read(opened)?.parse().map_err(named)?;
         let before = file.expose_text();
         let result = change(&mut file)?;
         file.check()?;
@@ -67,25 +73,43 @@ impl KeyFile {
             return Err(KeyFileError::TooLong.into());
         }
         if *before != *after {
-            replace(&target, &after, owner).map_err(failed)?;
+            replace(&folder, &name, &after, owner).map_err(|error| not_written(path, error))?;
         }
         Ok(result)
     }
 }
 
+/// Returns the error for a file that could not be written.
+fn not_written(path: &Path, error: io::Error) -> KeyFileError {
+    let path = path.to_owned();
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => KeyFileError::ReadOnly(path),
+        _ => KeyFileError::Write { path, error: Arc::new(error) },
+    }
+}
+
 /// Waits for the lock that goes with a file; it is held until the result is dropped. The lock file stays,
 /// because one that is removed could be locked by two.
-fn lock(path: &Path, patience: Duration) -> Result<File, KeyFileError> {
-    let lock = beside(path, ".lock");
-    let failed = |error| KeyFileError::Lock { path: lock.clone(), error: Arc::new(error) };
-    let file = open_lock(path, &lock).map_err(failed)?;
+fn lock(
+    folder: &Folder,
+    name: &OsStr,
+    path: &Path,
+    patience: Duration,
+) -> Result<File, KeyFileError> {
+    let lock = beside(name, ".lock");
+    let told = || PathBuf::from(beside(path.as_os_str(), ".lock"));
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => KeyFileError::ReadOnly(path.to_owned()),
+        _ => KeyFileError::Lock { path: told(), error: Arc::new(error) },
+    };
+    let file = open_lock(folder, name, &lock).map_err(failed)?;
     let since = Instant::now();
     loop {
         match fs4::FileExt::try_lock(&file) {
             Ok(()) => return Ok(file),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
             Err(TryLockError::WouldBlock) if since.elapsed() >= patience => {
-                return Err(KeyFileError::Locked(lock));
+                return Err(KeyFileError::Locked(told()));
             }
             // No system call waits for a lock and gives up.
             Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
@@ -94,38 +118,38 @@ fn lock(path: &Path, patience: Duration) -> Result<File, KeyFileError> {
 }
 
 /// Opens a lock file. One that is new gets the owner of the key file, so that root leaves none behind that the
-/// service cannot open; one that is there may be a link to anything, and is not given to anybody.
-fn open_lock(path: &Path, lock: &Path) -> io::Result<File> {
-    match private().create_new(true).open(lock) {
+/// service cannot open; one that is there is not given to anybody.
+fn open_lock(folder: &Folder, name: &OsStr, lock: &OsStr) -> io::Result<File> {
+    match folder.create(lock) {
         Ok(file) => {
-            set_owner(&file, owner(&fs::metadata(path)?))?;
+            set_owner(&file, owner(&folder.open(name)?.metadata()?))?;
             Ok(file)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => private().open(lock),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => folder.open_to_lock(lock),
         Err(error) => Err(error),
     }
 }
 
 /// Puts a file in the place of another one, at once.
-fn replace(path: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
+fn replace(folder: &Folder, name: &OsStr, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
     // The lock is held, so one that is there was left behind by a crash.
-    let new = beside(path, ".new");
-    if let Err(error) = fs::remove_file(&new)
+    let new = beside(name, ".new");
+    if let Err(error) = folder.remove(&new)
         && error.kind() != io::ErrorKind::NotFound
     {
         return Err(error);
     }
-    let written = write(&new, text, owner).and_then(|()| fs::rename(&new, path));
+    let written = write(folder, &new, text, owner).and_then(|()| folder.rename(&new, name));
     if written.is_err() {
         // The first error is the one to tell.
-        let _ = fs::remove_file(&new);
+        let _ = folder.remove(&new);
         return written;
     }
-    sync_folder(path)
+    folder.sync()
 }
 
-fn write(path: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
-    let file = private().create_new(true).open(path)?;
+fn write(folder: &Folder, name: &OsStr, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let file = folder.create(name)?;
     set_owner(&file, owner)?;
     fill(file, text)
 }
@@ -135,19 +159,11 @@ fn fill(mut file: File, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Returns the path with something after its file name.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
+/// Returns a name or a path with something after it.
+fn beside(name: &OsStr, suffix: &str) -> OsString {
+    let mut name = name.to_owned();
     name.push(suffix);
-    name.into()
-}
-
-#[cfg(unix)]
-fn private() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
-    options
+    name
 }
 
 #[cfg(unix)]
@@ -167,20 +183,6 @@ fn set_owner(file: &File, owner: Option<(u32, u32)>) -> io::Result<()> {
     }
 }
 
-/// Brings the rename to the disk.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    options
-}
-
 #[cfg(not(unix))]
 fn owner(_: &Metadata) -> Option<(u32, u32)> {
     None
@@ -188,11 +190,6 @@ fn owner(_: &Metadata) -> Option<(u32, u32)> {
 
 #[cfg(not(unix))]
 fn set_owner(_: &File, _: Option<(u32, u32)>) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -209,9 +206,11 @@ mod tests {
     fn a_lock_that_somebody_holds_is_given_up_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.toml");
-        fs::write(&path, "").unwrap();
-        let held = lock(&path, Duration::ZERO).unwrap();
-        let error = lock(&path, Duration::ZERO).unwrap_err();
+        std::fs::write(&path, "").unwrap();
+        let (folder, name) = Folder::of(&path).unwrap();
+        let lock_now = || lock(&folder, &name, &path, Duration::ZERO);
+        let held = lock_now().unwrap();
+        let error = lock_now().unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(
@@ -221,6 +220,17 @@ mod tests {
             )
         );
         drop(held);
-        lock(&path, Duration::ZERO).unwrap();
+        lock_now().unwrap();
+    }
+
+    #[test]
+    fn a_read_only_file_system_is_told_as_such() {
+        let error = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+        let told = not_written(Path::new("/run/keys/keys.toml"), error).to_string();
+        assert_eq!(
+            told,
+            "the key file /run/keys/keys.toml lies on a read-only file system; change it where it is kept, and \
+             bring it here as before"
+        );
     }
 }

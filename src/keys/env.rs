@@ -5,22 +5,35 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 use crate::keys::error::{KeyError, RingError};
+use crate::keys::key::Key;
 use crate::keys::ring::{KeyRing, RingKey};
 
 /// The reason why an environment variable gave no ring.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyListError {
-    /// The variable is not set, or holds bytes that are no text.
+    /// The variable is not set.
     #[error(
         "the environment variable {0} is not set; put a key of `sealed-session keygen` into it"
     )]
     NotSet(String),
+    /// The variable holds bytes that are no text.
+    #[error(
+        "the environment variable {0} holds bytes that are not UTF-8; put a key of `sealed-session keygen` into \
+         it, as it is printed"
+    )]
+    NotText(String),
+    /// There are quotation marks around the keys: a shell takes them away, and a file of variables may not.
+    #[error(
+        "the list of keys has quotation marks, which are part of it where no shell reads it, as in an env file of \
+         Docker; take them out"
+    )]
+    Quoted,
     /// There is no key in it.
     #[error("the list of keys is empty; write a key of `sealed-session keygen` into it")]
     Empty,
     /// One of the keys is damaged.
-    #[error("key number {position} of the list is no key: {error}; copy it anew")]
+    #[error("key number {position} of the list is refused: {error}{}", .error.mend())]
     Key {
         /// Which of the keys, counted from 1.
         position: usize,
@@ -57,9 +70,10 @@ impl KeyRing {
     ///
     /// Each [`KeyListError`]; none holds any part of a key.
     pub fn from_env() -> Result<Self, KeyListError> {
-        let keys =
-            std::env::var(Self::ENV).map_err(|_| KeyListError::NotSet(Self::ENV.to_owned()))?;
-        Zeroizing::new(keys).parse()
+        let name = || Self::ENV.to_owned();
+        let keys = std::env::var_os(Self::ENV).ok_or_else(|| KeyListError::NotSet(name()))?;
+        let keys = Zeroizing::new(keys.into_encoded_bytes());
+        std::str::from_utf8(&keys).map_err(|_| KeyListError::NotText(name()))?.parse()
     }
 }
 
@@ -69,10 +83,14 @@ impl FromStr for KeyRing {
     /// Reads what [`KeyRing::from_env`] describes.
     fn from_str(list: &str) -> Result<Self, KeyListError> {
         let texts = list.split(|c: char| c == ',' || c.is_whitespace()).filter(|s| !s.is_empty());
+        if list.contains(['"', '\'']) {
+            return Err(KeyListError::Quoted);
+        }
         let mut keys = Vec::new();
         for (i, text) in texts.enumerate() {
             let position = i + 1;
-            let key = text.parse().map_err(|error| KeyListError::Key { position, error })?;
+            let key = text.parse().and_then(|key: Key| key.check_private().map(|()| key));
+            let key = key.map_err(|error| KeyListError::Key { position, error })?;
             keys.push(if i == 0 { RingKey::new(key) } else { RingKey::open_only(key) });
         }
         if keys.is_empty() {
@@ -85,7 +103,6 @@ impl FromStr for KeyRing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::key::Key;
 
     #[test]
     fn the_first_key_of_a_list_seals_and_the_others_open() {
@@ -118,8 +135,20 @@ mod tests {
             ),
             (
                 format!("{},{cut}", *text),
-                "key number 2 of the list is no key: a key has 48 characters after its prefix, this has 45; \
+                "key number 2 of the list is refused: a key has 48 characters after its prefix, this has 45; \
                  copy it anew"
+                    .to_owned(),
+            ),
+            (
+                format!("'{}'", *text),
+                "the list of keys has quotation marks, which are part of it where no shell reads it, as in an \
+                 env file of Docker; take them out"
+                    .to_owned(),
+            ),
+            (
+                "SEALED-SESSION-KEY-1-AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh_RBvJO".to_owned(),
+                "key number 1 of the list is refused: the key 8a346e56 is that of the documentation, which \
+                 everybody knows; make one with `sealed-session keygen`"
                     .to_owned(),
             ),
             (

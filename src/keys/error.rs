@@ -25,12 +25,33 @@ pub enum KeyError {
     /// All bytes are equal: a buffer that nobody filled.
     #[error("all bytes of the key are equal; keys must be random")]
     Weak,
+    /// The key stands in this crate's documentation or test vectors, where everybody can read it.
+    #[error(
+        "the key {id} is that of {whose}, which everybody knows; make one with `sealed-session keygen`"
+    )]
+    Public {
+        /// Its id.
+        id: KeyId,
+        /// Where it stands.
+        whose: &'static str,
+    },
     /// The text is no key id.
     #[error("a key id is 8 hexadecimal digits")]
     Id,
     /// The operating system gave no random bytes.
     #[error("the operating system's random source failed")]
     Random(#[source] Source),
+}
+
+impl KeyError {
+    /// What to do about a key that stands in a list or a file.
+    pub(crate) fn mend(&self) -> &'static str {
+        match self {
+            // Says so itself.
+            Self::Public { .. } => "",
+            _ => "; copy it anew",
+        }
+    }
 }
 
 /// The reason why a [`KeyRing`](crate::KeyRing) refused a set of keys.

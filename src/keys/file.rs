@@ -24,17 +24,22 @@ use toml::Spanned;
 use toml::value::Datetime;
 use zeroize::Zeroizing;
 
+use crate::cutoff::Cutoff;
 use crate::error::Source;
 use crate::keys::error::{KeyError, RingError};
 use crate::keys::key::Key;
 use crate::keys::key_id::KeyId;
+use crate::keys::mask::{Masked, redact};
+#[cfg(feature = "watch")]
+use crate::keys::revocations::Revocations;
 use crate::keys::ring::{KeyRing, RingKey};
 
 /// The keys of a ring as a key file holds them, with what operators need to know about each.
 ///
 /// # The format
 ///
-/// TOML, with one table for each key and these fields; any other field is an error:
+/// TOML. At the top there may be `cutoff`, a time: sessions that began before it are refused, by whatever key they are
+/// sealed. Then follows one table for each key, with these fields; any other field is an error:
 ///
 /// | field | what | present |
 /// |---|---|---|
@@ -49,7 +54,7 @@ use crate::keys::ring::{KeyRing, RingKey};
 /// ```toml
 /// [[key]]
 /// id = "8a346e56"
-/// key = "SEALED-SESSION-KEY-1-AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh_RBvJO"
+/// key = "SEALED-SESSION-KEY-1-…"
 /// created = 2026-11-01T00:00:00Z
 /// activates = 2026-11-03T00:00:00Z
 /// comment = "the first one"
@@ -61,23 +66,30 @@ use crate::keys::ring::{KeyRing, RingKey};
 /// # Example
 ///
 /// ```
-/// use sealed_session::{KeyFile, KeyState};
+/// use sealed_session::{Key, KeyFile, KeyState};
 ///
-/// let text = r#"
-///     [[key]]
-///     id = "8a346e56"
-///     key = "SEALED-SESSION-KEY-1-AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh_RBvJO"
-///     created = 2026-11-01T00:00:00Z
-///     activates = 2026-11-03T00:00:00Z
-/// "#;
+/// let key = Key::generate()?;
+/// let text = format!(
+///     r#"
+///         [[key]]
+///         id = "{}"
+///         key = "{}"
+///         created = 2026-11-01T00:00:00Z
+///         activates = 2026-11-03T00:00:00Z
+///     "#,
+///     key.id(),
+///     *key.expose_text(),
+/// );
 /// let file: KeyFile = text.parse()?;
 /// let november_7 = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_794_009_600);
 /// assert_eq!(file.keys_at(november_7)[0].state, KeyState::Primary);
 /// let ring = file.ring_at(november_7)?;
-/// # Ok::<(), sealed_session::KeyFileError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct KeyFile {
+    /// In whole seconds.
+    pub(crate) cutoff: Cutoff,
     /// In the order of activation.
     pub(crate) records: Vec<Record>,
 }
@@ -192,24 +204,8 @@ impl KeyFile {
     /// # Errors
     ///
     /// As `str::parse`; [`KeyFileError::Read`] when reading fails.
-    pub fn read(mut from: impl Read) -> Result<Self, KeyFileError> {
-        // Sized once, so that no part of the secrets stays behind in a smaller allocation.
-        let mut bytes = Zeroizing::new(vec![0; MAX_LEN + 1]);
-        let mut len = 0;
-        loop {
-            let rest = bytes.get_mut(len..).unwrap_or_default();
-            match from.read(rest) {
-                Ok(0) => break,
-                Ok(read) => len += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(KeyFileError::Read(Arc::new(error))),
-            }
-        }
-        if len > MAX_LEN {
-            return Err(KeyFileError::TooLong);
-        }
-        let text = bytes.get(..len).unwrap_or_default();
-        std::str::from_utf8(text).map_err(|_| KeyFileError::NotText)?.parse()
+    pub fn read(from: impl Read) -> Result<Self, KeyFileError> {
+        Text::read(from)?.parse()
     }
 
     /// Creates the ring that this file describes.
@@ -229,10 +225,19 @@ impl KeyFile {
     /// [`KeyFileError::Ring`] as from [`KeyRing::new`].
     pub fn ring_at(&self, now: SystemTime) -> Result<KeyRing, KeyFileError> {
         self.check_at(now)?;
-        KeyRing::new(self.ring_keys()).map_err(KeyFileError::Ring)
+        let ring = KeyRing::new(self.ring_keys()).map_err(KeyFileError::Ring)?;
+        ring.cut_off(self.cutoff);
+        Ok(ring)
     }
 
-    /// Returns the keys for [`KeyRing::new`] or [`KeyRing::replace`].
+    /// Returns the time before which no session may have begun, if the file has one.
+    #[must_use]
+    pub fn cutoff(&self) -> Option<SystemTime> {
+        cutoff_time(self.cutoff)
+    }
+
+    /// Returns the keys for [`KeyRing::new`] or [`KeyRing::replace`]. The cutoff of the file goes another way:
+    /// [`KeyRing::refuse_before`].
     pub fn ring_keys(&self) -> impl Iterator<Item = RingKey> {
         self.records.iter().map(|record| {
             let key = match &record.role {
@@ -276,6 +281,9 @@ impl KeyFile {
         let len = HEAD.len() + 512 * self.records.len() + 6 * comments;
         let mut out = Zeroizing::new(String::with_capacity(len));
         out.push_str(HEAD);
+        if let Some(cutoff) = self.cutoff() {
+            let _ = writeln!(out, "\n{CUTOFF} = {}", Rfc3339Utc(cutoff));
+        }
         for record in &self.records {
             // Writing to a string cannot fail.
             let _ = record.print(&mut out);
@@ -289,10 +297,11 @@ impl KeyFile {
         self.records.iter().map(|record| record.id).collect()
     }
 
-    /// Names those that are revoked.
+    /// Tells what the file takes back.
     #[cfg(feature = "watch")]
-    pub(crate) fn revoked(&self) -> impl Iterator<Item = KeyId> {
-        self.records.iter().filter(|r| matches!(r.role, Role::Revoked)).map(|r| r.id)
+    pub(crate) fn revocations(&self) -> Revocations {
+        let revoked = self.records.iter().filter(|r| matches!(r.role, Role::Revoked));
+        Revocations { ids: revoked.map(|record| record.id).collect(), cutoff: self.cutoff }
     }
 
     /// Returns the id of the key that seals at the time `now`: of those that may, the newest.
@@ -325,6 +334,11 @@ impl KeyFile {
 
     /// Checks what holds at any time.
     pub(crate) fn check(&self) -> Result<(), KeyFileError> {
+        for record in &self.records {
+            if let Role::Seals(key) | Role::OpensOnly(key) = &record.role {
+                key.check_private().map_err(KeyFileError::NotPrivate)?;
+            }
+        }
         KeyRing::new(self.ring_keys()).map(|_| ()).map_err(KeyFileError::Ring)
     }
 }
@@ -334,11 +348,15 @@ impl std::str::FromStr for KeyFile {
 
     /// Reads the text of a key file. Whether a key may seal *now* is asked by [`KeyFile::ring`].
     fn from_str(text: &str) -> Result<Self, KeyFileError> {
+        if text.trim().is_empty() {
+            return Err(KeyFileError::Empty);
+        }
+        let masked = Masked::new(text);
         let line = |at: usize| {
-            let before = text.get(..at).unwrap_or(text);
+            let before = masked.text.get(..at).unwrap_or(&masked.text);
             before.bytes().filter(|byte| *byte == b'\n').count() + 1
         };
-        let raw: RawFile = toml::from_str(text).map_err(|error| {
+        let raw: RawFile = toml::from_str(&masked.text).map_err(|error| {
             let line = error.span().map_or(1, |span| line(span.start));
             let mut reason = redact(error.message());
             if reason.starts_with("unknown field") {
@@ -347,10 +365,14 @@ impl std::str::FromStr for KeyFile {
             KeyFileError::Syntax { line, reason }
         })?;
         let mut file = Self::default();
+        if let Some(time) = raw.cutoff {
+            let time = OffsetDateTime::parse(&time.to_string(), &Rfc3339);
+            file.cutoff = Cutoff::before(time.map_err(|_| KeyFileError::Cutoff)?.into());
+        }
         for raw in raw.keys {
             let line = line(raw.span().start);
             let refuse = |problem| KeyFileError::Key { line, problem };
-            let record = Record::try_from(raw.into_inner()).map_err(refuse)?;
+            let record = Record::read(raw.into_inner(), &masked).map_err(refuse)?;
             if file.records.iter().any(|known| known.id == record.id) {
                 return Err(refuse(KeyProblem::Duplicate(record.id)));
             }
@@ -368,10 +390,12 @@ impl std::str::FromStr for KeyFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
+    cutoff: Option<Datetime>,
     #[serde(default, rename = "key")]
     keys: Vec<Spanned<RawKey>>,
 }
 
+/// One key as it was parsed: masked, and so no secret.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawKey {
@@ -384,12 +408,12 @@ struct RawKey {
     comment: Option<String>,
 }
 
-impl TryFrom<RawKey> for Record {
-    type Error = KeyProblem;
-
-    fn try_from(raw: RawKey) -> Result<Self, KeyProblem> {
+impl Record {
+    fn read(raw: RawKey, masked: &Masked<'_>) -> Result<Self, KeyProblem> {
         let id: KeyId = raw.id.parse().map_err(KeyProblem::Key)?;
-        let key = raw.key.map(|text| Zeroizing::new(text).parse::<Key>());
+        let key = raw.key.map(|text| {
+            masked.unmask(&text).parse().and_then(|key: Key| key.check_private().map(|()| key))
+        });
         let key = key.transpose().map_err(KeyProblem::Key)?;
         if let Some(key) = &key
             && key.id() != id
@@ -414,7 +438,7 @@ impl TryFrom<RawKey> for Record {
             created: parse_time(id, &raw.created)?,
             activates: time(raw.activates)?,
             retires: time(raw.retires)?,
-            comment: raw.comment,
+            comment: raw.comment.map(|comment| masked.unmask(&comment).to_string()),
         })
     }
 }
@@ -424,21 +448,16 @@ fn parse_time(id: KeyId, time: &Datetime) -> Result<SystemTime, KeyProblem> {
     parsed.map(|time| whole(time.into())).map_err(|_| KeyProblem::Time(id))
 }
 
+/// Returns the time of a cutoff, unless it ends nothing.
+pub(crate) fn cutoff_time(cutoff: Cutoff) -> Option<SystemTime> {
+    let seconds = Some(cutoff.as_secs()).filter(|seconds| *seconds > 0)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
 /// Cuts a time to whole seconds, and to what RFC 3339 can write.
 pub(crate) fn whole(time: SystemTime) -> SystemTime {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs().min(YEAR_9999))
-}
-
-/// Hides whatever may be a part of a key in a message of the TOML parser, which quotes what it found.
-fn redact(message: &str) -> String {
-    let mut out = String::new();
-    for word in message.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)))
-    {
-        if word.len() > LONGEST_WORD { out.push_str("… ") } else { out.push_str(word) }
-    }
-    // One line, whatever was quoted.
-    out.replace(|c: char| c.is_control(), " ").trim_end().to_owned()
 }
 
 /// Shows a time as RFC 3339 in UTC.
@@ -526,9 +545,66 @@ pub enum KeyFileError {
         /// What is wrong with it.
         problem: KeyProblem,
     },
-    /// The file is empty.
-    #[error("the key file has no keys; make one with `sealed-session ring init`")]
+    /// There is nothing in the file.
+    #[error("the key file is empty; remove it, and then make one with `sealed-session ring init`")]
+    Empty,
+    /// There is no key in the file.
+    #[error(
+        "the key file has no keys; add a [[key]], or remove the file and make one with `sealed-session ring init`"
+    )]
     NoKeys,
+    /// The cutoff is not a time.
+    #[error("`cutoff` has no date or no offset; write a time like 2026-11-03T00:00:00Z")]
+    Cutoff,
+    /// A key is one that everybody knows.
+    #[error("{0}")]
+    NotPrivate(KeyError),
+    /// A key of the ring is revoked, and the file takes that back.
+    #[error(
+        "the key {0} is revoked in the running ring, which is final, and the file uses it again; is it an old one? \
+         Revoke the key in it too, or restart the nodes if the key did not leak"
+    )]
+    TakenBack(KeyId),
+    /// Something is wrong with what is in a file, or in the output of a command.
+    #[error("{place}: {error}")]
+    In {
+        /// The path of the file, or the name of the command.
+        place: String,
+        /// What is wrong.
+        error: Box<Self>,
+    },
+    /// Others can exchange the file, so that root does not read it.
+    #[error("the key file {} is not read by root, because {reason}", .path.display())]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: &'static str,
+    },
+    /// The command that prints the key file cannot be run.
+    #[error("the command {program} cannot be run: {error}")]
+    Command {
+        /// The program.
+        program: String,
+        /// What the operating system says.
+        error: Source,
+    },
+    /// The command failed. What it printed is not looked at.
+    #[error("the command {program} failed with {status}; its standard error says why")]
+    CommandFailed {
+        /// The program.
+        program: String,
+        /// How it ended.
+        status: String,
+    },
+    /// The command took too long, and was ended.
+    #[error("the command {program} was ended, because it took longer than {} s", .timeout.as_secs_f64())]
+    CommandSlow {
+        /// The program.
+        program: String,
+        /// How long it may take.
+        timeout: Duration,
+    },
     /// No key has reached its activation.
     #[error("no key of the file is active yet; set `activates` of one to a time that has passed")]
     NoActiveKey,
@@ -542,8 +618,17 @@ pub enum KeyFileError {
     #[error("{0}; correct the key file")]
     Ring(RingError),
     /// There is one already, and a key file is never overwritten.
-    #[error("there is a key file {} already, and it is never overwritten", .0.display())]
+    #[error(
+        "there is a key file {} already, and it is never overwritten; `sealed-session ring list` shows what is in it",
+        .0.display()
+    )]
     Exists(PathBuf),
+    /// The file lies where nothing can be written.
+    #[error(
+        "the key file {} lies on a read-only file system; change it where it is kept, and bring it here as before",
+        .0.display()
+    )]
+    ReadOnly(PathBuf),
     /// The lock file, which keeps others from changing the key file meanwhile, cannot be had.
     #[error(
         "the lock file {} cannot be opened: {error}; give it the owner of the key file, with mode 0600",
@@ -571,12 +656,75 @@ pub enum KeyFileError {
     },
 }
 
+impl KeyFileError {
+    /// Says where it was found, if that is not known yet.
+    pub(crate) fn found_in(self, place: String) -> Self {
+        match self {
+            Self::TooLong
+            | Self::NotText
+            | Self::Syntax { .. }
+            | Self::Key { .. }
+            | Self::Empty
+            | Self::NoKeys
+            | Self::Cutoff
+            | Self::Ring(_) => Self::In { place, error: Box::new(self) },
+            known => known,
+        }
+    }
+}
+
+/// The bytes of a key file, which are wiped when dropped.
+pub(crate) struct Text {
+    bytes: Zeroizing<Vec<u8>>,
+    len: usize,
+}
+
+impl Text {
+    /// Reads to the end, or as much as shows that it is too long.
+    pub(crate) fn read(mut from: impl Read) -> Result<Self, KeyFileError> {
+        // Sized once, so that no part of the secrets stays behind in a smaller allocation.
+        let mut bytes = Zeroizing::new(vec![0; MAX_LEN + 1]);
+        let mut len = 0;
+        loop {
+            let rest = bytes.get_mut(len..).unwrap_or_default();
+            match from.read(rest) {
+                Ok(0) => return Ok(Self { bytes, len }),
+                Ok(read) => len += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(KeyFileError::Read(Arc::new(error))),
+            }
+        }
+    }
+
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.len > MAX_LEN
+    }
+
+    pub(crate) fn parse(&self) -> Result<KeyFile, KeyFileError> {
+        if self.is_too_long() {
+            return Err(KeyFileError::TooLong);
+        }
+        std::str::from_utf8(self.bytes()).map_err(|_| KeyFileError::NotText)?.parse()
+    }
+
+    /// Finds what the text takes back, whether it is a key file or not.
+    #[cfg(feature = "watch")]
+    pub(crate) fn revocations(&self) -> Revocations {
+        // What follows a byte that is no text is none of ours.
+        Revocations::find(self.bytes().utf8_chunks().next().map_or("", |chunk| chunk.valid()))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
 /// What is wrong with one key of a file.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyProblem {
     /// The key or its id is damaged.
-    #[error("{0}; copy it anew")]
+    #[error("{}{}", .0, .0.mend())]
     Key(KeyError),
     /// The id belongs to another key.
     #[error("`id` says {written}, but the key has the id {found}; correct the one or the other")]
@@ -609,8 +757,11 @@ pub enum KeyProblem {
     Time(KeyId),
 }
 
+/// The name of the time before which no session may have begun.
+pub(crate) const CUTOFF: &str = "cutoff";
+
 const OPEN_ONLY: &str = "open-only";
-const REVOKED: &str = "revoked";
+pub(crate) const REVOKED: &str = "revoked";
 
 const HEAD: &str = "\
 # Keys of sealed-session. Whoever reads this file can forge every session: keep it at mode 0600.
@@ -620,8 +771,5 @@ const HEAD: &str = "\
 /// Far more than 64 keys take.
 pub(crate) const MAX_LEN: usize = 64 * 1024;
 
-/// Longer words of a message are hidden. So many characters of a key leave 160 of its 256 bits unknown.
-const LONGEST_WORD: usize = 16;
-
 /// The last second of the year 9999.
-const YEAR_9999: u64 = 253_402_300_799;
+pub(crate) const YEAR_9999: u64 = 253_402_300_799;

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
+use crate::cutoff::Cutoff;
 use crate::keys::error::{KeyRefusal, RingError};
 use crate::keys::key::Key;
 use crate::keys::key_id::KeyId;
@@ -70,8 +71,54 @@ impl KeyRing {
     ///
     /// As [`KeyRing::new`]; the present keys then stay.
     pub fn replace(&self, keys: impl IntoIterator<Item = RingKey>) -> Result<(), RingError> {
-        self.keys.store(Arc::new(Keys::new(keys)?));
+        let keys = Keys::new(keys)?;
+        self.keys.rcu(|before| Keys { cutoff: before.cutoff, ..keys.clone() });
         Ok(())
+    }
+
+    /// Refuses all sessions that began before this time, as
+    /// [`DecodeError::BeforeCutoff`](crate::DecodeError::BeforeCutoff), whatever key sealed them: for all clones of the
+    /// ring, at once.
+    ///
+    /// Revoking a leaked key ends what it sealed. A session that was forged with it, and sealed again by another key
+    /// before that, is ended by this. Of several times the latest counts, and [`replace`](Self::replace) changes none.
+    /// Sessions that begin on a node with the cutoff live, those of the same second too.
+    pub fn refuse_before(&self, time: SystemTime) {
+        self.cut_off(Cutoff::before(time));
+    }
+
+    pub(crate) fn cut_off(&self, cutoff: Cutoff) {
+        self.keys.rcu(|before| Keys { cutoff: cutoff.max(before.cutoff), ..Keys::clone(before) });
+    }
+
+    /// Puts keys and a cutoff in the place of the present ones.
+    #[cfg(feature = "watch")]
+    pub(crate) fn replace_all(
+        &self,
+        keys: impl IntoIterator<Item = RingKey>,
+        cutoff: Cutoff,
+    ) -> Result<(), RingError> {
+        self.keys.store(Arc::new(Keys { cutoff, ..Keys::new(keys)? }));
+        Ok(())
+    }
+
+    /// Revokes these keys and moves the cutoff on, and returns those that were not revoked before. Unlike a ring that
+    /// is made, this one may be left without a key that seals.
+    #[cfg(feature = "watch")]
+    pub(crate) fn revoke(&self, ids: &[KeyId], cutoff: Cutoff) -> Vec<KeyId> {
+        let mut keys = Keys::clone(&self.load());
+        let mut revoked = Vec::new();
+        for entry in &mut keys.entries {
+            if entry.cipher.is_some() && ids.contains(&entry.id) {
+                *entry = RingKey::revoked(entry.id).entry;
+                revoked.push(entry.id);
+            }
+        }
+        if !revoked.is_empty() || cutoff > keys.cutoff {
+            keys.cutoff = keys.cutoff.max(cutoff);
+            self.keys.store(Arc::new(keys));
+        }
+        revoked
     }
 
     /// Returns the id of the key that seals now, if any may.
@@ -114,7 +161,7 @@ impl KeyRing {
 impl From<Key> for KeyRing {
     /// Creates a ring of one key, which seals from the beginning of time.
     fn from(key: Key) -> Self {
-        Self::of(Keys { entries: vec![RingKey::new(key).entry] })
+        Self::of(Keys { entries: vec![RingKey::new(key).entry], cutoff: Cutoff::default() })
     }
 }
 
@@ -138,7 +185,7 @@ impl RingKey {
     pub fn new(key: Key) -> Self {
         let entry = Entry {
             id: key.id(),
-            cipher: Some(Box::new(key.cipher())),
+            cipher: Some(Arc::new(key.cipher())),
             seals_from: Some(SystemTime::UNIX_EPOCH),
             retires: None,
         };
@@ -166,6 +213,17 @@ impl RingKey {
         self
     }
 
+    #[cfg(feature = "watch")]
+    pub(crate) fn id(&self) -> KeyId {
+        self.entry.id
+    }
+
+    /// Returns whether the key opens until it retires: it is not revoked.
+    #[cfg(feature = "watch")]
+    pub(crate) fn opens(&self) -> bool {
+        !self.entry.is_revoked()
+    }
+
     /// Sets the time from which the key neither seals nor opens. Unset by default.
     pub fn retires(mut self, at: SystemTime) -> Self {
         self.entry.retires = Some(at);
@@ -173,9 +231,11 @@ impl RingKey {
     }
 }
 
-/// The keys of a ring, checked.
+/// The keys of a ring, checked, and the time before which no session may have begun.
+#[derive(Clone)]
 pub(crate) struct Keys {
     entries: Vec<Entry>,
+    cutoff: Cutoff,
 }
 
 impl Keys {
@@ -201,7 +261,11 @@ impl Keys {
         if entries.iter().all(|entry| entry.seals_from.is_none()) {
             return Err(RingError::NoSealingKey);
         }
-        Ok(Self { entries })
+        Ok(Self { entries, cutoff: Cutoff::default() })
+    }
+
+    pub(crate) fn cutoff(&self) -> Cutoff {
+        self.cutoff
     }
 
     pub(crate) fn find(&self, id: KeyId) -> Option<&Entry> {
@@ -227,11 +291,12 @@ impl Keys {
     }
 }
 
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) id: KeyId,
-    /// Absent for a revoked key. Boxed, because an expanded AES key is large and wipes itself where it
+    /// Absent for a revoked key. Shared, because an expanded AES key is large and wipes itself where it
     /// lies, so it should not be moved about.
-    cipher: Option<Box<Cipher>>,
+    cipher: Option<Arc<Cipher>>,
     seals_from: Option<SystemTime>,
     retires: Option<SystemTime>,
 }
@@ -239,6 +304,11 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) fn cipher(&self) -> Option<&Cipher> {
         self.cipher.as_deref()
+    }
+
+    #[cfg(feature = "watch")]
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.cipher.is_none()
     }
 
     /// Returns whether this key sealed before the other one began to. A key that only opens is not known to have.

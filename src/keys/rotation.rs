@@ -6,8 +6,11 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::keys::error::KeyError;
-use crate::keys::file::{KeyFile, KeyFileError, Record, Rfc3339Utc, Role, whole};
+use crate::cutoff::Cutoff;
+use crate::keys::error::{KeyError, RingError};
+use crate::keys::file::{
+    KeyFile, KeyFileError, Record, Rfc3339Utc, Role, YEAR_9999, cutoff_time, whole,
+};
 use crate::keys::key::Key;
 use crate::keys::key_id::KeyId;
 use crate::keys::ring::KeyRing;
@@ -101,7 +104,7 @@ impl Policy {
     /// # Errors
     ///
     /// As [`Policy::check`]; [`PolicyError::Key`] if no key can be generated, [`PolicyError::NoSealingKey`]
-    /// if there is none to follow.
+    /// if there is none to follow, [`PolicyError::Clock`] if the year is one that no key file can write.
     pub fn rotate_at(
         &self,
         file: &mut KeyFile,
@@ -109,6 +112,11 @@ impl Policy {
     ) -> Result<Vec<Change>, PolicyError> {
         self.check()?;
         let now = whole(now);
+        // What is later than a file can write would come at the same second for ever.
+        let last = now + self.every.saturating_add(self.announce).saturating_add(self.keep);
+        if last > SystemTime::UNIX_EPOCH + Duration::from_secs(YEAR_9999) {
+            return Err(PolicyError::Clock(now));
+        }
         let mut changes = Vec::new();
         // A key that is added can lead to one that stood too far ahead before, and that has an end of its own.
         let last = loop {
@@ -120,6 +128,10 @@ impl Policy {
                 break last;
             }
             let activates = seals_until.max(announced);
+            if file.records.len() > KeyRing::MAX_KEYS {
+                let (found, allowed) = (file.records.len(), KeyRing::MAX_KEYS);
+                return Err(KeyFileError::Ring(RingError::TooManyKeys { found, allowed }).into());
+            }
             file.clear_activation(activates);
             let record = seals(Key::generate()?, now, activates);
             changes.push(Change::Added { id: record.id, activates });
@@ -156,9 +168,17 @@ impl Policy {
     ///
     /// # Errors
     ///
+    /// [`PolicyError::TooLong`] if one is longer than ten years;
     /// [`PolicyError::KeepTooShort`] if a key would end before all nodes know the next one;
     /// [`PolicyError::EveryTooShort`] if more keys would be in use at once than a ring takes.
     pub fn check(&self) -> Result<(), PolicyError> {
+        for (what, duration) in
+            [("every", self.every), ("announce", self.announce), ("keep", self.keep)]
+        {
+            if duration > LONGEST {
+                return Err(PolicyError::TooLong { what });
+            }
+        }
         if self.keep < self.announce {
             return Err(PolicyError::KeepTooShort { least: self.announce });
         }
@@ -321,6 +341,31 @@ impl Policy {
         Ok(changes)
     }
 
+    /// Refuses all sessions that began before a time, whatever key sealed them: after a leak, what was forged and sealed
+    /// again by another key since. A file that says a later time already stays as it is.
+    ///
+    /// Do so when the revocation has reached all nodes: before that, one of them may still seal what was forged.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError::CutoffAhead`] if the time is to come, because no session could begin until then.
+    pub fn cut_off_at(
+        &self,
+        file: &mut KeyFile,
+        at: SystemTime,
+        now: SystemTime,
+    ) -> Result<Vec<Change>, PolicyError> {
+        let cutoff = Cutoff::before(at);
+        if cutoff > Cutoff::now(now) {
+            return Err(PolicyError::CutoffAhead(at));
+        }
+        if cutoff <= file.cutoff {
+            return Ok(Vec::new());
+        }
+        file.cutoff = cutoff;
+        Ok(cutoff_time(cutoff).map(Change::CutOff).into_iter().collect())
+    }
+
     /// Says from when a key may be retired, so that no session is lost; `None` while no other key
     /// takes over from it, or if it never sealed by this file.
     #[must_use]
@@ -333,6 +378,9 @@ impl Policy {
     #[must_use]
     pub fn concerns_at(&self, file: &KeyFile, now: SystemTime) -> Vec<Concern> {
         let mut concerns = Vec::new();
+        if let Some(cutoff) = file.cutoff().filter(|_| file.cutoff > Cutoff::now(now)) {
+            concerns.push(Concern::CutoffAhead(cutoff));
+        }
         if let Some((last, _)) = self.last(file, now)
             && let Ok(late) = now.duration_since(after(last, self.every))
             && !late.is_zero()
@@ -377,7 +425,7 @@ impl KeyFile {
     /// Creates a file of one key that seals from the time `now` on.
     #[must_use]
     pub fn new_at(key: Key, now: SystemTime) -> Self {
-        Self { records: vec![seals(key, whole(now), whole(now))] }
+        Self { cutoff: Cutoff::default(), records: vec![seals(key, whole(now), whole(now))] }
     }
 
     /// Writes a comment about a key.
@@ -481,6 +529,8 @@ pub enum Change {
     Revoked(KeyId),
     /// A key that had retired or was revoked long ago was taken out.
     Removed(KeyId),
+    /// All sessions that began before this time were ended.
+    CutOff(SystemTime),
 }
 
 impl fmt::Display for Change {
@@ -496,6 +546,9 @@ impl fmt::Display for Change {
             Self::Stays(id) => write!(f, "{id} does not retire, because it seals"),
             Self::Revoked(id) => write!(f, "revoked {id}, and wiped its secret"),
             Self::Removed(id) => write!(f, "removed {id}, whose time is long over"),
+            Self::CutOff(at) => {
+                write!(f, "ended all sessions that began before {}", Rfc3339Utc(*at))
+            }
         }
     }
 }
@@ -520,6 +573,8 @@ pub enum Concern {
         /// When it is said to have been made.
         created: SystemTime,
     },
+    /// The cutoff is to come: until then each session ends as it begins.
+    CutoffAhead(SystemTime),
     /// A key retires while sessions that it sealed may live.
     RetiresEarly {
         /// Its id.
@@ -554,6 +609,11 @@ impl fmt::Display for Concern {
                 "{id} was made at {}, which is to come; correct the clocks, and if it was made by a wrong \
                  one, take it out with `sealed-session ring revoke {id}`",
                 Rfc3339Utc(*created)
+            ),
+            Self::CutoffAhead(at) => write!(
+                f,
+                "no session that begins before {} lives, which is to come; correct `cutoff`, or the clock",
+                Rfc3339Utc(*at)
             ),
             Self::RetiresEarly { id, until } => write!(
                 f,
@@ -600,6 +660,21 @@ pub enum PolicyError {
     /// The key has not sealed yet, so that nothing has to end.
     #[error("{0} has not sealed yet; take it out with `sealed-session ring revoke {0}`")]
     Pending(KeyId),
+    /// Sessions that begin before a time to come would end as they begin.
+    #[error(
+        "a cutoff at {} is to come, and until then each session would end as it begins; take `now`, and a later one \
+         when all nodes have it", Rfc3339Utc(*.0)
+    )]
+    CutoffAhead(SystemTime),
+    /// A duration of the policy is longer than any rotation needs.
+    #[error("`{what}` is longer than 10 years; take less")]
+    TooLong {
+        /// Which one.
+        what: &'static str,
+    },
+    /// It is so late that no key file can write when the next key ends.
+    #[error("it is {} by the clock, which cannot be; correct the clock", Rfc3339Utc(*.0))]
+    Clock(SystemTime),
     /// Keys would end before all nodes know the next one.
     #[error(
         "a key must be kept for longer than it is announced, and for the absolute timeout of sessions; set \
@@ -670,6 +745,9 @@ const SPARE: u32 = 6;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
+
+/// Longer than any rotation needs, and short enough to be added a few times.
+const LONGEST: Duration = Duration::from_secs(3652 * 86_400);
 
 /// Later than any time that a key file can write.
 const FAR: Duration = Duration::from_secs(1 << 40);

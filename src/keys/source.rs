@@ -1,13 +1,18 @@
-//! Where a key file lies, and who guards it there.
+//! Where a key file comes from, and who guards it there.
 
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::keys::file::{KeyFile, KeyFileError};
+use crate::keys::command::{self, KeyCommand};
+use crate::keys::file::{KeyFile, KeyFileError, Text};
+use crate::keys::folder::{self, Folder};
 
-/// The place of a key file, and who keeps others from reading it.
+/// The origin of a key file, and who keeps others from reading it.
 ///
 /// # Example
 ///
@@ -18,10 +23,15 @@ use crate::keys::file::{KeyFile, KeyFileError};
 /// let codec = Codec::<String>::new(file.ring()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeySource {
-    path: PathBuf,
-    guard: Guard,
+    origin: Origin,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Origin {
+    File(PathBuf, Guard),
+    Command(KeyCommand),
 }
 
 /// Who keeps others from reading a key file.
@@ -35,12 +45,21 @@ enum Guard {
     Mount,
 }
 
+/// What a source gave, and what there is against it though it can be read.
+pub(crate) struct Contents {
+    pub(crate) text: Text,
+    pub(crate) refusal: Option<KeyFileError>,
+}
+
 impl KeySource {
     /// Creates a source: a file that only its owner may read: mode 0600 or 0400, or it is refused.
     ///
+    /// For root, it must also lie where nobody else can exchange it: the folder belongs to root or to the owner of
+    /// the file, and others cannot write to it.
+    ///
     /// On systems without such modes nothing is checked.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), guard: Guard::Mode }
+        Self { origin: Origin::File(path.into(), Guard::Mode) }
     }
 
     /// Creates a source: a file on a mount that guards it, such as a Kubernetes Secret: its mode is not checked.
@@ -48,7 +67,7 @@ impl KeySource {
     /// A Secret is mounted with mode 0644 by default, and with 0440 under an `fsGroup`, into the one
     /// container that may see it; its mode says nothing about who can.
     pub fn mount(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), guard: Guard::Mount }
+        Self { origin: Origin::File(path.into(), Guard::Mount) }
     }
 
     /// Creates a source: a credential that systemd passes: the file `name` in `$CREDENTIALS_DIRECTORY`.
@@ -62,53 +81,256 @@ impl KeySource {
     pub fn credential(name: &str) -> Result<Self, KeyFileError> {
         let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
             .ok_or_else(|| KeyFileError::NoCredentials(name.to_owned()))?;
-        Ok(Self { path: Path::new(&folder).join(name), guard: Guard::Manager })
+        Ok(Self { origin: Origin::File(Path::new(&folder).join(name), Guard::Manager) })
     }
 
-    /// Returns the path of the file.
+    /// Names a program that prints the key file: the client of a secret manager, or what decrypts a file.
+    ///
+    /// It is run at each read, without a shell and without an input, for up to 10 seconds
+    /// ([`timeout`](Self::timeout)). On Unix, it has a process group of its own, which is killed when it is late.
+    /// It must end with success. What it prints is wiped from memory and stands in no error. Its standard error is that
+    /// of this process, so that it can say why it fails.
+    ///
+    /// Other users of the machine may see its arguments, so none may be a secret.
+    ///
+    /// ```no_run
+    /// use sealed_session::{KeySource, Watcher};
+    ///
+    /// let vault = KeySource::command("vault", ["kv", "get", "-field=keys", "secret/shop"]);
+    /// let watcher = Watcher::new(vault)?.every(std::time::Duration::from_secs(60));
+    /// # Ok::<(), sealed_session::KeyFileError>(())
+    /// ```
+    pub fn command<A: Into<OsString>>(
+        program: impl Into<OsString>,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let args = args.into_iter().map(Into::into).collect();
+        let command = KeyCommand { program: program.into(), args, timeout: command::TIMEOUT };
+        Self { origin: Origin::Command(command) }
+    }
+
+    /// Sets how long the program of [`command`](Self::command) may take. Default: 10 seconds. Files are read as fast as
+    /// they can be.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        if let Origin::Command(command) = &mut self.origin {
+            command.timeout = timeout;
+        }
+        self
+    }
+
+    /// Returns the path of the file, if it is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::File(path, _) => Some(path),
+            Origin::Command(_) => None,
+        }
     }
 
     /// Reads the file. Symbolic links are followed; what counts is the file that was opened.
     ///
     /// # Errors
     ///
-    /// Each [`KeyFileError`] of reading.
+    /// Each [`KeyFileError`] of reading. [`KeyFileError::In`] names the source of those that are about what is in it.
     pub fn load(&self) -> Result<KeyFile, KeyFileError> {
-        KeyFile::read(self.open()?)
+        let Contents { text, refusal } = self.contents()?;
+        refusal.map_or_else(|| text.parse(), Err).map_err(|error| self.named(error))
     }
 
-    /// Opens the file, and checks what was opened.
-    pub(crate) fn open(&self) -> Result<File, KeyFileError> {
-        let failed = |error| KeyFileError::Open { path: self.path.clone(), error: Arc::new(error) };
-        // A pipe would keep us waiting, so it is not even opened.
-        if !fs::metadata(&self.path).map_err(failed)?.is_file() {
-            return Err(KeyFileError::NotAFile(self.path.clone()));
-        }
-        let file = File::open(&self.path).map_err(failed)?;
-        let mode = mode(&file).map_err(failed)?;
-        let forbidden = match self.guard {
-            Guard::Mode => 0o077,
-            Guard::Manager => 0o007,
-            Guard::Mount => 0,
+    /// Reads the file, and tells what there is against it beside what is in it.
+    pub(crate) fn contents(&self) -> Result<Contents, KeyFileError> {
+        let (path, guard) = match &self.origin {
+            Origin::File(path, guard) => (path, *guard),
+            Origin::Command(command) => {
+                return Ok(Contents { text: command.output()?, refusal: None });
+            }
         };
-        if mode & forbidden == 0 {
-            Ok(file)
-        } else {
-            Err(KeyFileError::Exposed { path: self.path.clone(), mode })
+        let failed = |error| KeyFileError::Open { path: path.clone(), error: Arc::new(error) };
+        let file = match guard {
+            Guard::Mode if is_root() => {
+                let target = path.canonicalize().map_err(failed)?;
+                let (folder, name) = Folder::of(&target).map_err(failed)?;
+                let file = folder.open(&name).map_err(failed)?;
+                check_trust(&file, &folder, path)?;
+                file
+            }
+            _ => folder::open(path).map_err(failed)?,
+        };
+        let refusal = check(&file, path, guard)?;
+        Ok(Contents { text: Text::read(file)?, refusal })
+    }
+
+    /// Says where a file is that something is wrong with.
+    pub(crate) fn named(&self, error: KeyFileError) -> KeyFileError {
+        let place = match &self.origin {
+            Origin::File(path, _) => path.display().to_string(),
+            Origin::Command(command) => format!("the output of {}", command.name()),
+        };
+        error.found_in(place)
+    }
+}
+
+/// Shows nothing of the arguments of a command.
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::File(path, guard) => f.debug_tuple("File").field(path).field(guard).finish(),
+            Origin::Command(command) => {
+                f.debug_tuple("Command").field(&command.program).finish_non_exhaustive()
+            }
         }
+    }
+}
+
+/// Opens a file that is to be changed, in its folder, and checks it.
+pub(crate) fn open_in(
+    folder: &Folder,
+    name: &std::ffi::OsStr,
+    path: &Path,
+) -> Result<File, KeyFileError> {
+    let failed = |error| KeyFileError::Open { path: path.to_owned(), error: Arc::new(error) };
+    let file = folder.open(name).map_err(failed)?;
+    if is_root() {
+        check_trust(&file, folder, path)?;
+    }
+    match check(&file, path, Guard::Mode)? {
+        Some(refusal) => Err(refusal),
+        None => Ok(file),
+    }
+}
+
+/// Checks what was opened. That others can read it is said, and is no reason not to read it.
+fn check(file: &File, path: &Path, guard: Guard) -> Result<Option<KeyFileError>, KeyFileError> {
+    let failed = |error| KeyFileError::Open { path: path.to_owned(), error: Arc::new(error) };
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(KeyFileError::NotAFile(path.to_owned()));
+    }
+    let forbidden = match guard {
+        Guard::Mode => 0o077,
+        Guard::Manager => 0o007,
+        Guard::Mount => 0,
+    };
+    let mode = mode(&metadata);
+    let exposed = KeyFileError::Exposed { path: path.to_owned(), mode };
+    match mode & forbidden {
+        0 => Ok(None),
+        // What others can write, nobody has said.
+        wrong if wrong & 0o022 != 0 => Err(exposed),
+        _ => Ok(Some(exposed)),
+    }
+}
+
+/// Checks that nobody else than its owner and root can exchange a file that root reads.
+fn check_trust(file: &File, folder: &Folder, path: &Path) -> Result<(), KeyFileError> {
+    let failed =
+        |error: io::Error| KeyFileError::Open { path: path.to_owned(), error: Arc::new(error) };
+    let (file, folder) = (file.metadata().map_err(failed)?, folder.metadata().map_err(failed)?);
+    match distrust(&Holder::of(&file), &Holder::of(&folder)) {
+        Some(reason) => Err(KeyFileError::Untrusted { path: path.to_owned(), reason }),
+        None => Ok(()),
+    }
+}
+
+/// Who holds a file or a folder.
+struct Holder {
+    user: u32,
+    mode: u32,
+    links: u64,
+}
+
+/// Returns why root does not read a file, if it does not.
+fn distrust(file: &Holder, folder: &Holder) -> Option<&'static str> {
+    const ROOT: u32 = 0;
+    let others_write = folder.mode & 0o022 != 0;
+    let sticky = folder.mode & 0o1000 != 0;
+    if others_write && !(sticky && file.user == ROOT) {
+        return Some("others than its owner can write to its folder: run `chmod go-w` on that");
+    }
+    if folder.user == ROOT || file.user == folder.user {
+        return None;
+    }
+    if file.user != ROOT {
+        return Some("its folder belongs to another user: give one the owner of the other");
+    }
+    // The owner of the folder may have linked it there.
+    (file.links > 1)
+        .then_some("it has another name elsewhere: copy it, and move the copy to its place")
+}
+
+#[cfg(unix)]
+impl Holder {
+    fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self { user: metadata.uid(), mode: metadata.mode(), links: metadata.nlink() }
     }
 }
 
 #[cfg(unix)]
-fn mode(file: &File) -> io::Result<u32> {
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(unix)]
+fn mode(metadata: &Metadata) -> u32 {
     use std::os::unix::fs::PermissionsExt;
-    Ok(file.metadata()?.permissions().mode() & 0o7777)
+    metadata.permissions().mode() & 0o7777
 }
 
 #[cfg(not(unix))]
-fn mode(_: &File) -> io::Result<u32> {
-    Ok(0)
+impl Holder {
+    fn of(_: &Metadata) -> Self {
+        Self { user: 0, mode: 0, links: 1 }
+    }
+}
+
+#[cfg(not(unix))]
+fn is_root() -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Metadata) -> u32 {
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_reads_what_nobody_else_can_exchange() {
+        const SERVICE: u32 = 33;
+        const OTHER: u32 = 34;
+        for (file, links, folder, mode, trusted) in [
+            (0, 1, 0, 0o755, true),
+            (SERVICE, 1, 0, 0o755, true),
+            (SERVICE, 2, SERVICE, 0o700, true),
+            (0, 1, SERVICE, 0o755, true),
+            (0, 2, SERVICE, 0o755, false),
+            (OTHER, 1, SERVICE, 0o755, false),
+            (SERVICE, 1, SERVICE, 0o775, false),
+            (0, 1, 0, 0o777, false),
+            (0, 1, 0, 0o1777, true),
+            (SERVICE, 1, 0, 0o1777, false),
+        ] {
+            let file = Holder { user: file, mode: 0o600, links };
+            let folder = Holder { user: folder, mode, links: 2 };
+            let found = distrust(&file, &folder);
+            assert_eq!(
+                found.is_none(),
+                trusted,
+                "{} in {} {mode:o}: {found:?}",
+                file.user,
+                folder.user
+            );
+        }
+    }
+
+    #[test]
+    fn no_argument_of_a_command_is_shown() {
+        let source = KeySource::command("vault", ["--token=secret"]);
+        assert_eq!(format!("{source:?}"), "Command(\"vault\", ..)");
+    }
 }

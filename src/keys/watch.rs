@@ -8,16 +8,18 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::keys::file::{KeyFile, KeyFileError};
+use crate::cutoff::Cutoff;
+use crate::keys::file::{KeyFile, KeyFileError, Rfc3339Utc, cutoff_time};
 use crate::keys::key_id::{KeyId, KeyIds};
-use crate::keys::ring::KeyRing;
-use crate::keys::source::KeySource;
+use crate::keys::ring::{Entry, KeyRing, RingKey};
+use crate::keys::source::{Contents, KeySource};
 use crate::keys::wake_up::WakeUp;
 use crate::observe;
 
@@ -26,7 +28,11 @@ use crate::observe;
 /// A file that is broken, or in which no key may seal, never replaces a good ring: it is reported, and
 /// the ring stays as it is. A file that lacks a key of the ring may be one that is being written, and good
 /// only as far as it goes: it is taken when the next check, a second later, finds the same. All else is taken
-/// at once, a revocation too, since a revoked key stands in the file.
+/// at once.
+///
+/// A revocation always takes effect at once, and so does a cutoff: also those of a file that is refused for something
+/// else, as far as it can be read, and if no key is left that may seal. That is reported at each check, for as long as
+/// it lasts. A running ring never takes a revocation back.
 ///
 /// The work is done by a thread of its own, so this needs no async runtime and suits any.
 ///
@@ -78,7 +84,22 @@ pub enum WatchEvent {
         removed: Vec<KeyId>,
         /// Those whose sessions are refused from now on.
         revoked: Vec<KeyId>,
+        /// The time before which no session may have begun, if that is new.
+        cutoff: Option<SystemTime>,
     },
+    /// Revocations or a cutoff took effect, and nothing else of the file: it was refused, or will be looked at again.
+    Revoked {
+        /// Those whose sessions are refused from now on.
+        revoked: Vec<KeyId>,
+        /// The time before which no session may have begun, if that is new.
+        cutoff: Option<SystemTime>,
+        /// The key that seals, if any may.
+        primary: Option<KeyId>,
+        /// Why the file was refused, if it was.
+        error: Option<KeyFileError>,
+    },
+    /// No key of the ring may seal: no session can begin or change. Told at each look until it has passed.
+    NothingSeals(KeyFileError),
     /// The file is broken or gone. The ring stays as it is. Told once, until something else happens.
     Failed(KeyFileError),
     /// The file is as good again as it was when it was loaded.
@@ -88,7 +109,7 @@ pub enum WatchEvent {
 impl std::fmt::Display for WatchEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Reloaded { primary, keys, added, removed, revoked } => {
+            Self::Reloaded { primary, keys, added, removed, revoked, cutoff } => {
                 let plural = if *keys == 1 { "" } else { "s" };
                 write!(f, "the key ring was reloaded: {keys} key{plural}")?;
                 if let Some(primary) = primary {
@@ -99,10 +120,32 @@ impl std::fmt::Display for WatchEvent {
                         write!(f, ", {what} {}", KeyIds(ids))?;
                     }
                 }
+                if let Some(cutoff) = cutoff {
+                    write!(f, ", no session from before {} lives", Rfc3339Utc(*cutoff))?;
+                }
                 if unannounced(*primary, added) {
                     f.write_str("; the key that seals was not announced to this node")?;
                 }
                 Ok(())
+            }
+            Self::Revoked { revoked, cutoff, primary, error } => {
+                f.write_str("the key ring took back what the key file says")?;
+                if !revoked.is_empty() {
+                    write!(f, ", revoked {}", KeyIds(revoked))?;
+                }
+                if let Some(cutoff) = cutoff {
+                    write!(f, ", no session from before {} lives", Rfc3339Utc(*cutoff))?;
+                }
+                if primary.is_none() {
+                    f.write_str(", and no key may seal")?;
+                }
+                match error {
+                    Some(error) => write!(f, "; the rest of the file is refused: {error}"),
+                    None => f.write_str("; the rest of the file will be looked at again"),
+                }
+            }
+            Self::NothingSeals(error) => {
+                write!(f, "no key may seal, so that no session can begin or change: {error}")
             }
             Self::Failed(error) => write!(f, "the key ring stays as it is: {error}"),
             Self::Recovered => f.write_str("the key file is as the key ring again"),
@@ -126,9 +169,9 @@ impl Watcher {
     ///
     /// As [`new`](Self::new).
     pub fn new_at(source: KeySource, now: SystemTime) -> Result<Self, KeyFileError> {
-        let (file, loaded) = read(&source)?;
+        let file = source.load()?;
         let ring = file.ring_at(now)?;
-        Ok(Self { source, ring, every: EVERY, loaded, doubted: None, failure: None })
+        Ok(Self { source, ring, every: EVERY, loaded: hash(&file), doubted: None, failure: None })
     }
 
     /// Sets how often the file is read. Default: every 10 seconds. At least a second.
@@ -151,30 +194,69 @@ impl Watcher {
 
     /// Behaves as [`poll`](Self::poll) does, at the time `now`.
     pub fn poll_at(&mut self, now: SystemTime) -> Option<WatchEvent> {
-        match self.reload(now) {
+        let mut taken = Taken::default();
+        let reloaded = self.reload(now, &mut taken);
+        let primary = self.ring.primary_at(now);
+        let (event, error) = match reloaded {
             Ok(reloaded) => {
                 // A file that is in doubt is neither broken nor known to be good.
                 let failed = self.doubted.is_none() && self.failure.take().is_some();
-                reloaded.or_else(|| failed.then_some(WatchEvent::Recovered))
+                (reloaded.or_else(|| failed.then_some(WatchEvent::Recovered)), None)
             }
             Err(error) => {
                 let told = error.to_string();
                 let known = self.failure.as_ref() == Some(&told);
                 observe::not_reloaded(&error, known);
                 self.failure = Some(told);
-                (!known).then_some(WatchEvent::Failed(error))
+                ((!known).then(|| WatchEvent::Failed(error.clone())), Some(error))
             }
+        };
+        if primary.is_none() {
+            observe::nothing_seals(error.as_ref().unwrap_or(&KeyFileError::NoActiveKey));
         }
+        if matches!(event, Some(WatchEvent::Reloaded { .. })) {
+            return event;
+        }
+        let Taken { revoked, cutoff } = taken;
+        if !revoked.is_empty() || cutoff.is_some() {
+            observe::revoked(&KeyIds(&revoked), cutoff.map(Rfc3339Utc), primary);
+            return Some(WatchEvent::Revoked { revoked, cutoff, primary, error });
+        }
+        if primary.is_none() {
+            return Some(WatchEvent::NothingSeals(error.unwrap_or(KeyFileError::NoActiveKey)));
+        }
+        event
     }
 
-    fn reload(&mut self, now: SystemTime) -> Result<Option<WatchEvent>, KeyFileError> {
+    fn reload(
+        &mut self,
+        now: SystemTime,
+        taken: &mut Taken,
+    ) -> Result<Option<WatchEvent>, KeyFileError> {
         let doubted = self.doubted.take();
-        let (file, hash) = read(&self.source)?;
+        let Contents { text, refusal } = self.source.contents()?;
+        let file = refusal.map_or_else(|| text.parse(), Err);
+        let revocations = match &file {
+            Ok(file) => file.revocations(),
+            Err(_) => text.revocations(),
+        };
+        drop(text);
+        // These come first, whatever becomes of the file.
+        let before = self.ring.load().cutoff();
+        taken.revoked = self.ring.revoke(&revocations.ids, revocations.cutoff);
+        taken.cutoff = cutoff_time(revocations.cutoff).filter(|_| revocations.cutoff > before);
+        let file = file.map_err(|error| self.source.named(error))?;
+        let hash = hash(&file);
         file.check_at(now)?;
+        let before = self.ring.load();
+        let opens =
+            |key: &RingKey| key.opens() && before.find(key.id()).is_some_and(Entry::is_revoked);
+        if let Some(key) = file.ring_keys().find(opens) {
+            return Err(KeyFileError::TakenBack(key.id()));
+        }
         if hash == self.loaded {
             return Ok(None);
         }
-        let before = self.ring.load();
         let (had, has) = (self.ring.ids(), file.ids());
         let removed: Vec<_> = had.iter().filter(|id| !has.contains(id)).copied().collect();
         if !removed.is_empty() && doubted != Some(hash) {
@@ -182,14 +264,24 @@ impl Watcher {
             return Ok(None);
         }
         let added: Vec<_> = has.iter().filter(|id| !had.contains(id)).copied().collect();
-        let opened = |id: &KeyId| before.find(*id).is_none_or(|entry| entry.cipher().is_some());
-        let revoked: Vec<_> = file.revoked().filter(opened).collect();
-        self.ring.replace(file.ring_keys()).map_err(KeyFileError::Ring)?;
+        // One that the ring never had is told too.
+        let mut revoked = std::mem::take(&mut taken.revoked);
+        revoked.extend(revocations.ids.into_iter().filter(|id| added.contains(id)));
+        // An old file takes none back. One that is to come was a mistake, and can be corrected.
+        let known = Some(before.cutoff()).filter(|known| *known <= Cutoff::now(now));
+        let cutoff = file.cutoff.max(known.unwrap_or_default());
+        self.ring.replace_all(file.ring_keys(), cutoff).map_err(KeyFileError::Ring)?;
         self.loaded = hash;
-        let primary = self.ring.primary_at(now);
+        let (primary, cutoff) = (self.ring.primary_at(now), taken.cutoff);
         let ids = [&added, &removed, &revoked].map(|ids| KeyIds(ids));
-        observe::reloaded(primary, has.len(), ids, unannounced(primary, &added));
-        Ok(Some(WatchEvent::Reloaded { primary, keys: has.len(), added, removed, revoked }))
+        observe::reloaded(
+            primary,
+            has.len(),
+            ids,
+            cutoff.map(Rfc3339Utc),
+            unannounced(primary, &added),
+        );
+        Ok(Some(WatchEvent::Reloaded { primary, keys: has.len(), added, removed, revoked, cutoff }))
     }
 
     /// Starts the thread that keeps the ring as the file says, until the result is dropped. Keep it in a
@@ -213,7 +305,9 @@ impl Watcher {
         let mut schedule = Schedule { every: self.every, last: Instant::now() };
         let checked = Arc::new(Mutex::new(schedule.last));
         let tell = Arc::clone(&checked);
+        let (working, ended) = mpsc::channel::<()>();
         let work = move || {
+            let _working = working;
             while !stopped.load(Ordering::Acquire) {
                 let now = Instant::now();
                 let soon = hears.requested() || self.doubted.is_some();
@@ -224,13 +318,17 @@ impl Watcher {
                 hears.clear();
                 schedule.last = now;
                 // Others' code that panics, in `report` or where events are written, must not end the watch.
-                let _ = panic::catch_unwind(AssertUnwindSafe(|| self.poll().map(&mut report)));
+                let _ = panic::catch_unwind(AssertUnwindSafe(|| {
+                    let event = self.poll();
+                    // The look may have taken long, and the watch be gone.
+                    event.filter(|_| !stopped.load(Ordering::Acquire)).map(&mut report)
+                }));
                 *tell.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             }
         };
         let thread = thread::Builder::new().name("sealed-session-watch".to_owned()).spawn(work)?;
         wake_up.attach(thread.thread().clone());
-        Ok(Watch { wake_up, stop, checked, thread: Some(thread) })
+        Ok(Watch { wake_up, stop, checked, ended: Mutex::new(ended), thread: Some(thread) })
     }
 }
 
@@ -239,21 +337,31 @@ fn unannounced(primary: Option<KeyId>, added: &[KeyId]) -> bool {
     primary.is_some_and(|primary| added.contains(&primary))
 }
 
-/// Reads a key file whole, and hashes it.
-fn read(source: &KeySource) -> Result<(KeyFile, [u8; 32]), KeyFileError> {
-    let file = source.load()?;
-    let hash = Sha256::digest(file.expose_text().as_bytes()).into();
-    Ok((file, hash))
+/// What was taken back before anything else of a file was looked at.
+#[derive(Debug, Default)]
+struct Taken {
+    revoked: Vec<KeyId>,
+    cutoff: Option<SystemTime>,
+}
+
+/// Hashes what a key file says.
+fn hash(file: &KeyFile) -> [u8; 32] {
+    Sha256::digest(file.expose_text().as_bytes()).into()
 }
 
 /// The thread that keeps a ring as its file says; when dropped, it ends, and nothing is reported
 /// any more.
+///
+/// Dropping it waits for a look or a report that is under way, up to a second. One that hangs is left to itself: nothing
+/// follows it.
 #[derive(Debug)]
 #[must_use = "the watch ends when this is dropped"]
 pub struct Watch {
     wake_up: Arc<WakeUp>,
     stop: Arc<AtomicBool>,
     checked: Arc<Mutex<Instant>>,
+    /// Ends when the thread does.
+    ended: Mutex<Receiver<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -288,7 +396,10 @@ impl Drop for Watch {
             thread.thread().unpark();
             // A report may own the watch, and a thread cannot wait for itself.
             if thread.thread().id() != thread::current().id() {
-                let _ = thread.join();
+                let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+                if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Disconnected) {
+                    let _ = thread.join();
+                }
             }
         }
     }
@@ -311,6 +422,9 @@ impl Schedule {
 }
 
 const EVERY: Duration = Duration::from_secs(10);
+
+/// How long the end of a watch is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The file is read no more often than this, whatever clients send.
 const LEAST: Duration = Duration::from_secs(1);

@@ -31,7 +31,7 @@ mod key;
 mod percent;
 #[cfg(feature = "legacy")]
 mod rails;
-mod reader;
+pub(crate) mod reader;
 #[cfg(feature = "legacy")]
 mod state;
 

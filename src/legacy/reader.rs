@@ -1,7 +1,5 @@
 //! A reader: from the value of another library's cookie to a session.
 
-#![allow(dead_code, reason = "the codec takes it next")]
-
 use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
@@ -40,6 +38,7 @@ pub(crate) struct Found<'v, T> {
 
 /// The reason why a value gives no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "legacy"), expect(dead_code, reason = "a closure only declines"))]
 pub(crate) enum Refusal {
     /// It was not made under this key, or is not of this format.
     Unauthentic,

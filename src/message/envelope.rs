@@ -3,7 +3,7 @@
 //! ```text
 //! message = tag · began · age · [schema] · [id(16)] · [extensions] · packed · 0x80 · 0x00*
 //! tag     = flags(4 bits) · format(4 bits)
-//! flags   = 0x1 schema | 0x2 id | 0x4 extensions | 0x8 DEFLATE, else LZ4
+//! flags   = 0x1 schema | 0x2 id | 0x4 extensions; 0x8 is reserved
 //! began   = varint, seconds since 1970-01-01T00:00:00Z when the session began
 //! age     = varint, seconds from there to this sealing
 //! schema  = varint, only if not 0
@@ -30,7 +30,7 @@ use crate::message::extension::MAX_EXTENSIONS;
 use crate::message::extension::{Extension, Extensions, take_extensions};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
-use crate::message::pack::Method;
+use crate::message::origin::Origin;
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 
@@ -38,7 +38,6 @@ use crate::message::session_id::SessionId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Envelope {
     pub(crate) format: Format,
-    pub(crate) method: Method,
     pub(crate) began: Seconds,
     pub(crate) sealed: Seconds,
     pub(crate) schema: u32,
@@ -47,6 +46,7 @@ pub(crate) struct Envelope {
     #[cfg(feature = "store")]
     pub(crate) elsewhere: Option<BlobRef>,
     pub(crate) lifetime: Lifetime,
+    pub(crate) origin: Option<Origin>,
     /// The extensions that this release does not know and may skip, as they were written. They stay with a session that
     /// is resealed as it is.
     pub(crate) skipped: Vec<u8>,
@@ -59,7 +59,6 @@ impl Envelope {
         tag |= if self.schema == 0 { 0 } else { SCHEMA };
         tag |= if self.id.is_none() { 0 } else { ID };
         tag |= if extensions.is_empty() { 0 } else { EXTENSIONS };
-        tag |= if self.method == Method::Deflate { DEFLATE } else { 0 };
         out.push(tag);
         write_varint(self.began.0, out);
         // A clock that was set back makes no session younger than it is.
@@ -81,6 +80,10 @@ impl Envelope {
         let mut lifetime = Vec::new();
         self.lifetime.write(&mut lifetime);
         let mut all: Vec<_> = Extensions::new(&self.skipped).filter_map(Result::ok).collect();
+        let origin = self.origin.map(|origin| (origin.is_critical(), origin.to_bytes()));
+        if let Some((critical, bytes)) = &origin {
+            all.push(Extension { kind: ORIGIN, critical: *critical, bytes });
+        }
         #[cfg(feature = "store")]
         let mut reference = SecretBytes::default();
         #[cfg(feature = "store")]
@@ -113,7 +116,9 @@ impl Envelope {
     pub(crate) fn parse(message: &[u8]) -> Result<(Self, Range<usize>), MessageError> {
         let message = strip_padding(message).ok_or(MessageError::Malformed)?;
         let (tag, mut rest) = message.split_first().ok_or(MessageError::Malformed)?;
-        let format = Format::from_tag(tag & 0x0f).ok_or(MessageError::UnsupportedFormat)?;
+        let format = Format::from_tag(tag & 0x0f)
+            .filter(|_| tag & RESERVED == 0)
+            .ok_or(MessageError::UnsupportedFormat)?;
         let mut envelope =
             Self::parse_fields(*tag, format, &mut rest).ok_or(MessageError::Malformed)?;
         if tag & EXTENSIONS != 0 {
@@ -133,12 +138,10 @@ impl Envelope {
             0 => None,
             _ => Some(SessionId(*take(rest)?)),
         };
-        let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
         let (began, sealed) = (Seconds(began), Seconds(began + age));
-        let (lifetime, skipped) = (Lifetime::new(), Vec::new());
+        let (lifetime, origin, skipped) = (Lifetime::new(), None, Vec::new());
         Some(Self {
             format,
-            method,
             began,
             sealed,
             schema,
@@ -146,6 +149,7 @@ impl Envelope {
             #[cfg(feature = "store")]
             elsewhere: None,
             lifetime,
+            origin,
             skipped,
         })
     }
@@ -154,6 +158,13 @@ impl Envelope {
         for extension in take_extensions(rest)? {
             let extension = extension?;
             match (extension.kind, extension.critical) {
+                (ORIGIN, critical) => {
+                    let origin = Origin::parse(extension.bytes)?;
+                    if origin.is_critical() != critical {
+                        return Err(MessageError::Malformed);
+                    }
+                    self.origin = Some(origin);
+                }
                 (LIFETIME, true) => self.lifetime = Lifetime::parse(extension.bytes)?,
                 #[cfg(feature = "store")]
                 (ELSEWHERE, true) => {
@@ -188,12 +199,15 @@ fn strip_padding(message: &[u8]) -> Option<&[u8]> {
 const SCHEMA: u8 = 0x10;
 const ID: u8 = 0x20;
 const EXTENSIONS: u8 = 0x40;
-const DEFLATE: u8 = 0x80;
+const RESERVED: u8 = 0x80;
 const MARKER: u8 = 0x80;
 
 /// The type of the extension that holds a `BlobRef`.
 #[cfg(feature = "store")]
 const ELSEWHERE: u64 = 1;
+
+/// The type of the extension that holds an [`Origin`].
+const ORIGIN: u64 = 2;
 
 /// The type of the extension that holds a [`Lifetime`].
 const LIFETIME: u64 = 3;
@@ -209,7 +223,7 @@ mod tests {
                 for body in [&b""[..], &[0x80], &[0, 0], &[0x80, 0, 0], b"session"] {
                     for padded in [0, 64, 65] {
                         let lifetime = Lifetime::new().idle_timeout(Duration::from_secs(900));
-                        let skipped = [&[4, 1, 7][..], &[8, 0]].concat(); // beside type 3, on both sides
+                        let skipped = [&[8, 0][..], &[12, 1, 7]].concat(); // types 4 and 6
                         let (lifetime, skipped) = match padded {
                             64 => (lifetime, skipped),
                             65 => (lifetime, Vec::new()),
@@ -217,7 +231,6 @@ mod tests {
                         };
                         let envelope = Envelope {
                             format: Format::MessagePack,
-                            method: if padded == 64 { Method::Lz4 } else { Method::Deflate },
                             began: Seconds(1_763_996_400),
                             sealed: Seconds(1_763_996_400 + 300),
                             schema,
@@ -226,6 +239,8 @@ mod tests {
                             elsewhere: (padded == 64)
                                 .then(|| BlobRef::fresh(None, crate::bytes::random::fill).unwrap()),
                             lifetime,
+                            origin: (padded != 0)
+                                .then_some(Origin { tag: [9; 16], beside: padded == 64 }),
                             skipped,
                         };
                         let mut out = vec![9; 3];
@@ -256,6 +271,7 @@ mod tests {
             (&[&[0x01, 0, 0, 0x80]], Ok(())),    // empty body
             (&[&[0x00, 0, 0, 0x80]], Err(UnsupportedFormat)),
             (&[&[0x0f, 0, 0, 0x80]], Err(UnsupportedFormat)),
+            (&[&[0x81, 0, 0, 0x80]], Err(UnsupportedFormat)), // a flag of later
             (&[&[0x01], &max, &max, &[0x80]], Ok(())),
             (&[&[0x01], &over, &[0, 0x80]], Err(Message)),
             (&[&[0x01, 0], &over, &[0x80]], Err(Message)),
@@ -263,14 +279,19 @@ mod tests {
             (&[&[0x11, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x1f, 0x80]], Err(Message)), // schema over 32 bits
             (&[&[0x21, 0, 0], &[5; 15], &[0x80]], Err(Message)),                  // short id
             (&[&[0x21, 0, 0], &[5; 16], &[0x80]], Ok(())),
-            (&[&[0x41, 0, 0, 3, 4, 0, 0x80]], Err(Message)), // extensions longer than the message
+            (&[&[0x41, 0, 0, 3, 8, 0, 0x80]], Err(Message)), // extensions longer than the message
             (&[&[0x41, 0, 0, 0, 0x80]], Err(Message)),       // none is written by leaving them out
-            (&[&[0x41, 0, 0, 2, 4, 0, 0x80]], Ok(())),       // an unknown one is skipped
-            (&[&[0x41, 0, 0, 2, 5, 0, 0x80]], Err(UnsupportedFormat)), // but not if it is critical
+            (&[&[0x41, 0, 0, 2, 8, 0, 0x80]], Ok(())),       // an unknown one is skipped
+            (&[&[0x41, 0, 0, 2, 9, 0, 0x80]], Err(UnsupportedFormat)), // but not if it is critical
             (&[&[0x41, 0, 0, 3, 7, 1, 4, 0x80]], Ok(())),    // a lifetime
             (&[&[0x41, 0, 0, 3, 6, 1, 4, 0x80]], Err(Message)), // which is always critical
             (&[&[0x41, 0, 0, 3, 7, 1, 8, 0x80]], Err(UnsupportedFormat)), // a bound of later releases
             (&[&[0x41, 0, 0, 3, 7, 1, 0, 0x80]], Err(Message)),           // of nothing
+            (&[&[0x41, 0, 0, 19, 4, 17, 0], &[7; 16], &[0x80]], Ok(())),  // an origin
+            (&[&[0x41, 0, 0, 19, 5, 17, 1], &[7; 16], &[0x80]], Ok(())), // beside its cookie, critical
+            (&[&[0x41, 0, 0, 19, 4, 17, 1], &[7; 16], &[0x80]], Err(Message)), // and no less
+            (&[&[0x41, 0, 0, 19, 5, 17, 0], &[7; 16], &[0x80]], Err(Message)), // nor more
+            (&[&[0x41, 0, 0, 19, 5, 17, 2], &[7; 16], &[0x80]], Err(UnsupportedFormat)),
         ];
         for (parts, expected) in cases {
             let message = parts.concat();

@@ -8,8 +8,8 @@ pub(crate) enum MessageError {
     /// It does not follow the format of the envelope or of the packing.
     #[error("the sealed message is malformed")]
     Malformed,
-    /// Its format is not compiled in.
-    #[error("the format of the session is not known to this node")]
+    /// Its format is not compiled in, or a part of it is of a later release.
+    #[error("the format of the session is not read by this node")]
     UnsupportedFormat,
     /// The session does not fit its type.
     #[error("the session does not fit its type")]

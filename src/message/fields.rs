@@ -2,8 +2,11 @@
 //!
 //! A [`RecordingSerializer`] stands between a session and the serializer of its format. It changes nothing that is
 //! written and notes where the values of struct fields, map entries and tuple elements begin and end,
-//! however deep these are nested; a sequence is one value, with all that is in it. That lets `pack` treat
-//! each field by itself, in any format, and lets an error name the heaviest ones.
+//! however deep these are nested; a sequence is one value, with all that is in it, and the strings in it are noted beside.
+//! That lets `pack` treat each field by itself, in any format, and lets an error name the heaviest ones.
+//!
+//! It also refuses what some formats write and none can read: a list or map that has another length than it announced, and
+//! what the [`Strict`] rules of a format forbid.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Display, Write as _};
@@ -12,9 +15,11 @@ use std::ops::Range;
 
 use serde::Serialize;
 use serde::ser::{self, Serializer};
+use zeroize::Zeroizing;
 
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::MAX_BODY;
+use crate::message::notation::MIN_DECIMAL;
 
 /// The size of one top-level field of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +31,40 @@ pub struct FieldSize {
     pub bytes: usize,
 }
 
+/// Where the values of a serialized session lie.
+#[derive(Debug, Default)]
+pub(crate) struct Spans {
+    pub(crate) fields: Vec<FieldSpan>,
+    /// The strings in sequences.
+    pub(crate) strings: Vec<StringSpan>,
+}
+
 /// Where one value lies in the serialized session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldSpan {
     pub(crate) range: Range<usize>,
     /// The value is a string of this many bytes.
-    pub(crate) str_len: Option<usize>,
+    pub(crate) string: Option<usize>,
+    /// Which of the strings in sequences are in the value.
+    pub(crate) strings: Range<usize>,
+    /// Whether the value is one field by itself, and not a sequence that may be a tuple of several.
+    pub(crate) whole: bool,
+}
+
+/// Where one string in a sequence lies: its last byte, with what the format puts behind it, and its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StringSpan {
+    pub(crate) end: usize,
+    pub(crate) len: usize,
+}
+
+/// What a format writes and cannot read, and so has to refuse.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Strict {
+    /// Fields that are left out, in formats without names: what follows would be read in their place.
+    pub(crate) no_skipping: bool,
+    /// Numbers that are not finite, which JSON writes as null.
+    pub(crate) finite: bool,
 }
 
 thread_local! {
@@ -45,8 +78,8 @@ const LEAST: usize = 256;
 /// Enough for most sessions, so that the notes need not grow.
 const FIELDS: usize = 16;
 
-/// Shorter values are not recorded: there is nothing to gain on them.
-pub(crate) const MIN_FIELD: usize = 24;
+/// Shorter values are not recorded: there is nothing to gain on them. Strings have a bound of their own.
+const MIN_FIELD: usize = 24;
 
 /// A buffer that collects the output, and wipes what it leaves behind when it grows.
 pub(crate) struct Sink<'t> {
@@ -100,7 +133,10 @@ impl io::Write for Sink<'_> {
 pub(crate) struct SpanRecorder {
     written: Cell<usize>,
     last: Cell<Shape>,
-    fields: RefCell<Vec<FieldSpan>>,
+    spans: RefCell<Spans>,
+    /// How many sequences the value at hand is in.
+    lists: Cell<usize>,
+    strict: Strict,
     top: Option<RefCell<Vec<FieldSize>>>,
     depth: Cell<usize>,
     /// The entries of each map whose length was not told beforehand, in order.
@@ -132,10 +168,16 @@ impl SpanRecorder {
     pub(crate) fn second_pass(&mut self) -> Option<Self> {
         let counts = self.counts.take();
         let top = self.top.as_ref().map(|_| RefCell::default());
-        (!counts.is_empty()).then(|| Self { known: (counts, Cell::new(0)), top, ..Self::default() })
+        let (known, strict) = ((counts, Cell::new(0)), self.strict);
+        (!known.0.is_empty()).then(|| Self { known, top, strict, ..Self::default() })
     }
 
-    /// Returns the number of entries of the next map that does not tell it, if a pass before counted it.
+    /// Sets what is refused.
+    pub(crate) fn set_strict(&mut self, strict: Strict) {
+        self.strict = strict;
+    }
+
+    /// Gives the number of entries of the next map or sequence that does not tell it, if a pass before counted it.
     fn known_len(&self) -> Option<usize> {
         let (known, used) = &self.known;
         let len = known.get(used.get()).copied();
@@ -143,8 +185,23 @@ impl SpanRecorder {
         len
     }
 
-    pub(crate) fn into_fields(self) -> Vec<FieldSpan> {
-        self.fields.into_inner()
+    /// Begins to count the entries of a map or sequence that did not tell how many they are.
+    fn counted(&self) -> usize {
+        let mut counts = self.counts.borrow_mut();
+        counts.push(0);
+        counts.len() - 1
+    }
+
+    fn count(&self, at: Option<usize>) {
+        if let Some(at) = at
+            && let Some(count) = self.counts.borrow_mut().get_mut(at)
+        {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn into_spans(self) -> Spans {
+        self.spans.into_inner()
     }
 
     /// Returns the top-level fields, the heaviest first.
@@ -152,6 +209,10 @@ impl SpanRecorder {
         let mut top = self.top.unwrap_or_default().into_inner();
         top.sort_by_key(|field| std::cmp::Reverse(field.bytes));
         top
+    }
+
+    fn check_finite<E: ser::Error>(&self, is_finite: bool) -> Result<(), E> {
+        if self.strict.finite && !is_finite { Err(E::custom(NOT_FINITE)) } else { Ok(()) }
     }
 
     fn weighs_this_level(&self) -> bool {
@@ -166,6 +227,9 @@ impl SpanRecorder {
         from: usize,
         write: impl FnOnce() -> Result<(), E>,
     ) -> Result<(), E> {
+        if self.top.is_none() {
+            return write();
+        }
         self.depth.set(self.depth.get() + 1);
         write()?;
         self.depth.set(self.depth.get() - 1);
@@ -194,22 +258,26 @@ impl<T: Serialize + ?Sized> Serialize for Recorded<'_, T> {
     #[inline]
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
         let Self { value, recorder, lists } = self;
+        if recorder.lists.get() > 0 {
+            return value.serialize(RecordingSerializer { inner, recorder });
+        }
         let start = recorder.written.get();
+        let strings = recorder.spans.borrow().strings.len();
         recorder.last.set(Shape::Other);
         let done = value.serialize(RecordingSerializer { inner, recorder })?;
         let range = start..recorder.written.get();
-        let str_len = match recorder.last.get() {
+        let (string, least, whole) = match recorder.last.get() {
             Shape::Parts => return Ok(done),
-            Shape::Seq if !lists => return Ok(done),
-            Shape::Str(len) => Some(len),
-            Shape::Seq | Shape::Other => None,
+            Shape::Str(len) => (Some(len), MIN_DECIMAL, true),
+            Shape::Seq => (None, MIN_FIELD, *lists),
+            Shape::Other => (None, MIN_FIELD, true),
         };
-        if range.len() >= MIN_FIELD {
-            let mut fields = recorder.fields.borrow_mut();
+        if range.len() > least {
+            let Spans { fields, strings: all } = &mut *recorder.spans.borrow_mut();
             if fields.is_empty() {
                 fields.reserve(FIELDS);
             }
-            fields.push(FieldSpan { range, str_len });
+            fields.push(FieldSpan { range, string, strings: strings..all.len(), whole });
         }
         Ok(done)
     }
@@ -231,6 +299,8 @@ impl<'a, S> RecordingSerializer<'a, S> {
             element: 0,
             flattened: false,
             counted: None,
+            announced: None,
+            written: 0,
         })
     }
 }
@@ -246,8 +316,10 @@ macro_rules! forward {
 
 macro_rules! parts {
     ($($method:ident($($arg:ident: $type:ty),*) -> $parts:ident;)*) => {$(
-        fn $method(self, $($arg: $type),*) -> Result<Self::$parts, S::Error> {
-            self.parts(|inner| inner.$method($($arg),*))
+        fn $method(self, $($arg: $type),*, len: usize) -> Result<Self::$parts, S::Error> {
+            let mut parts = self.parts(|inner| inner.$method($($arg),*, len))?;
+            parts.announced = Some(len);
+            Ok(parts)
         }
     )*};
 }
@@ -255,7 +327,7 @@ macro_rules! parts {
 impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = S::SerializeSeq;
+    type SerializeSeq = Parts<'a, S::SerializeSeq>;
     type SerializeTuple = Parts<'a, S::SerializeTuple>;
     type SerializeTupleStruct = Parts<'a, S::SerializeTupleStruct>;
     type SerializeTupleVariant = Parts<'a, S::SerializeTupleVariant>;
@@ -275,8 +347,6 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
         serialize_u32(v: u32) -> Ok;
         serialize_u64(v: u64) -> Ok;
         serialize_u128(v: u128) -> Ok;
-        serialize_f32(v: f32) -> Ok;
-        serialize_f64(v: f64) -> Ok;
         serialize_char(v: char) -> Ok;
         serialize_bytes(v: &[u8]) -> Ok;
         serialize_none() -> Ok;
@@ -286,25 +356,51 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
     }
 
     parts! {
-        serialize_tuple(len: usize) -> SerializeTuple;
-        serialize_tuple_struct(name: &'static str, len: usize) -> SerializeTupleStruct;
-        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, len: usize)
-            -> SerializeTupleVariant;
-        serialize_struct(name: &'static str, len: usize) -> SerializeStruct;
-        serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, len: usize)
-            -> SerializeStructVariant;
+        serialize_tuple_struct(name: &'static str) -> SerializeTupleStruct;
+        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str) -> SerializeTupleVariant;
+        serialize_struct(name: &'static str) -> SerializeStruct;
+        serialize_struct_variant(name: &'static str, index: u32, variant: &'static str) -> SerializeStructVariant;
     }
 
-    fn serialize_seq(self, len: Option<usize>) -> Result<S::SerializeSeq, S::Error> {
-        self.recorder.last.set(Shape::Seq);
-        self.inner.serialize_seq(len)
+    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
+        let mut parts = self.parts(|inner| inner.serialize_tuple(len))?;
+        parts.announced = Some(len);
+        Ok(parts)
+    }
+
+    fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
+        let recorder = self.recorder;
+        let len = len.or_else(|| recorder.known_len());
+        let mut parts = self.parts(|inner| inner.serialize_seq(len))?;
+        parts.announced = len;
+        if len.is_none() {
+            parts.counted = Some(recorder.counted());
+        }
+        recorder.lists.set(recorder.lists.get() + 1);
+        Ok(parts)
     }
 
     #[inline]
     fn serialize_str(self, v: &str) -> Result<S::Ok, S::Error> {
+        let recorder = self.recorder;
         let done = self.inner.serialize_str(v)?;
-        self.recorder.last.set(Shape::Str(v.len()));
+        if recorder.lists.get() == 0 {
+            recorder.last.set(Shape::Str(v.len()));
+        } else if v.len() >= MIN_DECIMAL {
+            let span = StringSpan { end: recorder.written.get(), len: v.len() };
+            recorder.spans.borrow_mut().strings.push(span);
+        }
         Ok(done)
+    }
+
+    fn serialize_f32(self, v: f32) -> Result<S::Ok, S::Error> {
+        self.recorder.check_finite(v.is_finite())?;
+        self.inner.serialize_f32(v)
+    }
+
+    fn serialize_f64(self, v: f64) -> Result<S::Ok, S::Error> {
+        self.recorder.check_finite(v.is_finite())?;
+        self.inner.serialize_f64(v)
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
@@ -343,17 +439,17 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
         let flattened = len.is_none();
         let len = len.or_else(|| recorder.known_len());
         let mut parts = self.parts(|inner| inner.serialize_map(len))?;
-        parts.flattened = flattened;
+        (parts.flattened, parts.announced) = (flattened, len);
         if len.is_none() {
-            let mut counts = recorder.counts.borrow_mut();
-            parts.counted = Some(counts.len());
-            counts.push(0);
+            parts.counted = Some(recorder.counted());
         }
         Ok(parts)
     }
 
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.inner.collect_str(value)
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        write!(text, "{value}").map_err(|_| ser::Error::custom("a `Display` failed"))?;
+        self.serialize_str(&text)
     }
 
     fn is_human_readable(&self) -> bool {
@@ -361,7 +457,7 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
     }
 }
 
-/// The parts of a struct, a map or a tuple, each noted.
+/// The parts of a struct, a map, a tuple or a sequence, each noted.
 pub(crate) struct Parts<'a, P> {
     inner: P,
     recorder: &'a SpanRecorder,
@@ -371,12 +467,18 @@ pub(crate) struct Parts<'a, P> {
     element: usize,
     /// The length of this map was not told, as with `#[serde(flatten)]`.
     flattened: bool,
-    /// Where the entries of this map are counted, if its length was not told.
+    /// Where the entries of this map or sequence are counted, if its length was not told.
     counted: Option<usize>,
+    /// How many there are to be, and how many there were.
+    announced: Option<usize>,
+    written: usize,
 }
 
 impl<P> Parts<'_, P> {
-    fn end<O, E>(self, end: impl FnOnce(P) -> Result<O, E>) -> Result<O, E> {
+    fn end<O, E: ser::Error>(self, end: impl FnOnce(P) -> Result<O, E>) -> Result<O, E> {
+        if self.announced.is_some_and(|announced| announced != self.written) {
+            return Err(E::custom(LENGTH));
+        }
         let done = end(self.inner)?;
         self.recorder.last.set(Shape::Parts);
         Ok(done)
@@ -395,7 +497,8 @@ macro_rules! named_fields {
                 name: &'static str,
                 value: &T,
             ) -> Result<(), P::Error> {
-                let Self { inner, recorder, .. } = self;
+                let Self { inner, recorder, written, .. } = self;
+                *written += 1;
                 recorder.field(
                     || name.to_owned(),
                     recorder.written.get(),
@@ -404,6 +507,9 @@ macro_rules! named_fields {
             }
 
             fn skip_field(&mut self, name: &'static str) -> Result<(), P::Error> {
+                if self.recorder.strict.no_skipping {
+                    return Err(ser::Error::custom(SKIPPED));
+                }
                 self.inner.skip_field(name)
             }
 
@@ -424,7 +530,8 @@ macro_rules! elements {
 
             #[inline]
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-                let Self { inner, recorder, element, .. } = self;
+                let Self { inner, recorder, element, written, .. } = self;
+                *written += 1;
                 recorder.field(
                     || element.to_string(),
                     recorder.written.get(),
@@ -465,13 +572,10 @@ impl<P: ser::SerializeMap> ser::SerializeMap for Parts<'_, P> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-        let Self { inner, recorder, entry: (name, from), counted, flattened, .. } = self;
+        let Self { inner, recorder, entry: (name, from), counted, flattened, written, .. } = self;
         let lists = !*flattened;
-        if let Some(at) = *counted
-            && let Some(count) = recorder.counts.borrow_mut().get_mut(at)
-        {
-            *count += 1;
-        }
+        *written += 1;
+        recorder.count(*counted);
         recorder.field(
             || std::mem::take(name),
             *from,
@@ -484,6 +588,32 @@ impl<P: ser::SerializeMap> ser::SerializeMap for Parts<'_, P> {
     }
 }
 
+impl<P: ser::SerializeSeq> ser::SerializeSeq for Parts<'_, P> {
+    type Ok = P::Ok;
+    type Error = P::Error;
+
+    #[inline]
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
+        let Self { inner, recorder, written, counted, .. } = self;
+        recorder.count(*counted);
+        recorder.field(
+            || written.to_string(),
+            recorder.written.get(),
+            || inner.serialize_element(&Recorded::new(value, recorder)),
+        )?;
+        *written += 1;
+        Ok(())
+    }
+
+    fn end(self) -> Result<P::Ok, P::Error> {
+        let recorder = self.recorder;
+        let done = Parts::end(self, P::end)?;
+        recorder.lists.set(recorder.lists.get() - 1);
+        recorder.last.set(Shape::Seq);
+        Ok(done)
+    }
+}
+
 /// Shows the key of a map entry, as far as it is a string, a number or the like: for those, serde
 /// implements `Serializer` for a formatter.
 struct Shown<'a, T: ?Sized>(&'a T);
@@ -493,3 +623,9 @@ impl<T: Serialize + ?Sized> Display for Shown<'_, T> {
         self.0.serialize(f)
     }
 }
+
+const LENGTH: &str = "a list, map or struct has another length than it announced";
+
+const SKIPPED: &str = "a field is left out, as by `skip_serializing_if`: the format has no names by which a reader could tell";
+
+const NOT_FINITE: &str = "a number is not finite, and JSON writes it as null";

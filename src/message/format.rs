@@ -2,6 +2,7 @@
 //! opens every format compiled in, and a change of format logs nobody out.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::error::Source;
 use crate::message::error::MessageError;
-use crate::message::fields::{Recorded, Sink, SpanRecorder};
+use crate::message::fields::{Recorded, Sink, SpanRecorder, Strict};
+use crate::message::same::{self, Lists};
 
 /// The formats in which a session can be serialized.
 ///
@@ -106,6 +108,7 @@ impl Format {
         session: &T,
         recorder: &mut SpanRecorder,
     ) -> Result<SecretBytes, Source> {
+        recorder.set_strict(self.strict());
         let bytes = self.serialize_once(session, recorder)?;
         match recorder.second_pass() {
             Some(second) if self == Self::MessagePack => {
@@ -116,58 +119,95 @@ impl Format {
         }
     }
 
+    /// Returns what this format writes and cannot read.
+    fn strict(self) -> Strict {
+        Strict { no_skipping: self.is_positional(), finite: !self.has_all_numbers() }
+    }
+
+    fn has_all_numbers(self) -> bool {
+        match self {
+            #[cfg(feature = "json")]
+            Self::Json => false,
+            _ => true,
+        }
+    }
+
     fn serialize_once<T: Serialize>(
         self,
         session: &T,
         recorder: &SpanRecorder,
     ) -> Result<SecretBytes, Source> {
         let mut sink = Sink::new(recorder);
-        let value = Recorded::new(session, recorder);
-        match self {
-            Self::MessagePack => {
-                let mut to = rmp_serde::Serializer::new(sink).with_struct_map();
-                value.serialize(&mut to).map_err(refused)?;
-                sink = to.into_inner();
-            }
-            #[cfg(feature = "json")]
-            Self::Json => serde_json::to_writer(&mut sink, &value).map_err(refused)?,
-            #[cfg(feature = "postcard")]
-            Self::Postcard => {
-                postcard::to_io(&value, &mut sink).map_err(refused)?;
-            }
-            #[cfg(feature = "bincode")]
-            Self::Bincode => {
-                bincode::serde::encode_into_std_write(&value, &mut sink, BINCODE)
-                    .map_err(refused)?;
-            }
-        }
+        self.serialize_to(&Recorded::new(session, recorder), &mut sink)?;
         Ok(sink.into_bytes())
     }
 
-    /// Checks that what was serialized can be read again. The named formats refuse what is nested too
-    /// deeply, and some only when reading; the positional ones write types that they cannot read, such
-    /// as those with `skip_serializing_if`.
-    pub(crate) fn check_readable<T: DeserializeOwned>(self, body: &[u8]) -> Result<(), Source> {
-        // Each level has a head of its own, so a body with few bytes that may be heads need not be read.
-        let heads = match self {
-            Self::MessagePack if body.len() < MAX_DEPTH - 1 => 0,
-            Self::MessagePack => count(
-                body,
-                |byte| matches!(byte, 0x80..=0x9f | 0xc7..=0xc9 | 0xd4..=0xd8 | 0xdc..=0xdf),
-            ),
+    /// Serializes a value. The named formats say of themselves that people read them: serde's own buffer, in which it
+    /// holds what it reads for `flatten`, tags and untagged enums, says that too, and a type that is one thing to people
+    /// and another to machines (an `IpAddr`, a UUID) would be written as the one and read as the other.
+    fn serialize_to<T: Serialize>(self, value: &T, to: &mut impl io::Write) -> Result<(), Source> {
+        match self {
+            Self::MessagePack => {
+                let to = rmp_serde::Serializer::new(to).with_struct_map().with_human_readable();
+                value.serialize(&mut { to }).map_err(refused)
+            }
             #[cfg(feature = "json")]
-            Self::Json => count(body, |byte| matches!(byte, b'[' | b'{')),
+            Self::Json => serde_json::to_writer(to, &value).map_err(refused),
             #[cfg(feature = "postcard")]
-            Self::Postcard => usize::MAX,
+            Self::Postcard => postcard::to_io(&value, to).map(|_| ()).map_err(refused),
             #[cfg(feature = "bincode")]
-            Self::Bincode => usize::MAX,
-        };
-        if heads < MAX_DEPTH - 1 {
-            return Ok(());
+            Self::Bincode => {
+                let mut to = to;
+                bincode::serde::encode_into_std_write(value, &mut to, BINCODE)
+                    .map(|_| ())
+                    .map_err(refused)
+            }
         }
-        match self.deserialize::<T>(body) {
-            Err(MessageError::Deserialize(source)) => Err(source),
-            _ => Ok(()),
+    }
+
+    /// Checks that what was serialized can be read, and reads back as the same session.
+    ///
+    /// Serde types can be written so that no format reads them, or reads them as another value, and nothing of it can be
+    /// seen from outside of their code: in what they ask a serializer to do as little as in the bytes. So it is tried.
+    pub(crate) fn check_reads_back<T: Serialize + DeserializeOwned>(
+        self,
+        session: &T,
+        body: &[u8],
+    ) -> Result<(), ReadBackError> {
+        let again: T =
+            self.deserialize(body).map_err(|error| ReadBackError::Unreadable(cause(error)))?;
+        match self.difference(session, body, &again, Lists::Unordered) {
+            None => Ok(()),
+            Some(path) => Err(ReadBackError::Differs(path)),
+        }
+    }
+
+    /// Returns where a session that was serialized to `body` differs from another one, or `None` if it does not.
+    pub(crate) fn difference<T: Serialize>(
+        self,
+        session: &T,
+        body: &[u8],
+        other: &T,
+        lists: Lists,
+    ) -> Option<Vec<String>> {
+        if !self.is_positional() {
+            let mut expected = Expected(body);
+            // What cannot be serialized is not the same either.
+            if self.serialize_to(other, &mut expected).is_ok() && expected.0.is_empty() {
+                return None;
+            }
+            return match self.serialize(other, &mut SpanRecorder::default()) {
+                Ok(other) => same::difference(self, body, &other, lists),
+                Err(_) => Some(Vec::new()),
+            };
+        }
+        // Without names, two sessions may have the same bytes.
+        let named = |session| Self::MessagePack.serialize(session, &mut SpanRecorder::default());
+        match (named(session), named(other)) {
+            (Ok(session), Ok(other)) => {
+                same::difference(Self::MessagePack, &session, &other, lists)
+            }
+            _ => Some(Vec::new()),
         }
     }
 
@@ -175,7 +215,7 @@ impl Format {
     pub(crate) fn deserialize<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, MessageError> {
         match self {
             Self::MessagePack => {
-                let mut from = rmp_serde::Deserializer::from_read_ref(body);
+                let mut from = rmp_serde::Deserializer::from_read_ref(body).with_human_readable();
                 from.set_max_depth(MAX_DEPTH);
                 let session = T::deserialize(&mut from).map_err(refused_by_type)?;
                 // A further value cannot even begin where no byte is left.
@@ -201,10 +241,45 @@ impl Format {
     }
 }
 
-/// Counts bytes, in blocks whose counts fit a byte, which compiles to vector instructions.
-fn count(bytes: &[u8], is_one: impl Fn(u8) -> bool) -> usize {
-    let in_block = |block: &[u8]| block.iter().map(|byte| u8::from(is_one(*byte))).sum::<u8>();
-    bytes.chunks(255).map(|block| usize::from(in_block(block))).sum()
+/// The reason why a session that was serialized must not be sealed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadBackError {
+    #[error("what was serialized cannot be read back: {0}")]
+    Unreadable(String),
+    /// With the path to the field.
+    #[error("what was serialized reads back as another session, which differs in {}", place(.0))]
+    Differs(Vec<String>),
+}
+
+/// Shows where two sessions differ. Keys of maps may be long.
+fn place(path: &[String]) -> String {
+    match path {
+        [] => "the whole".to_owned(),
+        path => format!("`{}`", path.join(".").chars().take(64).collect::<String>()),
+    }
+}
+
+/// Takes what is written only if it is this.
+struct Expected<'a>(&'a [u8]);
+
+impl io::Write for Expected<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns what is told of a session that does not fit its type.
+fn cause(error: MessageError) -> String {
+    match error {
+        MessageError::Deserialize(source) => source.to_string(),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(any(feature = "postcard", feature = "bincode"))]

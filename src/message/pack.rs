@@ -1,18 +1,4 @@
-//! Packing: the serialized session made small, field by field.
-//!
-//! ```text
-//! packed     = segment* · [rest]
-//! segment    = head · [expanded] · bytes
-//! head       = varint, length of bytes << 2 | text << 1 | compressed
-//! expanded   = varint, length after inflating, only if compressed
-//! rest       = 0x00 · all bytes up to the end, as they are
-//! compressed = 1: the bytes are compressed, by the method of the message
-//! text       = 1: the bytes, inflated, stand for their base64url
-//! method     = an LZ4 block, or raw DEFLATE (RFC 1951)
-//! ```
-//!
-//! The body is what the segments stand for, in a row. In segments of text, both methods start from the
-//! dictionary `dictionary-1.txt`.
+//! Packing: the serialized session made small, field by field. See `segment` for the bytes.
 //!
 //! # Why field by field
 //!
@@ -23,26 +9,25 @@
 //! gain lies inside one field anyway: the lines of a cart, the claims of a token. A list is one field. In what
 //! `#[serde(flatten)]` gives, nobody can tell a tuple from a list, so lists directly in it are not compressed.
 //!
-//! # Tokens
+//! # Strings that stand for bytes
 //!
-//! A string of base64url, or several joined by dots as in a JWT (RFC 7515), is stored as the bytes
-//! it stands for. That alone saves a quarter, and it uncovers the JSON of the claims, which
-//! compresses, where base64 of it does not. Strict decoding makes it lossless: each text has one byte
-//! string and each byte string one text.
+//! A string that is bytes or a number in text (see `notation`), or several of base64url joined by dots as in a JWT
+//! (RFC 7515), is stored as what it stands for, in lists too. Of base64url that alone saves a quarter, and it uncovers the
+//! JSON of the claims, which compresses, where base64 of it does not. How much a string saves is a matter of that string
+//! alone, so this tells of no other field.
 
-use std::cell::RefCell;
+use std::ops::Range;
 
-use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress, Status};
-use lz4_flex::block::CompressTable;
 use memchr::memchr_iter;
 
 use crate::bytes::base64url;
 use crate::bytes::secret_bytes::SecretBytes;
-use crate::bytes::varint::{read_varint, write_varint};
-use crate::message::MAX_BODY;
-use crate::message::error::MessageError;
-use crate::message::fields::FieldSpan;
+use crate::bytes::varint::write_varint;
+use crate::message::compress::{Compressor, Dictionary, Method, SEGMENT_COST};
+use crate::message::fields::{FieldSpan, Spans, StringSpan};
 use crate::message::format::Format;
+use crate::message::notation::{MIN_TEXT, Notation};
+use crate::message::segment::{Head, MAX_SEPARATOR, write_expanded};
 
 /// Whether and how a session is compressed. Opening needs no setting: each session says how it
 /// was made.
@@ -63,30 +48,58 @@ pub enum Compression {
     Adaptive,
     /// DEFLATE wherever it is smaller: some 10 to 20 % off, for microseconds.
     Smallest,
-    /// No compression; tokens are still stored as the bytes that they stand for.
+    /// No compression; tokens, ids and times are still stored as the bytes that they stand for.
     Off,
+    /// DEFLATE over the whole session at once, where that is smaller than field by field.
+    ///
+    /// **Only for sessions in which there is no secret beside text that others choose**: such as the attributes of a
+    /// user from a directory, whose names and values repeat each other. If a CSRF token or an access token stands in the
+    /// session beside a name, a search or an address that an attacker can send, then the attacker learns the token from
+    /// the length of the cookie, character by character (CRIME): with one guess for each character of the alphabet and some fillers, which
+    /// is some 10,000 requests for 64 bits.
+    DangerousOneContext,
 }
 
-/// The compression of one message.
+/// How one message is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
-    Lz4,
-    Deflate,
+pub(crate) enum Packing {
+    /// Strings become the bytes that they stand for, and nothing is compressed.
+    Plain,
+    /// Each field by itself.
+    Fields(Method),
+    /// All fields together.
+    Whole(Method),
 }
 
-/// Packs `body` onto `out`. Without a method, tokens become bytes and nothing is compressed.
+impl Packing {
+    pub(crate) fn method(self) -> Option<Method> {
+        match self {
+            Self::Plain => None,
+            Self::Fields(method) | Self::Whole(method) => Some(method),
+        }
+    }
+}
+
+/// Packs `body` onto `out`.
 pub(crate) fn pack(
     body: &[u8],
-    fields: &[FieldSpan],
+    spans: &Spans,
     format: Format,
-    method: Option<Method>,
+    packing: Packing,
     out: &mut Vec<u8>,
 ) {
     let start = out.len();
-    let longest = fields.iter().map(|field| field.range.len()).max().unwrap_or(0);
-    let mut packer = Packer { body, done: 0, compressor: Compressor::new(method, longest), out };
-    for field in fields {
-        packer.field(field, format);
+    let fields = &spans.fields;
+    let longest = match packing {
+        Packing::Whole(_) => body.len(),
+        _ => fields.iter().map(|field| field.range.len()).max().unwrap_or(0),
+    };
+    let compressor = Compressor::new(packing.method(), longest);
+    let mut packer = Packer { body, format, done: 0, compressor, out };
+    if let Packing::Whole(_) = packing {
+        packer.value(0..body.len(), Dictionary::None);
+    } else {
+        fields.iter().for_each(|field| packer.field(field, &spans.strings));
     }
     let mut done = packer.done;
     if out.len() - start >= done {
@@ -94,13 +107,14 @@ pub(crate) fn pack(
         done = 0;
     }
     if let Some(rest @ [_, ..]) = body.get(done..) {
-        out.push(REST);
+        Head::Rest.write(out);
         out.extend_from_slice(rest);
     }
 }
 
 struct Packer<'a> {
     body: &'a [u8],
+    format: Format,
     /// What of the body is written.
     done: usize,
     compressor: Compressor,
@@ -108,32 +122,83 @@ struct Packer<'a> {
 }
 
 impl<'a> Packer<'a> {
-    fn field(&mut self, field: &FieldSpan, format: Format) {
-        if let Some((start, chars)) = self.chars(field, format)
-            && self.token(start, chars)
-        {
-            return;
+    fn field(&mut self, field: &FieldSpan, strings: &[StringSpan]) {
+        match field {
+            FieldSpan { string: Some(len), range, .. } => {
+                let chars = self.chars(&StringSpan { end: range.end, len: *len });
+                if let Some((start, chars)) = chars {
+                    if self.string(start, chars) {
+                        return;
+                    }
+                    if WITH_WORDS.iter().any(|word| chars.starts_with(word))
+                        && self.value(start..start + chars.len(), Dictionary::Words)
+                    {
+                        return;
+                    }
+                }
+                self.value(range.clone(), Dictionary::None);
+            }
+            FieldSpan { range, strings: within, whole, .. } => match strings.get(within.clone()) {
+                Some(strings @ [_, ..]) => self.list(range.clone(), strings, *whole),
+                _ if *whole => {
+                    self.value(range.clone(), Dictionary::None);
+                }
+                _ => {}
+            },
         }
-        let Some(value) = self.body.get(field.range.clone()) else { return };
-        if self.compressor.compress(value, false) {
-            self.plain_until(field.range.start);
-            segment(false, Some(value.len()), self.compressor.output(), self.out);
-            self.done = field.range.end;
+    }
+
+    /// Compresses a value, if that pays.
+    fn value(&mut self, range: Range<usize>, dictionary: Dictionary) -> bool {
+        let Some(value) = self.body.get(range.clone()) else { return false };
+        let pays = self.compressor.compress(value, dictionary);
+        if pays {
+            self.plain_until(range.start);
+            self.compressed(value.len(), dictionary);
+            self.done = range.end;
         }
+        pays
+    }
+
+    /// Writes what the compressor has.
+    fn compressed(&mut self, expanded: usize, dictionary: Dictionary) {
+        let bytes = self.compressor.output();
+        Head::Compressed(dictionary, bytes.len()).write(self.out);
+        write_expanded(expanded, self.compressor.method(), self.out);
+        self.out.extend_from_slice(bytes);
     }
 
     /// Finds where the characters of a string begin, and the characters. A string that JSON had to
-    /// escape has more of them than the session's, and is no token.
-    fn chars(&self, field: &FieldSpan, format: Format) -> Option<(usize, &'a [u8])> {
-        let end = field.range.end.checked_sub(format.string_tail())?;
-        let start = end.checked_sub(field.str_len?)?;
+    /// escape has more of them than the session's, and is in no notation.
+    fn chars(&self, string: &StringSpan) -> Option<(usize, &'a [u8])> {
+        let end = string.end.checked_sub(self.format.string_tail())?;
+        let start = end.checked_sub(string.len)?;
         Some((start, self.body.get(start..end)?))
     }
 
-    /// Writes a string of base64url, or of several joined by dots, each of at least [`MIN_TOKEN`]
-    /// characters. Of any other string nothing is written, and it gives false.
+    /// Writes a string that stands for fewer bytes, or several of base64url joined by dots. Of any other string nothing
+    /// is written, and it returns false.
+    fn string(&mut self, start: usize, chars: &[u8]) -> bool {
+        match Notation::candidates(chars).into_iter().flatten().next() {
+            None => return false,
+            Some(Notation::Base64Url(_)) => return self.token(start, chars),
+            Some(_) => {}
+        }
+        let mut value = SecretBytes::new(Vec::with_capacity(chars.len() + 3));
+        let notation = match Notation::decode(chars, &mut value) {
+            None | Some(Notation::Base64Url(_)) => return self.token(start, chars),
+            Some(notation) => notation,
+        };
+        self.plain_until(start);
+        Head::Text(notation).write(self.out);
+        self.out.extend_from_slice(&value);
+        self.done = start + chars.len();
+        true
+    }
+
+    /// Writes a string of base64url, or of several joined by dots, each of at least [`MIN_TEXT`] characters.
     fn token(&mut self, mut at: usize, chars: &[u8]) -> bool {
-        if parts(chars).any(|part| part.len() < MIN_TOKEN) {
+        if parts(chars).any(|part| part.len() < MIN_TEXT) {
             return false;
         }
         let (written, done) = (self.out.len(), self.done);
@@ -154,42 +219,88 @@ impl<'a> Packer<'a> {
     /// Writes what one string of base64url stands for.
     fn text(&mut self, chars: &[u8]) -> Option<()> {
         let head = self.out.len();
-        write_head(true, None, base64url::decoded_len(chars.len()), self.out);
+        Head::Text(Notation::Base64Url(base64url::decoded_len(chars.len()))).write(self.out);
         let start = self.out.len();
         base64url::decode_onto(chars, self.out)?;
         let bytes = self.out.get(start..).unwrap_or_default();
         // Claims compress; keys, signatures and ciphertexts do not.
-        if bytes.starts_with(b"{") && self.compressor.compress(bytes, true) {
-            let expanded = Some(bytes.len());
+        if bytes.starts_with(b"{") && self.compressor.compress(bytes, Dictionary::Claims) {
+            let expanded = bytes.len();
             self.out.truncate(head);
-            segment(true, expanded, self.compressor.output(), self.out);
+            self.compressed(expanded, Dictionary::Claims);
         }
         Some(())
     }
 
+    /// Writes a list, either compressed as a whole or with the strings in it as what they stand for, whatever is smaller.
+    fn list(&mut self, range: Range<usize>, strings: &[StringSpan], whole: bool) {
+        let (written, done) = (self.out.len(), self.done);
+        self.strings(strings);
+        if !whole {
+            return;
+        }
+        let Some(value) = self.body.get(range.clone()) else { return };
+        if self.compressor.compress(value, Dictionary::None) {
+            let by_strings = self.out.len() - written + range.end - self.done;
+            let as_a_whole = range.start - done + self.compressor.output().len() + SEGMENT_COST / 2;
+            if as_a_whole < by_strings {
+                self.out.truncate(written);
+                self.done = done;
+                self.plain_until(range.start);
+                self.compressed(value.len(), Dictionary::None);
+                self.done = range.end;
+            }
+        }
+    }
+
+    /// Writes those strings of a list that stand for fewer bytes, with runs of such as are alike.
+    fn strings(&mut self, mut strings: &[StringSpan]) {
+        let chars = strings.iter().map(|string| string.len).sum::<usize>();
+        let mut values = SecretBytes::new(Vec::with_capacity(chars + 3));
+        while let [string, others @ ..] = strings {
+            strings = others;
+            let Some((start, chars)) = self.chars(string) else { continue };
+            values.clear();
+            let Some(notation) = Notation::decode(chars, &mut values) else {
+                if chars.contains(&b'.') {
+                    self.token(start, chars);
+                }
+                continue;
+            };
+            let (mut end, mut count, mut separator) = (start + chars.len(), 1, None);
+            while let [next, others @ ..] = strings
+                && let Some((start, chars)) = self.chars(next)
+                && let Some(between) = self.body.get(end..start)
+                && between.len() <= MAX_SEPARATOR
+                && separator.is_none_or(|separator| separator == between)
+            {
+                let written = values.len();
+                if Notation::decode(chars, &mut values) != Some(notation) {
+                    values.truncate(written);
+                    break;
+                }
+                separator = Some(between);
+                (end, count, strings) = (start + chars.len(), count + 1, others);
+            }
+            self.plain_until(start);
+            if let Some(separator) = separator {
+                Head::Run(count).write(self.out);
+                write_varint(u64::try_from(separator.len()).unwrap_or(u64::MAX), self.out);
+                self.out.extend_from_slice(separator);
+            }
+            Head::Text(notation).write(self.out);
+            self.out.extend_from_slice(&values);
+            self.done = end;
+        }
+    }
+
     fn plain_until(&mut self, end: usize) {
         if let Some(plain @ [_, ..]) = self.body.get(self.done..end) {
-            segment(false, None, plain, self.out);
+            Head::Plain(plain.len()).write(self.out);
+            self.out.extend_from_slice(plain);
         }
         self.done = end;
     }
-}
-
-fn segment(as_text: bool, expanded: Option<usize>, bytes: &[u8], out: &mut Vec<u8>) {
-    write_head(as_text, expanded, bytes.len(), out);
-    out.extend_from_slice(bytes);
-}
-
-fn write_head(as_text: bool, expanded: Option<usize>, len: usize, out: &mut Vec<u8>) {
-    let kind = u64::from(as_text) << 1 | u64::from(expanded.is_some());
-    write_varint(wide(len) << 2 | kind, out);
-    if let Some(expanded) = expanded {
-        write_varint(wide(expanded), out);
-    }
-}
-
-fn wide(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 /// Splits a string at its dots.
@@ -204,357 +315,157 @@ fn parts(chars: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Returns the whole body where it stands in `packed` as it is.
-pub(crate) fn plain(packed: &[u8]) -> Option<&[u8]> {
-    packed.strip_prefix(&[REST])
-}
-
-/// Unpacks what [`pack`] gave. What comes out is measured and held against [`MAX_BODY`] before
-/// anything is allocated, and each inflating is held to the length it announced.
-pub(crate) fn unpack(packed: &[u8], method: Method) -> Result<SecretBytes, MessageError> {
-    let mut len = 0_usize;
-    let mut longest_text = 0;
-    let mut rest = packed;
-    while !rest.is_empty() {
-        let segment = Segment::read(&mut rest)?;
-        len = len.saturating_add(segment.body_len());
-        if let (true, Some(expanded)) = (segment.as_text, segment.expanded) {
-            longest_text = longest_text.max(expanded);
-        }
-    }
-    if len > MAX_BODY {
-        return Err(MessageError::Malformed);
-    }
-    let mut body = SecretBytes::new(vec![0; len]);
-    let mut left = body.as_mut_slice();
-    let mut scratch = SecretBytes::new(vec![0; longest_text]);
-    let mut inflater = Inflater { method, deflate: None };
-    rest = packed;
-    while !rest.is_empty() {
-        let segment = Segment::read(&mut rest)?;
-        let target;
-        (target, left) =
-            left.split_at_mut_checked(segment.body_len()).ok_or(MessageError::Malformed)?;
-        match segment {
-            Segment { as_text: false, expanded: None, bytes } => target.copy_from_slice(bytes),
-            Segment { as_text: true, expanded: None, bytes } => {
-                base64url::encode_into(bytes, target)
-            }
-            Segment { as_text: false, expanded: Some(_), bytes } => {
-                inflater.inflate(bytes, None, target)?;
-            }
-            Segment { as_text: true, expanded: Some(len), bytes } => {
-                let inflated = scratch.get_mut(..len).ok_or(MessageError::Malformed)?;
-                inflater.inflate(bytes, Some(DICTIONARY), inflated)?;
-                base64url::encode_into(inflated, target);
-            }
-        }
-    }
-    Ok(body)
-}
-
-struct Segment<'a> {
-    as_text: bool,
-    /// The length after inflating, if the segment is compressed.
-    expanded: Option<usize>,
-    bytes: &'a [u8],
-}
-
-impl<'a> Segment<'a> {
-    fn read(rest: &mut &'a [u8]) -> Result<Self, MessageError> {
-        Self::read_some(rest).ok_or(MessageError::Malformed)
-    }
-
-    fn read_some(rest: &mut &'a [u8]) -> Option<Self> {
-        let head = read_varint(rest)?;
-        let expanded = match head & 1 {
-            0 => None,
-            _ => Some(usize::try_from(read_varint(rest)?).ok().filter(|len| *len <= MAX_BODY)?),
-        };
-        let len =
-            if head == u64::from(REST) { rest.len() } else { usize::try_from(head >> 2).ok()? };
-        let bytes;
-        (bytes, *rest) = rest.split_at_checked(len)?;
-        Some(Self { as_text: head & 2 != 0, expanded, bytes })
-    }
-
-    fn body_len(&self) -> usize {
-        let len = self.expanded.unwrap_or(self.bytes.len());
-        if self.as_text { base64url::encoded_len(len) } else { len }
-    }
-}
-
-/// A compressor of one value after another, each from a fresh start.
-struct Compressor {
-    method: Option<Method>,
-    /// No value is longer.
-    longest: usize,
-    deflate: Option<Compress>,
-    output: SecretBytes,
-    written: usize,
-}
-
-impl Compressor {
-    fn new(method: Option<Method>, longest: usize) -> Self {
-        Self { method, longest, deflate: None, output: SecretBytes::default(), written: 0 }
-    }
-
-    /// Compresses `value` to `output`, with the dictionary where it stands for text, and gives false where
-    /// it does not pay.
-    fn compress(&mut self, value: &[u8], as_text: bool) -> bool {
-        let Some(method) = self.method else { return false };
-        let least = match (method, as_text) {
-            (Method::Lz4, false) => MIN_LZ4,
-            _ => MIN_COMPRESS,
-        };
-        if value.len() < least {
-            return false;
-        }
-        // As long as for any value, so that it never grows and leaves nothing behind.
-        if self.output.is_empty() {
-            self.output.resize(lz4_flex::block::get_maximum_output_size(self.longest), 0);
-        }
-        let written = match (method, as_text) {
-            (Method::Lz4, false) => TABLE
-                .try_with(|table| {
-                    let table = &mut table.borrow_mut();
-                    lz4_flex::block::compress_into_with_table(value, &mut self.output, table).ok()
-                })
-                .ok()
-                .flatten(),
-            (Method::Lz4, true) => {
-                let words = if value.len() < SHORT { WORDS_OF_HEADERS } else { DICTIONARY };
-                lz4_flex::block::compress_into_with_dict(value, &mut self.output, words).ok()
-            }
-            (Method::Deflate, _) => self.deflate(value, as_text),
-        };
-        self.written = written.unwrap_or(usize::MAX);
-        self.written.saturating_add(SEGMENT_COST) <= value.len() - value.len() / 16
-    }
-
-    fn output(&self) -> &[u8] {
-        self.output.get(..self.written).unwrap_or_default()
-    }
-
-    fn deflate(&mut self, value: &[u8], as_text: bool) -> Option<usize> {
-        let deflate = self.deflate.get_or_insert_with(|| Compress::new(Level::new(6), false));
-        deflate.reset();
-        if as_text {
-            deflate.set_dictionary(DICTIONARY).ok()?;
-        }
-        match deflate.compress(value, &mut self.output, FlushCompress::Finish) {
-            Ok(Status::StreamEnd) => usize::try_from(deflate.total_out()).ok(),
-            _ => None,
-        }
-    }
-}
-
-thread_local! {
-    /// Is cleared before each use. It holds positions, and no byte of a session.
-    static TABLE: RefCell<CompressTable> = RefCell::new(CompressTable::small());
-}
-
-/// Inflates one value after another, each from a fresh start.
-struct Inflater {
-    method: Method,
-    deflate: Option<Decompress>,
-}
-
-impl Inflater {
-    /// Fills `target`, to the last byte and no further, or fails.
-    fn inflate(
-        &mut self,
-        bytes: &[u8],
-        dictionary: Option<&[u8]>,
-        target: &mut [u8],
-    ) -> Result<(), MessageError> {
-        let expanded = target.len();
-        let written = match (self.method, dictionary) {
-            (Method::Lz4, None) => lz4_flex::block::decompress_into(bytes, target).ok(),
-            (Method::Lz4, Some(dictionary)) => {
-                lz4_flex::block::decompress_into_with_dict(bytes, target, dictionary).ok()
-            }
-            (Method::Deflate, _) => self.inflate_deflate(bytes, dictionary, target),
-        };
-        if written == Some(expanded) { Ok(()) } else { Err(MessageError::Malformed) }
-    }
-
-    fn inflate_deflate(
-        &mut self,
-        bytes: &[u8],
-        dictionary: Option<&[u8]>,
-        target: &mut [u8],
-    ) -> Option<usize> {
-        let inflate = self.deflate.get_or_insert_with(|| Decompress::new(false));
-        inflate.reset(false);
-        if let Some(dictionary) = dictionary {
-            inflate.set_dictionary(dictionary).ok()?;
-        }
-        match inflate.decompress(bytes, target, FlushDecompress::Finish) {
-            Ok(Status::StreamEnd) if inflate.total_in() == wide(bytes.len()) => {
-                usize::try_from(inflate.total_out()).ok()
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Words of tokens: the registered names of JOSE (RFC 7515, RFC 7519) and OpenID Connect Core 5.1,
-/// and what widespread issuers add. Sealed sessions depend on every byte of it.
-const DICTIONARY: &[u8] = include_bytes!("dictionary-1.txt");
-
-/// The end of the dictionary, with the words that stand in the headers of tokens. LZ4 counts distances from
-/// behind, so what is compressed with this part is inflated with the whole.
-const WORDS_OF_HEADERS: &[u8] = DICTIONARY.split_at(DICTIONARY.len() - 320).1;
-
-/// Shorter claims are headers.
-const SHORT: usize = 128;
-
-/// Shorter strings are not worth the heads of their segments.
-const MIN_TOKEN: usize = 16;
-
-/// Small values are never compressed. Measured: `benches/README.md`, as for all thresholds.
-const MIN_COMPRESS: usize = 48;
-
-/// LZ4 without a dictionary has to find repetitions within the value itself.
-const MIN_LZ4: usize = 96;
-
-/// The head of a last segment that takes all there is.
-const REST: u8 = 0;
-
-/// What a segment of its own costs at most, with the one that then follows.
-const SEGMENT_COST: usize = 8;
+/// How strings begin of which the dictionary has the words.
+const WITH_WORDS: [&[u8]; 3] = [b"http", b"Mozilla/", b"urn:"];
 
 #[cfg(test)]
 mod tests {
+    use serde::Serialize;
+
     use super::*;
     use crate::message::fields::SpanRecorder;
+    use crate::message::unpack::{REST, plain, unpack};
 
-    fn packed(session: &impl serde::Serialize, method: Option<Method>) -> (Vec<u8>, Vec<u8>) {
+    /// Returns the body and what it is packed to, after it was unpacked again.
+    fn packed_in(format: Format, session: &impl Serialize, packing: Packing) -> (Vec<u8>, Vec<u8>) {
         let mut recorder = SpanRecorder::default();
-        let body = Format::MessagePack.serialize(session, &mut recorder).unwrap().to_vec();
+        let body = format.serialize(session, &mut recorder).unwrap().to_vec();
         let mut out = Vec::new();
-        pack(&body, &recorder.into_fields(), Format::MessagePack, method, &mut out);
+        pack(&body, &recorder.into_spans(), format, packing, &mut out);
+        assert_eq!(*unpack(&out).unwrap(), body);
         (body, out)
+    }
+
+    fn packed(session: &impl Serialize, packing: Packing) -> (Vec<u8>, Vec<u8>) {
+        packed_in(Format::MessagePack, session, packing)
     }
 
     #[test]
     fn a_small_session_is_one_plain_segment() {
-        let (body, out) = packed(&("small", 1), Some(Method::Lz4));
+        let (body, out) = packed(&("small", 1), Packing::Fields(Method::Lz4));
         assert_eq!(out, [&[REST], &body[..]].concat());
         assert_eq!(plain(&out), Some(&body[..]));
     }
 
     #[test]
     fn a_token_stands_as_its_bytes_between_plain_segments() {
-        #[derive(serde::Serialize)]
+        #[derive(Serialize)]
         struct Session {
             csrf: &'static str,
         }
-        let (body, out) =
-            packed(&Session { csrf: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8" }, None);
+        let (_, out) = packed(
+            &Session { csrf: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8" },
+            Packing::Plain,
+        );
         let bytes: Vec<u8> = (0..32).collect();
         // {"csrf": and the head of the string, plain; then 32 bytes as text.
         let expected =
             [&[8 << 2, 0x81, 0xa4], &b"csrf"[..], &[0xd9, 43, 0x82, 0x01], &bytes].concat();
         assert_eq!(out, expected);
-        assert_eq!(*unpack(&out, Method::Lz4).unwrap(), body);
     }
 
     #[test]
-    fn what_saves_less_than_a_sixteenth_and_its_heads_stays_as_it_is() {
-        use sha2::{Digest, Sha256};
-        // LZ4 gains what is repeated at the end, but for a handful of bytes.
-        let noise: Vec<u8> = (0..25_u8).flat_map(|i| Sha256::digest([i])).collect();
-        let saved = |repeated: usize| {
-            let value = [&noise[..], &noise[..repeated]].concat();
-            let mut compressor = Compressor::new(Some(Method::Lz4), value.len());
-            let pays = compressor.compress(&value, false);
-            pays.then(|| value.len() - compressor.written)
-        };
-        let least = (0..800).find_map(saved).unwrap();
-        assert_eq!(least, 870 / 16 + SEGMENT_COST);
-    }
-
-    #[test]
-    fn a_body_has_64_kib_at_most() {
-        let repeated = |len| {
-            let mut out = Vec::new();
-            segment(false, Some(len), &lz4_flex::block::compress(&vec![7; len]), &mut out);
-            unpack(&out, Method::Lz4).map(|body| body.len())
-        };
-        assert_eq!(repeated(MAX_BODY).unwrap(), MAX_BODY);
-        assert!(repeated(MAX_BODY + 1).is_err());
-    }
-
-    #[test]
-    fn each_malformed_packing_is_refused() {
-        let lz4 = lz4_flex::block::compress(&[7; 100]);
-        let len = u8::try_from(lz4.len()).unwrap();
-        let bomb = lz4_flex::block::compress(&vec![7; 70_000]);
-        let mut bomb_segment = Vec::new();
-        segment(false, Some(70_000), &bomb, &mut bomb_segment);
-        let mut lying_bomb = Vec::new();
-        segment(false, Some(100), &bomb, &mut lying_bomb);
-        let mut many = Vec::new();
-        for _ in 0..20 {
-            segment(false, Some(60_000), &lz4_flex::block::compress(&[7; 60_000]), &mut many);
-        }
-        let mut text_bomb = Vec::new();
-        segment(true, Some(60_000), &lz4_flex::block::compress(&[7; 60_000]), &mut text_bomb);
-        let good = [&[len << 2 | 1, 100], &lz4[..]].concat();
-        assert_eq!(unpack(&good, Method::Lz4).unwrap().as_slice(), [7; 100]);
-        for (reason, bad) in [
-            ("no head", vec![0x80]),
-            ("a head that is not minimal", vec![0x84, 0x00, 1]),
-            ("a head without bytes", vec![2 << 2, 1]),
-            ("no expanded length", vec![1]),
-            ("expanded length too small", [&[len << 2 | 1, 99], &lz4[..]].concat()),
-            ("expanded length too large", [&[len << 2 | 1, 101], &lz4[..]].concat()),
-            ("expanded length over the limit", bomb_segment),
-            ("a bomb that announces little", lying_bomb),
-            ("many segments that are over the limit together", many),
-            ("text that is over the limit once encoded", text_bomb),
-            ("a length of 2⁶²", vec![0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
-            ("no LZ4", vec![4 << 2 | 1, 100, 0xff, 0xff, 0xff, 0xff]),
-            ("nothing compressed", vec![1, 5]),
+    fn each_notation_has_its_head() {
+        for (text, head, len) in [
+            ("67e55044-10b1-426f-9247-bb680e5fe0c8", &[2 << 2 | 3][..], 16),
+            ("67e5504410b1426f9247bb680e5fe0c8", &[0x87, 0x04], 16), // 16 << 5 | 1 << 2 | 3
+            ("1234567890123456789", &[3 << 2 | 3], 9),
+            ("2025-11-24T15:00:00Z", &[4 << 2 | 3], 5),
+            ("2025-11-24T15:00:00.123Z", &[1 << 5 | 4 << 2 | 3], 6),
+            ("2025-11-24T15:00:00.123456789+00:00", &[0xf3, 0x01], 9), // 7 << 5 | 4 << 2 | 3
+            ("AAECAwQFBgcICQoLDA0ODw==", &[0x9f, 0x04], 16),           // 16 << 5 | 7 << 2 | 3
+            ("AAECAwQFBgcICQoLDA0ODw", &[16 << 2 | 2], 16),
         ] {
+            let (body, out) = packed(&(true, text), Packing::Plain);
+            let before = body.len() - text.len();
+            let plain = u8::try_from(before << 2).unwrap();
+            let expected = [&[plain], &body[..before], head].concat();
+            assert!(out.starts_with(&expected), "{text}: {out:x?}");
+            assert_eq!(out.len(), expected.len() + len, "{text}");
+            #[cfg(feature = "json")]
+            packed_in(Format::Json, &(text, text), Packing::Plain);
+        }
+    }
+
+    #[test]
+    fn a_list_of_ids_is_a_run() {
+        let id = |i: u8| format!("67e55044-10b1-426f-9247-bb680e5fe0{i:02x}");
+        let ids: Vec<_> = (0..20).map(id).collect();
+        let (body, out) = packed(&ids, Packing::Plain);
+        assert_eq!(body.len(), 3 + 20 * 38);
+        // The head of the list and of the first string; then a run of 20, with the heads of the others between.
+        let expected = [5 << 2, 0xdc, 0, 20, 0xd9, 36, 0x97, 0x05, 2, 0xd9, 36, 2 << 2 | 3];
+        assert!(out.starts_with(&expected), "{out:x?}");
+        assert_eq!(out.len(), expected.len() + 20 * 16);
+        assert!(
+            packed(&ids, Packing::Fields(Method::Lz4)).1.len() <= out.len(),
+            "as they differ in the end alone"
+        );
+
+        // Of two kinds in turn, there is no run; and a list of texts stays as it is.
+        let mixed: Vec<_> =
+            (0..20).flat_map(|i| [id(i), format!("12345678901234567{i:02}")]).collect();
+        let (_, out) = packed(&mixed, Packing::Plain);
+        assert_eq!(out.len(), 3 + 20 * (2 + 1 + 1 + 16 + 1 + 1 + 1 + 9));
+        let (body, out) = packed(&vec!["some text of words"; 3], Packing::Plain);
+        assert_eq!(out.len(), body.len() + 1);
+        #[cfg(feature = "json")]
+        packed_in(Format::Json, &(ids, mixed), Packing::Plain);
+    }
+
+    #[test]
+    fn strings_within_structs_in_lists_and_in_what_is_flattened_are_found() {
+        #[derive(Serialize)]
+        struct Line {
+            id: &'static str,
+            note: &'static str,
+        }
+        #[derive(Serialize)]
+        struct Session {
+            lines: Vec<Line>,
+            #[serde(flatten)]
+            more: std::collections::BTreeMap<&'static str, Vec<Vec<&'static str>>>,
+        }
+        let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+        let line = || Line { id, note: "a \"note\"" };
+        let one =
+            Session { lines: vec![line(), line()], more: [("ids", vec![vec![id, id]])].into() };
+        let formats = [
+            Format::MessagePack,
+            #[cfg(feature = "json")]
+            Format::Json,
+        ];
+        for format in formats {
+            let (body, out) = packed_in(format, &one, Packing::Plain);
+            assert!(
+                out.len() + 4 * 36 < body.len() + 4 * 24,
+                "{format}: {} of {}",
+                out.len(),
+                body.len()
+            );
+        }
+    }
+
+    #[test]
+    fn an_address_and_the_name_of_a_browser_are_packed_with_the_words_of_many() {
+        let agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                     Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0";
+        let picture = "https://lh3.googleusercontent.com/a/ACg8ocK3cV4zq7Zf=s96-c";
+        for (text, most) in [(agent, 60), (picture, 50)] {
             for method in [Method::Lz4, Method::Deflate] {
-                let error = unpack(&bad, method).unwrap_err();
-                assert!(matches!(error, MessageError::Malformed), "{reason}");
+                let (_, out) = packed(&(1, text), Packing::Fields(method));
+                assert!(out.len() < most, "{}", out.len());
             }
         }
-        assert!(unpack(&good, Method::Deflate).is_err(), "LZ4 is no DEFLATE");
-        assert!(unpack(&[], Method::Lz4).unwrap().is_empty());
     }
 
     #[test]
-    fn deflate_takes_exactly_its_bytes() {
-        let mut compressor = Compressor::new(Some(Method::Deflate), 1000);
-        assert!(compressor.compress(&[7; 1000], false));
-        let deflated = compressor.output().to_vec();
-        let inflate = |bytes: &[u8], expanded: usize| {
-            let mut out = Vec::new();
-            segment(false, Some(expanded), bytes, &mut out);
-            unpack(&out, Method::Deflate).map(|body| body.len())
-        };
-        assert_eq!(inflate(&deflated, 1000).unwrap(), 1000);
-        for (bytes, expanded) in [
-            (&deflated[..], 999),
-            (&deflated, 1001),
-            (&deflated[..deflated.len() - 1], 1000),
-            (&[&deflated[..], &[0]].concat(), 1000),
-            (&[], 0),
-        ] {
-            assert!(inflate(bytes, expanded).is_err());
-        }
-    }
-
-    #[test]
-    fn the_dictionary_is_that_of_version_1() {
-        use sha2::{Digest, Sha256};
-        let hash: String =
-            Sha256::digest(DICTIONARY).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hash, "cf2aa0289363ce49eb9fd7444776046d7131f96c892c5304d424bf1b0fc12386");
+    fn one_context_compresses_what_fields_have_in_common() {
+        let attributes: std::collections::BTreeMap<_, _> = (0..30)
+            .map(|i| (format!("urn:example:attribute:{i}"), format!("value of attribute {i}")))
+            .collect();
+        let [fields, whole] = [Packing::Fields(Method::Deflate), Packing::Whole(Method::Deflate)]
+            .map(|packing| packed(&attributes, packing).1.len());
+        assert!(whole * 4 < fields, "{whole} and {fields}");
     }
 }

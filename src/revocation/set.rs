@@ -60,6 +60,8 @@ pub(super) struct Shared {
     /// How long after its revocation a session can live, by any clock.
     keep: Duration,
     capacity: AtomicUsize,
+    /// Milliseconds.
+    patience: AtomicU64,
     len: AtomicUsize,
     /// The cutoff of everything, which each session is held against: kept apart from the table.
     everything: AtomicU64,
@@ -113,6 +115,7 @@ impl Revocations {
             table: Table::new(seeds.map(u64::from_ne_bytes)),
             keep: absolute_timeout.saturating_add(MARGIN),
             capacity: AtomicUsize::new(CAPACITY),
+            patience: AtomicU64::new(1000),
             len: AtomicUsize::new(0),
             everything: AtomicU64::new(0),
             sinks: ArcSwap::default(),
@@ -131,6 +134,20 @@ impl Revocations {
     /// asked, this one counts as stale from then on.
     pub fn set_capacity(&self, entries: usize) {
         self.shared.capacity.store(entries, Ordering::Relaxed);
+    }
+
+    /// Sets for how long the response of a logout waits until the revocation is stored, in the middlewares. Default: a
+    /// second. After that it goes out all the same, with a warning in the log: the session has ended here, and the
+    /// others hear of it when they can be reached.
+    pub fn set_patience(&self, limit: Duration) {
+        let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.shared.patience.store(limit, Ordering::Relaxed);
+    }
+
+    /// Returns for how long the response of a logout waits.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis(self.shared.patience.load(Ordering::Relaxed))
     }
 
     /// Ends one session: at once in this process, and everywhere as the receipt tells.
@@ -175,6 +192,18 @@ impl Revocations {
             before = known + 1;
         }
         self.revoke(tag.to_bytes(), before, before, now)
+    }
+
+    /// Ends the cookie of another library that has this tag, which is read until this time.
+    pub(crate) fn revoke_old_cookie(
+        &self,
+        tag: SubjectTag,
+        until: SystemTime,
+        now: SystemTime,
+    ) -> Result<Receipt, Full> {
+        // As such a cookie tells no beginning, any cutoff ends it; this one is remembered for long enough.
+        let until = Seconds::from(until).0;
+        self.revoke(tag.to_bytes(), until, until, now)
     }
 
     /// Ends all sessions that began before this time: "everything before the incident".

@@ -18,10 +18,12 @@ use crate::bytes::base64url;
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::MAX_BODY;
 use crate::message::blob_ref::{BlobId, BlobRef};
+use crate::message::compress::Method;
 use crate::message::error::MessageError;
-use crate::message::fields::{FieldSpan, SpanRecorder};
+use crate::message::fields::{SpanRecorder, Spans};
 use crate::message::format::Format;
-use crate::message::pack::{self, Method};
+use crate::message::pack::{self, Packing};
+use crate::message::unpack;
 use crate::seal::binding::Binding;
 use crate::store::blob::{BlobError, Kind, PREFIX};
 use crate::store::blob_store::StoreError;
@@ -184,11 +186,10 @@ impl<B: DeserializeOwned> Attached<B> {
         let opened = opened.ok_or(BlobError::Unauthentic)?;
         let content = opened.get(PREFIX..).unwrap_or_default();
         let (tag, packed) = content.split_first().ok_or(MessageError::Malformed)?;
-        let format = Format::from_tag(tag & FORMAT).ok_or(MessageError::UnsupportedFormat)?;
-        let method = if tag & DEFLATE == 0 { Method::Lz4 } else { Method::Deflate };
-        let found = match pack::plain(packed) {
+        let format = Format::from_tag(*tag).ok_or(MessageError::UnsupportedFormat)?;
+        let found = match unpack::plain(packed) {
             Some(body) => format.deserialize(body)?,
-            None => format.deserialize(&pack::unpack(packed, method)?)?,
+            None => format.deserialize(&unpack::unpack(packed)?)?,
         };
         Ok(Some(Arc::clone(value.get_or_init(|| Arc::new(found)))))
     }
@@ -317,7 +318,7 @@ pub(crate) struct Collected {
 pub(crate) struct Fresh {
     reference: Arc<BlobRef>,
     body: SecretBytes,
-    fields: Vec<FieldSpan>,
+    spans: Spans,
 }
 
 impl Fresh {
@@ -332,10 +333,10 @@ impl Fresh {
         binding: Binding,
         padded: impl FnOnce(usize) -> usize,
     ) -> Result<Vec<u8>, crate::bytes::random::SysError> {
-        let method = compress.then_some(Method::Lz4);
+        let packing = if compress { Packing::Fields(Method::Lz4) } else { Packing::Plain };
         self.reference.seal(Kind::Attached, binding, crate::bytes::random::fill, padded, |out| {
             out.push(FORMAT_OF_ALL.tag());
-            pack::pack(&self.body, &self.fields, FORMAT_OF_ALL, method, out);
+            pack::pack(&self.body, &self.spans, FORMAT_OF_ALL, packing, out);
         })
     }
 }
@@ -397,17 +398,15 @@ fn collect<B: Serialize + DeserializeOwned>(
             collected.within = false;
         }
     });
-    let (body, fields) = serialized?;
+    let (body, spans) = serialized?;
     note(|collected| {
-        collected.fresh.push(Fresh { reference: Arc::clone(reference), body, fields });
+        collected.fresh.push(Fresh { reference: Arc::clone(reference), body, spans });
         collected.replaced.extend(shown);
     })?;
     Ok(())
 }
 
-fn serialize<B: Serialize + DeserializeOwned>(
-    value: &B,
-) -> Result<(SecretBytes, Vec<FieldSpan>), String> {
+fn serialize<B: Serialize + DeserializeOwned>(value: &B) -> Result<(SecretBytes, Spans), String> {
     let mut recorder = SpanRecorder::default();
     let body = FORMAT_OF_ALL.serialize(value, &mut recorder).map_err(|error| why(&*error))?;
     if body.len() > MAX_BODY {
@@ -417,8 +416,8 @@ fn serialize<B: Serialize + DeserializeOwned>(
         ));
     }
     // What cannot be read must not be stored.
-    FORMAT_OF_ALL.deserialize::<B>(&body).map_err(|error| why(&error))?;
-    Ok((body, recorder.into_fields()))
+    FORMAT_OF_ALL.check_reads_back(value, &body).map_err(|error| why(&error))?;
+    Ok((body, recorder.into_spans()))
 }
 
 fn why(error: &dyn std::error::Error) -> String {
@@ -428,8 +427,6 @@ fn why(error: &dyn std::error::Error) -> String {
 
 /// Named fields, whatever the format of the codec: a value outlives releases, and has no schema of its own.
 const FORMAT_OF_ALL: Format = Format::MessagePack;
-const FORMAT: u8 = 0x0f;
-const DEFLATE: u8 = 0x80;
 
 const NO_RANDOM: &str = "the operating system's random source failed";
 const NESTED: &str = "an attached value has an attached value in it";

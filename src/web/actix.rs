@@ -263,20 +263,25 @@ where
     Installed::check(extensions.get())?;
     let slot = extensions.get::<Slot<T>>();
     let slot = slot.ok_or_else(|| LayerError::absent::<T>("SessionMiddleware"))?;
-    Ok(slot.session(headers.get_all(COOKIE)))
+    let session = slot.session(headers.get_all(COOKIE));
+    #[cfg(feature = "revocation")]
+    session.check_known()?;
+    Ok(session)
 }
 
 impl ResponseError for ChangeError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::WouldReplace(_) => StatusCode::SERVICE_UNAVAILABLE,
+            #[cfg(feature = "revocation")]
+            Self::NotRevoked(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::HeadersSent => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
         let mut response = HttpResponse::build(self.status_code());
-        if let Self::WouldReplace(_) = self {
+        if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, "1"));
         }
         response.finish()

@@ -126,6 +126,8 @@ impl IntoResponse for ChangeError {
     fn into_response(self) -> Response {
         match self {
             Self::WouldReplace(_) => unavailable(),
+            #[cfg(feature = "revocation")]
+            Self::NotRevoked(_) => unavailable(),
             Self::HeadersSent => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }

@@ -84,6 +84,8 @@ enum Fault {
     SameCookie(&'static str, &'static str),
     #[cfg(feature = "store")]
     StoreUnavailable,
+    #[cfg(feature = "revocation")]
+    RevocationsStale,
 }
 
 impl LayerError {
@@ -95,13 +97,25 @@ impl LayerError {
         error
     }
 
+    /// Creates the error of revocations that are not known at present.
+    #[cfg(feature = "revocation")]
+    pub(super) fn revocations_stale(cookie: &str) -> Self {
+        let error = Self(Fault::RevocationsStale);
+        // That the feed is lost was told once, and is no news at each request.
+        tracing::debug!(target: TARGET, cookie, "{error}");
+        error
+    }
+
     /// Returns whether the request may be luckier in a moment: answer it with 503. Else the program is at fault.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        #[cfg(feature = "store")]
-        return self.0 == Fault::StoreUnavailable;
-        #[cfg(not(feature = "store"))]
-        false
+        match self.0 {
+            #[cfg(feature = "store")]
+            Fault::StoreUnavailable => true,
+            #[cfg(feature = "revocation")]
+            Fault::RevocationsStale => true,
+            _ => false,
+        }
     }
 
     pub(super) fn absent<T>(middleware: &'static str) -> Self {
@@ -131,6 +145,10 @@ impl fmt::Display for LayerError {
                 f,
                 "the sessions of types {one} and {other} are in cookies of one name; give one of their \
                  codecs another, by Builder::name"
+            ),
+            #[cfg(feature = "revocation")]
+            Fault::RevocationsStale => f.write_str(
+                "it is not known at present which sessions are revoked; the cookie is left alone",
             ),
             #[cfg(feature = "store")]
             Fault::StoreUnavailable => f.write_str(

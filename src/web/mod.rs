@@ -116,8 +116,9 @@
 //! `max_fails=0` for each server, as anybody can forge a cookie of a key that no node has, and nginx would take
 //! all nodes for down. It hands on all but `POST`, `PATCH` and `LOCK`, whose senders see the 503.
 //!
-//! When moving here from another library, give the cookie another name than it had. Its values may look like
-//! sessions of an unknown key, which are kept, and every change would be refused until the old cookie is gone.
+//! When moving here from another library, give the cookie another name than it had, and
+//! [read the old one](crate::docs::coming_from) for a while. Under the same name, its values may look like sessions of an
+//! unknown key, which are kept, and every change would be refused until the old cookie is gone.
 //!
 //! # Streams
 //!
@@ -144,6 +145,8 @@ mod caching;
 mod installed;
 #[cfg(feature = "store")]
 mod overflow;
+#[cfg(feature = "revocation")]
+mod revocation;
 mod session;
 #[cfg(feature = "tower")]
 pub mod tower;

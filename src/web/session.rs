@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 use super::before::Before;
 #[cfg(feature = "store")]
 use super::overflow;
+#[cfg(feature = "revocation")]
+use super::revocation;
 #[cfg(feature = "store")]
 use crate::store::BlobError;
 use crate::{Advice, Codec, DecodeError, EncodeError, Opened, RequestCookies, SetCookies};
@@ -72,6 +74,9 @@ struct State<T> {
     /// The same, before a handler looks at it.
     #[cfg(feature = "store")]
     ahead: Option<Result<Option<Opened<T>>, DecodeError>>,
+    /// What the response waits for: revocations that are on their way.
+    #[cfg(feature = "revocation")]
+    receipts: Vec<crate::revocation::Receipt>,
     /// The session as it is now.
     session: Option<Arc<T>>,
     intent: Intent,
@@ -161,11 +166,17 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
 
     /// Ends the session: all of its cookies are removed.
     ///
+    /// With [revocations](crate::Builder::revocations), it ends on all nodes, and each copy of the cookie with it: at once,
+    /// whatever becomes of the response, which waits until this is stored, for at most as long as is set there.
+    ///
     /// # Errors
     ///
-    /// [`ChangeError::HeadersSent`].
+    /// [`ChangeError::HeadersSent`], and [`ChangeError::NotRevoked`], with which the cookies are removed all the same.
     pub fn clear(&self) -> Result<(), ChangeError> {
-        self.replace(None, Intent::Clear)
+        self.replace(None, Intent::Clear)?;
+        #[cfg(feature = "revocation")]
+        self.revoke()?;
+        Ok(())
     }
 
     fn replace(&self, session: Option<Arc<T>>, intent: Intent) -> Result<(), ChangeError> {
@@ -201,6 +212,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
     }
 }
 
+#[cfg(feature = "revocation")]
+impl<T> Session<T> {
+    /// Lets the response wait until something is stored.
+    pub(super) fn await_stored(&self, receipt: crate::revocation::Receipt) {
+        self.state().receipts.push(receipt);
+    }
+}
+
 impl<T> Session<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
         let changing = *lock(&self.shared.changing);
@@ -212,12 +231,15 @@ impl<T> Session<T> {
     }
 }
 
-#[cfg(feature = "store")]
-impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
+#[cfg(any(feature = "store", feature = "revocation"))]
+impl<T> Session<T> {
     pub(super) fn codec(&self) -> &Codec<T> {
         &self.shared.codec
     }
+}
 
+#[cfg(feature = "store")]
+impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
     /// Keeps what `open` finds in the request for the first handler that looks, or returns what it lacks. `open` is not
     /// called if the session was opened before.
     pub(super) fn open_ahead<E>(
@@ -339,6 +361,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
             opened: None,
             #[cfg(feature = "store")]
             ahead: None,
+            #[cfg(feature = "revocation")]
+            receipts: Vec::new(),
             session: None,
             intent: Intent::Continue,
             settled: false,
@@ -408,6 +432,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
         };
         #[cfg(not(feature = "store"))]
         let before = None;
+        #[cfg(feature = "revocation")]
+        let before = {
+            let continues = matches!(state.intent, Intent::Continue);
+            let stale = continues && matches!(opened, Err(DecodeError::RevocationsStale));
+            revocation::before(codec, std::mem::take(&mut state.receipts), stale, before)
+        };
         Ok(Settled { set_cookies, looked: true, before })
     }
 }
@@ -473,6 +503,13 @@ pub enum ChangeError {
         "the request carries a session that this node cannot read and another may; a change would destroy it"
     )]
     WouldReplace(#[source] DecodeError),
+    /// There is no room for what is revoked, so that the session lives on elsewhere, if anybody has a copy of its cookie:
+    /// raise [`Revocations::set_capacity`](crate::revocation::Revocations::set_capacity).
+    ///
+    /// As a response: status 503 with `Retry-After: 1`.
+    #[cfg(feature = "revocation")]
+    #[error("the session is not revoked")]
+    NotRevoked(#[source] crate::revocation::Full),
     /// The head of the response is written, and cookies travel in the head. Change the session before
     /// the response is returned.
     ///
@@ -482,11 +519,13 @@ pub enum ChangeError {
 }
 
 impl ChangeError {
-    fn logged(self, cookie: &str) -> Self {
+    pub(super) fn logged(self, cookie: &str) -> Self {
         match &self {
             Self::WouldReplace(reason) => {
                 tracing::warn!(target: TARGET, cookie, "{self}: {reason}")
             }
+            #[cfg(feature = "revocation")]
+            Self::NotRevoked(full) => tracing::error!(target: TARGET, cookie, "{self}: {full}"),
             Self::HeadersSent => tracing::error!(target: TARGET, cookie, "{self}"),
         }
         self

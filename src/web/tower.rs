@@ -216,7 +216,10 @@ where
     Installed::check(extensions.get())?;
     let slot = extensions.get::<Slot<T>>();
     let slot = slot.ok_or_else(|| LayerError::absent::<T>("SessionLayer"))?;
-    Ok(slot.session(headers.get_all(COOKIE)))
+    let session = slot.session(headers.get_all(COOKIE));
+    #[cfg(feature = "revocation")]
+    session.check_known()?;
+    Ok(session)
 }
 
 fn write_head(Settled { set_cookies, looked, .. }: Settled, headers: &mut HeaderMap) {

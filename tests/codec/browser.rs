@@ -22,6 +22,19 @@ impl Browser {
         }
     }
 
+    /// Takes what somebody else set.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.cookies.insert(name.to_owned(), value.to_owned());
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.cookies.remove(name);
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.cookies.contains_key(name)
+    }
+
     pub(crate) fn header(&self) -> String {
         let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
         pairs.collect::<Vec<_>>().join("; ")

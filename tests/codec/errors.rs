@@ -46,6 +46,12 @@ fn every_decode_error_has_its_message_and_its_advice() {
             Clear,
             false,
         ),
+        (
+            DecodeError::BeforeCutoff,
+            "the session began before the cutoff of the key ring",
+            Clear,
+            false,
+        ),
         (DecodeError::InvalidTag, "the seal of the session cookie does not hold", Clear, false),
         (DecodeError::MissingChunk, "a chunk of the session is missing", Keep, false),
         (
@@ -75,7 +81,7 @@ fn every_decode_error_has_its_message_and_its_advice() {
         ),
         (
             DecodeError::UnsupportedFormat,
-            "the format of the session is not known to this node",
+            "the format of the session is not read by this node",
             Keep,
             true,
         ),
@@ -98,6 +104,12 @@ fn every_decode_error_has_its_message_and_its_advice() {
             "the request has more values of the session cookie than are tried",
             Keep,
             true,
+        ),
+        (
+            DecodeError::OldCookieGone,
+            "the session was valid beside the cookie of the old application, which is gone",
+            Clear,
+            false,
         ),
         (DecodeError::OtherCodec, "the request was read by another codec", Keep, true),
     ] {
@@ -166,6 +178,10 @@ fn every_other_error_has_its_message() {
         (
             Box::new(ConfigError::NameTooLong { found: 129, allowed: 128 }),
             "the cookie name has 129 bytes, 128 are allowed",
+        ),
+        (
+            Box::new(ConfigError::OldName),
+            "the cookie of another library must have another name than ours",
         ),
         (
             Box::new(ConfigError::HostPrefix),

@@ -7,6 +7,7 @@
     reason = "a test may panic"
 )]
 
+mod also_reads;
 mod browser;
 mod chunks;
 mod deploy;

@@ -81,7 +81,13 @@ impl Serialize for Noise {
 
 impl<'de> Deserialize<'de> for Noise {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from).map(|text| Self(text.len()))
+        let len = String::deserialize(from)?.len();
+        let head = match len {
+            ..32 => 1,
+            32..256 => 2,
+            _ => 3,
+        };
+        Ok(Self(len + head))
     }
 }
 

@@ -6,9 +6,11 @@ Prints a list in the form of tests/vectors/v1.json. The same seed gives the same
 """
 
 import argparse
+import base64
 import json
 import random
 import string
+import uuid
 import zlib
 
 import lz4.block
@@ -28,27 +30,49 @@ class Writer:
     def text(self, most):
         return "".join(self.random.choices(ALPHABET, k=self.random.randrange(most)))
 
-    # Bodies, as a list of parts: each is (bytes of the body, bytes they stand for if text).
+    # Bodies, as a list of parts: each is (bytes of the body, a segment that stands for them or None).
 
     def json_body(self):
-        """A JSON object with strings, some of which are base64url, cut at places of our choice."""
+        """A JSON object with strings, some of which stand for fewer bytes, cut at places of our choice."""
         parts = [(b'{"a":1', None)]
-        for i in range(self.random.randrange(5)):
-            raw = self.random.choice(
-                [
-                    lambda: self.random.randbytes(self.random.randrange(12, 300)),
-                    lambda: (CLAIMS % self.text(40)).encode() * self.random.randrange(1, 4),
-                    lambda: b"",
-                ]
-            )()
-            parts.append((f',"f{i}":"'.encode(), None))
-            if raw:
-                parts.append((to_text(raw).encode(), raw))
+        for i in range(self.random.randrange(6)):
+            parts.append((f',"f{i}":'.encode(), None))
+            pick = self.random.random()
+            if pick < 0.2:
+                parts += [(b'"', None), (self.text(200).encode() * self.random.randrange(4), None), (b'"', None)]
+            elif pick < 0.4:
+                parts += [(b'["', None), self.run(b'","'), (b'"]', None)]
+            elif pick < 0.6:
+                claims = (CLAIMS % self.text(40)).encode() * self.random.randrange(1, 4)
+                segment = self.compressed(claims, lambda n: n << 5 | 3, sealed.CLAIMS)
+                parts += [(b'"', None), (to_text(claims).encode(), segment), (b'"', None)]
             else:
-                parts.append((self.text(200).encode() * self.random.randrange(4), None))
-            parts.append((b'"', None))
+                text, head, value = self.value(self.random.randrange(7), self.random.randrange(1, 300))
+                parts += [(b'"', None), (text.encode(), write_varint(head) + value), (b'"', None)]
         parts.append((b"}", None))
         return parts
+
+    def value(self, kind, n):
+        """A string, its head, and what it stands for."""
+        raw = self.random.randbytes(16 if kind == 2 else n)
+        number = self.random.choice([0, 1, self.random.randrange(1 << 64)])
+        if kind in (0, 1, 6):
+            text = {0: to_text(raw), 1: raw.hex(), 6: base64.b64encode(raw).decode()}[kind]
+            return text, {0: n << 2 | 2, 1: n << 5 | 1 << 2 | 3, 6: n << 5 | 7 << 2 | 3}[kind], raw
+        if kind == 2:
+            return str(uuid.UUID(bytes=raw)), 2 << 2 | 3, raw
+        if kind == 3:
+            return str(number), 3 << 2 | 3, write_varint(number)
+        form = n % 8
+        units = min(self.random.randrange(253_402_300_800) * 1000 ** (form & 3), (1 << 64) - 1)
+        return sealed.time_text(units, form), form << 5 | 4 << 2 | 3, write_varint(units)
+
+    def run(self, separator):
+        """Values of one head with a separator between them."""
+        count, kind, n = self.random.randrange(2, 30), self.random.randrange(7), self.random.randrange(1, 40)
+        values = [self.value(kind, n) for _ in range(count)]
+        segment = write_varint(count << 5 | 5 << 2 | 3) + sized(separator) + write_varint(values[0][1])
+        return separator.join(text.encode() for text, _, _ in values), segment + b"".join(value for _, _, value in values)
 
     def messagepack_body(self):
         """A string or a list of small numbers."""
@@ -58,25 +82,32 @@ class Writer:
         count = self.random.randrange(60, 400)
         return [(b"\xdc" + count.to_bytes(2, "big"), None), (bytes(self.random.choices(range(128), k=count)), None)]
 
-    def pack(self, parts, method):
+    def compressed(self, content, head, dictionary):
+        method = self.random.choice(["LZ4", "DEFLATE"])
+        out = deflate_or_lz4(content, method, dictionary)
+        return write_varint(head(len(out))) + write_varint(len(content) << 1 | (method == "DEFLATE")) + out
+
+    def pack(self, parts):
         packed = b""
-        for i, (plain, raw) in enumerate(parts):
+        for i, (plain, segment) in enumerate(parts):
             is_last = i == len(parts) - 1
-            if is_last and raw is None and self.random.random() < 0.7:
+            if is_last and segment is None and self.random.random() < 0.7:
                 return packed + b"\x00" + plain
-            content = plain if raw is None else raw
-            if not content:
+            if not plain:
                 continue
-            compressed = self.random.random() < 0.5
-            head = (raw is not None) << 1 | compressed
-            out = deflate_or_lz4(content, method, raw is not None) if compressed else content
-            expanded = write_varint(len(content)) if compressed else b""
-            packed += write_varint(len(out) << 2 | head) + expanded + out
+            pick = self.random.random()
+            if segment is None and pick < 0.4:
+                segment = self.compressed(plain, lambda n: n << 2 | 1, b"")
+            elif segment is None and pick < 0.6:
+                segment = self.compressed(plain, lambda n: n << 5 | 6 << 2 | 3, sealed.WORDS)
+            elif segment is None:
+                segment = write_varint(len(plain) << 2) + plain
+            packed += segment
         return packed
 
-    def envelope(self, form, packed, method="LZ4", began=None, age=None, schema=0, session_id=None, extensions=b""):
+    def envelope(self, form, packed, began=None, age=None, schema=0, session_id=None, extensions=b""):
         tag = form | (schema != 0) << 4 | (session_id is not None) << 5
-        tag |= (extensions != b"") << 6 | (method == "DEFLATE") << 7
+        tag |= (extensions != b"") << 6
         out = bytes([tag]) + write_varint(began) + write_varint(age)
         out += write_varint(schema) if schema else b""
         out += session_id or b""
@@ -120,14 +151,13 @@ class Writer:
     def session(self, number):
         pick = self.random.random
         form, parts = (2, self.json_body()) if pick() < 0.6 else (1, self.messagepack_body())
-        method = self.random.choice(["LZ4", "DEFLATE"])
         began = self.random.choice([0, 1, 1_763_996_400, self.random.randrange(1 << 40)])
         age = self.random.choice([0, 1, self.random.randrange(1 << 25)])
         schema = self.random.choice([0, 0, 1, 200, self.random.randrange(1, 1 << 32)])
         session_id = self.random.randbytes(16) if pick() < 0.4 else None
         extensions, lifetime = self.extensions() if pick() < 0.5 else (b"", {})
-        packed = self.pack(parts, method)
-        message = self.envelope(form, packed, method, began, age, schema, session_id, extensions)
+        packed = self.pack(parts)
+        message = self.envelope(form, packed, began, age, schema, session_id, extensions)
         message += b"\x80" + bytes(self.random.randrange(70))
         self.add(
             f"random {number}",
@@ -195,31 +225,61 @@ class Writer:
             ("a lifetime and more", b"\x07\x02\x04\x00", "Message"),
         ]:
             bad(f"extensions: {name}", b"\x41" + times + sized(block) + body + end, error)
-        for method, flag in (("LZ4", 0x01), ("DEFLATE", 0x81)):
-            whole = deflate_or_lz4(bytes(100), method, False)
-            start = bytes([flag]) + times
+        bad("flag 0x80", b"\x81" + times + body + end, "UnsupportedFormat")
+        start = b"\x01" + times
+        for method, flag in (("LZ4", 0), ("DEFLATE", 1)):
+            whole = deflate_or_lz4(bytes(100), method, b"")
 
-            def segment(raw, expanded, kind=1):
-                return start + write_varint(len(raw) << 2 | kind) + write_varint(expanded) + raw + end
+            def segment(raw, expanded, head=None):
+                head = len(raw) << 2 | 1 if head is None else head
+                return start + write_varint(head) + write_varint(expanded << 1 | flag) + raw + end
 
             bad(f"{method}: expanded too small", segment(whole, 99))
             bad(f"{method}: expanded too large", segment(whole, 101))
             bad(f"{method}: expanded over the limit", segment(whole, 65_537))
-            bad(f"{method}: expanded 2^63", segment(whole, 1 << 63))
+            bad(f"{method}: expanded 2^62", segment(whole, 1 << 62))
             bad(f"{method}: nothing compressed", segment(b"", 5))
+            bad(f"{method}: no claims compressed", segment(b"", 5, 3))
+            bad(f"{method}: no words compressed", segment(b"", 5, 6 << 2 | 3))
             bad(f"{method}: cut", segment(whole[:-1], 100))
             bad(f"{method}: trailing byte", segment(whole + b"\x01", 100))
             bad(f"{method}: noise", segment(b"\xff" * 9, 100))
-            bomb = deflate_or_lz4(bytes(65_000), method, False)
+            bomb = deflate_or_lz4(bytes(65_000), method, b"")
             bad(f"{method}: bomb that announces little", segment(bomb, 10))
-            two = start + (write_varint(len(bomb) << 2 | 1) + write_varint(65_000) + bomb) * 2 + end
-            bad(f"{method}: two that are over the limit together", two)
-            bad(f"{method}: over the limit as text", segment(deflate_or_lz4(bytes(60_000), method, True), 60_000, 3))
-        bad("DEFLATE: what is LZ4", b"\x81" + times + write_varint(len(zeros) << 2 | 1) + b"\x64" + zeros + end)
-        bad("segment: longer than the message", b"\x01" + times + write_varint(9 << 2) + b"\x01" + end)
-        bad("segment: head cut", b"\x01" + times + b"\xff" + b"\x80")
-        bad("segment: head not minimal", b"\x01" + times + b"\x84\x00\x01" + end)
-        bad("segment: 2^62 bytes", b"\x01" + times + b"\xfc" + b"\xff" * 8 + b"\x01" + b"\x01" + end)
+            two = (write_varint(len(bomb) << 2 | 1) + write_varint(65_000 << 1 | flag) + bomb) * 2
+            bad(f"{method}: two that are over the limit together", start + two + end)
+            claims = deflate_or_lz4(bytes(60_000), method, sealed.CLAIMS)
+            bad(f"{method}: over the limit as text", segment(claims, 60_000, len(claims) << 5 | 3))
+        bad("DEFLATE: expanded 0", start + b"\x09\x01\x03\x00" + end)
+        bad("LZ4: expanded 0", start + b"\x05\x00\x00" + end)
+        bad("DEFLATE: what is LZ4", start + write_varint(len(zeros) << 2 | 1) + b"\xc9\x01" + zeros + end)
+        bad("segment: longer than the message", start + write_varint(9 << 2) + b"\x01" + end)
+        bad("segment: head cut", start + b"\xff" + b"\x80")
+        bad("segment: head not minimal", start + b"\x84\x00\x01" + end)
+        bad("segment: 2^62 bytes", start + b"\xfc" + b"\xff" * 8 + b"\x01" + b"\x01" + end)
+        for name, segment in [
+            ("base64url of nothing", b"\x02"),
+            ("hex of nothing", b"\x07"),
+            ("base64 of nothing", b"\x1f"),
+            ("UUID cut", b"\x0b" + bytes(15)),
+            ("UUID that counts", b"\x2b" + bytes(16)),
+            ("number absent", b"\x0f"),
+            ("number that counts", b"\x2f\x05"),
+            ("number not minimal", b"\x0f\x80\x00"),
+            ("number over 64 bits", b"\x0f" + b"\xff" * 9 + b"\x02"),
+            ("time of form 8", b"\x93\x02\x05"),
+            ("time of the year 10000", b"\x13" + write_varint(253_402_300_800)),
+            ("run of none", b"\x17\x00\x0f"),
+            ("run of one", b"\x37\x00\x0f\x05"),
+            ("run cut", b"\x77\x00\x0f\x05\x05"),
+            ("run of 2^58", write_varint(1 << 63 | 0x17) + b"\x00\x0f\x05\x05"),
+            ("run over the limit", write_varint(5000 << 5 | 0x17) + sized(bytes(16)) + b"\x0f" + bytes(5000)),
+            ("run with 17 bytes between", b"\x57" + sized(bytes(17)) + b"\x0f\x05\x05"),
+            ("run of plain bytes", b"\x57\x00\x04\x05\x05"),
+            ("run of runs", b"\x57\x00\x57\x00\x0f\x05\x05\x05\x05"),
+            ("run without a head", b"\x57\x00"),
+        ]:
+            bad(f"segment: {name}", start + segment + end)
         for name, form, body in [
             ("empty", 1, b""),
             ("two values", 1, b"\x01\x01"),
@@ -235,8 +295,8 @@ class Writer:
             ("JSON 10,000 deep", 2, b"[" * 10_000),
         ]:
             if len(body) > 9000:
-                head = deflate_or_lz4(body, "LZ4", False)
-                packed = write_varint(len(head) << 2 | 1) + write_varint(len(body)) + head
+                head = deflate_or_lz4(body, "LZ4", b"")
+                packed = write_varint(len(head) << 2 | 1) + write_varint(len(body) << 1) + head
             else:
                 packed = b"\x00" + body
             bad(f"body: {name}", bytes([form]) + times + packed + end, "Deserialize")
@@ -251,11 +311,11 @@ def write_lifetime(lifetime):
     return bytes([flags]) + b"".join(write_varint(lifetime[name]) for name in ("absolute", "idle") if name in lifetime)
 
 
-def deflate_or_lz4(raw, method, text):
+def deflate_or_lz4(raw, method, dictionary):
     if method == "LZ4":
-        options = {"dict": sealed.DICTIONARY} if text else {}
+        options = {"dict": dictionary} if dictionary else {}
         return lz4.block.compress(raw, store_size=False, **options)
-    compressor = zlib.compressobj(6, zlib.DEFLATED, -15, 8, 0, *([sealed.DICTIONARY] if text else []))
+    compressor = zlib.compressobj(6, zlib.DEFLATED, -15, 8, 0, *([dictionary] if dictionary else []))
     return compressor.compress(raw) + compressor.flush()
 
 

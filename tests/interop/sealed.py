@@ -5,9 +5,11 @@ gives. The parts that writing needs are here too: see seal.py.
 """
 
 import base64
+import datetime
 import hashlib
 import pathlib
 import re
+import uuid
 import zlib
 
 import lz4.block
@@ -17,7 +19,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-DICTIONARY = (pathlib.Path(__file__).parents[2] / "src/message/dictionary-1.txt").read_bytes()
+MESSAGE = pathlib.Path(__file__).parents[2] / "src/message"
+CLAIMS = (MESSAGE / "dictionary-1.txt").read_bytes()
+WORDS = (MESSAGE / "words-1.txt").read_bytes()
 MAX_TEXT = 12_288
 MAX_BODY = 65_536
 
@@ -212,7 +216,7 @@ def parse_message(message):
     reader = Reader(stripped[:-1])
     tag = reader.take(1)[0]
     flags, form = tag & 0xF0, tag & 0x0F
-    refuse_unless(form in (1, 2, 3, 4), "UnsupportedFormat")
+    refuse_unless(form in (1, 2, 3, 4) and not flags & 0x80, "UnsupportedFormat")
     began, age = reader.varint(), None
     refuse_unless(began < 1 << 40, "Message")
     age = reader.varint()
@@ -225,7 +229,7 @@ def parse_message(message):
     lifetime = parse_extensions(reader.take(reader.varint())) if flags & 0x40 else {}
     fields = {"format": form, "began": began, "sealed": began + age, "schema": schema, "id": session_id}
     fields |= {"lifetime": lifetime} if lifetime else {}
-    return fields, "DEFLATE" if flags & 0x80 else "LZ4", reader.raw
+    return fields, reader.raw
 
 
 def parse_extensions(block):
@@ -262,40 +266,91 @@ def parse_lifetime(reader):
 # 5. Packing
 
 
-def inflate(method, raw, expanded, text):
-    if method == "LZ4":
+def inflate(reader, n, dictionary=b""):
+    expanded = reader.varint()
+    deflate, expanded = expanded & 1, expanded >> 1
+    refuse_unless(1 <= expanded <= MAX_BODY, "Message")
+    raw = reader.take(n)
+    if deflate:
         try:
-            options = {"dict": DICTIONARY} if text else {}
-            out = lz4.block.decompress(raw, uncompressed_size=expanded, **options)
-        except lz4.block.LZ4BlockError:
-            raise Refused("Message") from None
-    else:
-        try:
-            inflater = zlib.decompressobj(-15, *([DICTIONARY] if text else []))
+            inflater = zlib.decompressobj(-15, *([dictionary] if dictionary else []))
             out = inflater.decompress(raw, expanded + 1)
         except zlib.error:
             raise Refused("Message") from None
         refuse_unless(inflater.eof and not inflater.unused_data, "Message")
+    else:
+        try:
+            options = {"dict": dictionary} if dictionary else {}
+            out = lz4.block.decompress(raw, uncompressed_size=expanded, **options)
+        except lz4.block.LZ4BlockError:
+            raise Refused("Message") from None
     refuse_unless(len(out) == expanded, "Message")
     return out
 
 
-def unpack(packed, method):
+def time_text(units, form):
+    unit = 1000 ** (form & 3)
+    try:
+        moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=units // unit)
+    except OverflowError:
+        raise Refused("Message") from None
+    fraction = f".{units % unit:0{3 * (form & 3)}}" if form & 3 else ""
+    return moment.isoformat(timespec="seconds") + fraction + ("+00:00" if form & 4 else "Z")
+
+
+def value(head, reader):
+    """What one value of a head stands for that may be in a run."""
+    n, kind = (head >> 2, 2) if head & 3 == 2 else (head >> 5, head >> 2 & 7 | 8)
+    refuse_unless(head & 3 >= 2, "Message")
+    if kind == 2 or kind in (8 | 1, 8 | 7):
+        refuse_unless(n != 0, "Message")
+        raw = reader.take(n)
+        return {2: to_text, 8 | 1: bytes.hex, 8 | 7: lambda raw: base64.b64encode(raw).decode()}[kind](raw)
+    if kind == 8 | 4:
+        refuse_unless(n < 8, "Message")
+        return time_text(reader.varint(), n)
+    refuse_unless(n == 0, "Message")
+    if kind == 8 | 2:
+        return str(uuid.UUID(bytes=reader.take(16)))
+    refuse_unless(kind == 8 | 3, "Message")
+    return str(reader.varint())
+
+
+def run(n, reader):
+    refuse_unless(n >= 2, "Message")
+    m = reader.varint()
+    refuse_unless(m <= 16, "Message")
+    separator = reader.take(m)
+    head = reader.varint()
+    out = b""
+    for i in range(n):
+        out += (separator if i else b"") + value(head, reader).encode()
+        refuse_unless(len(out) <= MAX_BODY, "Message")
+    return out
+
+
+def unpack(packed):
     reader, body = Reader(packed), b""
     while reader.raw:
         head = reader.varint()
+        n, kind = (head >> 2, None) if head & 3 < 3 else (head >> 5, head >> 2 & 7)
+        counts_bytes = head & 3 < 3 or kind in (0, 6)
+        refuse_unless(n != 0 or head == 0 or not counts_bytes, "Message")
         if head == 0:
             body += reader.take(len(reader.raw))
-            break
-        text, compressed = head & 2, head & 1
-        expanded = reader.varint() if compressed else None
-        refuse_unless(not compressed or expanded <= MAX_BODY, "Message")
-        raw = reader.take(head >> 2)
-        if compressed:
-            raw = inflate(method, raw, expanded, text)
-        body += to_text(raw).encode() if text else raw
+        elif head & 3 == 0:
+            body += reader.take(n)
+        elif head & 3 == 1:
+            body += inflate(reader, n)
+        elif kind == 0:
+            body += to_text(inflate(reader, n, CLAIMS)).encode()
+        elif kind == 6:
+            body += inflate(reader, n, WORDS)
+        elif kind == 5:
+            body += run(n, reader)
+        else:
+            body += value(head, reader).encode()
         refuse_unless(len(body) <= MAX_BODY, "Message")
-    refuse_unless(len(body) <= MAX_BODY, "Message")
     return body
 
 
@@ -304,5 +359,5 @@ def open_cookies(key, name, context, cookies):
     sealed = from_text(text)
     refuse_unless(sealed is not None, "Malformed")
     message = open_sealed(key, sealed, name, context)
-    fields, method, packed = parse_message(message)
-    return fields | {"body": unpack(packed, method).hex()}
+    fields, packed = parse_message(message)
+    return fields | {"body": unpack(packed).hex()}

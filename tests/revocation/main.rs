@@ -8,6 +8,8 @@ mod journal;
 #[cfg(feature = "revocation-redis")]
 mod servers;
 mod set;
+#[cfg(all(feature = "revocation-redis", feature = "axum", feature = "actix-web"))]
+mod web;
 
 use std::time::{Duration, SystemTime};
 
