@@ -1,6 +1,7 @@
 //! The tool `sealed-session`: keys, key rings, and a look into cookies.
 
 mod output;
+mod printable;
 mod ring;
 mod session;
 
@@ -54,7 +55,7 @@ give keys in a file, on the standard input or in the environment";
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, and all is well
-  1  the answer is no: faults were found, the cookie does not open, the session is too large
+  1  the answer is no: faults were found, the cookie is none or does not open, the session is too large
   2  wrong usage
   3  a file or an input could not be read or written
   4  the change was refused because users would be logged out; the message says what makes it all the same";
