@@ -170,7 +170,7 @@
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
 //! - `store`, `store-redis`: a store for sessions that do not fit into their cookies, and for values beside a session;
 //!   in a directory, or in Redis or Valkey. A session that fits asks no store.
-//! - `revocation`, `revocation-redis`: sessions ended before their time, in [`Revocations`]; shared by a journal file on one
+//! - `revocation`, `revocation-redis`: sessions ended before their time, in [`revocation::Revocations`]; shared by a journal file on one
 //!   machine, or by Redis or Valkey between machines.
 //! - `cli`: the tool `sealed-session`, for key files and to inspect cookies.
 //! - `aws-lc-rs`: AES by AWS-LC in the place of RustCrypto's. The bytes are the same, so nodes may differ. It is

@@ -117,7 +117,7 @@
 //! all nodes for down. It hands on all but `POST`, `PATCH` and `LOCK`, whose senders see the 503.
 //!
 //! When moving here from another library, give the cookie another name than it had, and
-//! [read the old one](crate::docs::coming_from) for a while. Under the same name, its values may look like sessions of an
+//! [read the old one](crate::guide::coming_from) for a while. Under the same name, its values may look like sessions of an
 //! unknown key, which are kept, and every change would be refused until the old cookie is gone.
 //!
 //! # Streams
