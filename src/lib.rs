@@ -211,7 +211,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The page links to what features add.
 #![cfg_attr(
-    not(all(feature = "watch", feature = "axum", feature = "actix-web", feature = "revocation", feature = "store", feature = "legacy")),
+    not(all(
+        feature = "watch",
+        feature = "axum",
+        feature = "actix-web",
+        feature = "revocation",
+        feature = "store",
+        feature = "legacy"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
