@@ -2,6 +2,7 @@
 
 mod output;
 mod printable;
+mod revoke;
 mod ring;
 mod session;
 
@@ -41,6 +42,12 @@ enum Command {
     Open(session::Open),
     /// Tell how large a session may be.
     Capacity(session::Capacity),
+    /// End sessions before their time, on all nodes.
+    #[command(subcommand)]
+    Revoke(revoke::Revoke),
+    /// Show which sessions were ended before their time.
+    #[command(subcommand)]
+    Revocations(revoke::Show),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -64,6 +71,8 @@ const ENVIRONMENT: &str = "\
 Environment:
   SEALED_SESSION_KEY_FILE  the key file, where --keys is not given
   SEALED_SESSION_KEYS      keys, newest first, where there is no key file (inspect, seal, open)
+  SEALED_SESSION_JOURNAL   the journal of revocations, where --journal is not given (revoke, revocations)
+  SEALED_SESSION_REDIS_URL the server of revocations: redis://user:password@host
   NO_COLOR                 print without colours";
 
 fn main() -> ExitCode {
@@ -87,6 +96,8 @@ fn main() -> ExitCode {
         Command::Seal(command) => session::seal(&command, &mut out),
         Command::Open(command) => session::open(&command, &mut out),
         Command::Capacity(command) => session::capacity(&command, &mut out),
+        Command::Revoke(command) => revoke::revoke(command, &mut out),
+        Command::Revocations(command) => revoke::show(command, &mut out),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "sealed-session", &mut script);

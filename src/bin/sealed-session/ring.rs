@@ -464,7 +464,7 @@ fn id(text: &str) -> Result<KeyId, String> {
     text.parse().map_err(|error: sealed_session::KeyError| error.to_string())
 }
 
-fn time(text: &str) -> Result<SystemTime, String> {
+pub(crate) fn time(text: &str) -> Result<SystemTime, String> {
     OffsetDateTime::parse(text, &Rfc3339)
         .map(SystemTime::from)
         .map_err(|_| "a time is written like 2026-11-03T00:00:00Z".to_owned())
