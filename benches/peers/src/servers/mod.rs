@@ -221,7 +221,7 @@ pub(crate) fn compare() {
 }
 
 /// Sessions larger than a cookie.
-pub(crate) fn overflow() {
+fn overflow() {
     table("OpenID Connect", &in_two_cookies(), false);
     table("federated", &in_four_cookies(), false);
 }
