@@ -23,10 +23,12 @@ use crate::message::envelope::{self, Envelope};
 use crate::message::fields::{SpanRecorder, Spans};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
+use crate::message::names::same_names;
 use crate::message::pack::{self, Compression, Packing};
 use crate::message::same::{self, Lists};
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
+use crate::message::shrink;
 use crate::message::unpack;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
@@ -128,10 +130,6 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         if body.len() > MAX_BODY {
             return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
         }
-        codec
-            .format
-            .check_reads_back(session, body)
-            .map_err(|error| EncodeError::Serialize(Arc::new(error)))?;
         // What begins in the second of a cutoff begins after it.
         let skew = codec.lifetimes.skew;
         let cutoff = keys.cutoff().beginning(Seconds::from(now).0, skew);
@@ -163,7 +161,19 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         }
         self.give_id(&mut envelope)?;
         let spans = recorder.into_spans();
-        let message = match smallest(codec, &envelope, body, &spans) {
+        let message = smallest(codec, &envelope, body, &spans);
+        #[cfg(feature = "store")]
+        let is_sealed = message.is_ok() || codec.overflow.is_some();
+        #[cfg(not(feature = "store"))]
+        let is_sealed = message.is_ok();
+        // What is refused for its size is not read for it.
+        if is_sealed && codec.reads_back {
+            codec
+                .format
+                .check_reads_back(session, body)
+                .map_err(|error| EncodeError::Serialize(Arc::new(error)))?;
+        }
+        let message = match message {
             #[cfg(feature = "store")]
             Err(_) if codec.overflow.is_some() => {
                 let packing = codec.packing_of_blobs();
@@ -292,11 +302,17 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
     changed: bool,
 ) -> bool {
     let Envelope { format, schema, .. } = known.envelope;
-    (format, schema) == (codec.format, codec.schema) && known.body() == body
-        || !changed
-            && codec.read(known).is_ok_and(|known| {
-                codec.format.difference(session, body, &known, Lists::Ordered).is_none()
-            })
+    let is_alike = (format, schema) == (codec.format, codec.schema);
+    if is_alike && known.body() == body {
+        return true;
+    }
+    // With the same names in both, writing drops no field, so nobody has to read the old one to find that out.
+    let changed =
+        changed || is_alike && format == Format::MessagePack && same_names(known.body(), body);
+    !changed
+        && codec.read(known).is_ok_and(|known| {
+            codec.format.difference(session, body, &known, Lists::Ordered).is_none()
+        })
 }
 
 /// Returns whether the client's session has nothing that this release does not know.
@@ -326,20 +342,22 @@ fn smallest<T>(
         Compression::Off => build(Packing::Plain),
         Compression::Smallest => build(Packing::Fields(Method::Deflate)),
         Compression::Adaptive => {
-            let fast = build(Packing::Fields(Method::Lz4));
-            if matches!(fast, Ok((_, 1))) {
-                return fast;
+            let mut out = begin(envelope, body.len());
+            let start = out.len();
+            pack::pack(body, spans, codec.format, Packing::Fields(Method::Lz4), &mut out);
+            let growth = envelope.growth(codec.lifetimes.absolute);
+            let cookies = |packed: usize| {
+                let message = start - PREFIX + packed + MARKER;
+                codec.padded(message, growth).map(|(cookies, _)| cookies)
+            };
+            if cookies(out.len() - start) != Some(1)
+                && let Some(packed) = out.get(start..)
+                && let Some(smaller) = shrink::shrink(body, spans, packed, cookies)
+            {
+                out = begin(envelope, smaller.len());
+                out.extend_from_slice(&smaller);
             }
-            match (fast, build(Packing::Fields(Method::Deflate))) {
-                (Ok((fast, cookies)), Ok((_, least))) if cookies <= least => Ok((fast, cookies)),
-                (fast, small) => {
-                    if small.is_ok() || fast.is_err() {
-                        small
-                    } else {
-                        fast
-                    }
-                }
-            }
+            finish(codec, envelope, out)
         }
         Compression::DangerousOneContext => {
             let fields = build(Packing::Fields(Method::Deflate));
@@ -361,12 +379,27 @@ fn message<T>(
     packed: usize,
     append: impl FnOnce(&mut Vec<u8>),
 ) -> Result<(SecretBytes, u8), Refusal> {
+    let mut out = begin(envelope, packed);
+    append(&mut out);
+    finish(codec, envelope, out)
+}
+
+/// Begins a message with a packed session of some such length.
+fn begin(envelope: &Envelope, packed: usize) -> SecretBytes {
     let mut out =
         SecretBytes::new(Vec::with_capacity(PREFIX + ENVELOPE + packed + packed / 8 + OVERHEAD));
     out.resize(PREFIX, 0);
     envelope.write(&mut out);
-    append(&mut out);
-    let len = out.len() - PREFIX + 1;
+    out
+}
+
+/// Pads a message that ends with its packed session.
+fn finish<T>(
+    codec: &Settings<T>,
+    envelope: &Envelope,
+    mut out: SecretBytes,
+) -> Result<(SecretBytes, u8), Refusal> {
+    let len = out.len() - PREFIX + MARKER;
     let growth = envelope.growth(codec.lifetimes.absolute);
     let Some((cookies, padded)) = codec.padded(len, growth) else {
         return Err(codec.layout.refusal(codec.chars(len + growth)));
@@ -374,6 +407,9 @@ fn message<T>(
     envelope::pad(&mut out, PREFIX + padded);
     Ok((out, cookies))
 }
+
+/// What marks the end of the packed session, before the padding.
+const MARKER: usize = 1;
 
 /// The limit that is broken, what is needed, and what is allowed.
 type Refusal = (Limit, usize, usize);

@@ -27,7 +27,7 @@ use crate::message::compress::{Compressor, Dictionary, Method, SEGMENT_COST};
 use crate::message::fields::{FieldSpan, Spans, StringSpan};
 use crate::message::format::Format;
 use crate::message::notation::{MIN_TEXT, Notation};
-use crate::message::segment::{Head, MAX_SEPARATOR, write_expanded};
+use crate::message::segment::{Head, MAX_SEPARATOR, write_compressed};
 
 /// Whether and how a session is compressed. Opening needs no setting: each session says how it
 /// was made.
@@ -162,10 +162,8 @@ impl<'a> Packer<'a> {
 
     /// Writes what the compressor has.
     fn compressed(&mut self, expanded: usize, dictionary: Dictionary) {
-        let bytes = self.compressor.output();
-        Head::Compressed(dictionary, bytes.len()).write(self.out);
-        write_expanded(expanded, self.compressor.method(), self.out);
-        self.out.extend_from_slice(bytes);
+        let (method, bytes) = (self.compressor.method(), self.compressor.output());
+        write_compressed(dictionary, method, expanded, bytes, self.out);
     }
 
     /// Finds where the characters of a string begin, and the characters. A string that JSON had to
