@@ -104,7 +104,7 @@
 //!   user anyway; [session ids](Builder::session_ids) serve deny lists.
 //! - **Order parallel requests**: the last response wins. Keep in the session what can stand this, and
 //!   what must not be lost (balances, stock) in a database.
-//! - **Be large**: see [`Limits`].
+//! - **Be large**: see [`Limits`]; what does not fit goes into a store, if you give one (feature `store`).
 //! - Keep a sibling domain from evicting it, or an attacker who runs code in the browser from using it.
 //!
 //! Keys, derived keys and opened sessions are wiped from memory when dropped; copies that the compiler, the
@@ -119,6 +119,8 @@
 //! - `watch`: `Watcher`, which keeps a ring as its file says while requests run.
 //! - `legacy`: readers of the cookies of other libraries, in [`legacy`], so that a switch logs nobody out.
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
+//! - `store`, `store-redis`: a store for sessions that do not fit into their cookies, and for values beside a session;
+//!   in a directory, or in Redis or Valkey. A session that fits asks no store.
 //! - `cli`: the tool `sealed-session`, for key files and to inspect cookies.
 //! - `aws-lc-rs`: AES by AWS-LC in the place of RustCrypto's. The bytes are the same, so nodes may differ. It is
 //!   faster, most so on long sessions, and needs a C compiler. See [below](#aws-lc).
@@ -246,6 +248,12 @@ pub mod docs {
     #[cfg(feature = "revocation")]
     #[doc = include_str!("../docs/REVOCATION.md")]
     pub mod revocation {}
+
+    /// What to do with sessions that are sometimes larger than their cookies.
+    ///
+    #[cfg(feature = "store")]
+    #[doc = include_str!("../docs/OVERFLOW.md")]
+    pub mod overflow {}
 
     /// How large the cookies of a session get, in each format and with each compression.
     ///

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealed_session::legacy::{IronSession, Jar, JarKey, RailsSession, Reader};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One cookie as `tests/legacy` made it.
@@ -20,7 +20,7 @@ struct Vector {
     session: Old,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Old {
     user: u64,
     name: String,
@@ -182,6 +182,46 @@ fn short_secrets_are_refused() {
     assert!(IronSession::new("1".repeat(31)).is_err());
     assert!(IronSession::new("1".repeat(32)).unwrap().password(2, "short").is_err());
     assert!(RailsSession::new("1".repeat(29)).is_err());
+}
+
+/// Who copies a cookie may write it in another way that means the same.
+#[cfg(feature = "revocation")]
+#[test]
+fn no_copy_comes_back_after_a_logout_however_it_is_spelled() {
+    use sealed_session::revocation::Revocations;
+    use sealed_session::{Codec, Key};
+
+    let mut spellings = 0;
+    for vector in vectors() {
+        let decoded = String::from_utf8(decoded(vector.value.as_bytes())).unwrap();
+        let encoded = |c: u8| format!("%{c:02x}");
+        let copies = [
+            decoded.clone(),
+            decoded.bytes().map(encoded).collect(),
+            vector.value.replace("%2", "%%32"),
+            vector.value.replace("%3D", "%3d").replace("%2F", "%2f").replace("%2B", "%2b"),
+        ];
+        let day = Duration::from_secs(86_400);
+        let codec = Codec::<Old>::builder(Key::generate().unwrap())
+            .also_reads(vector.reader(), now() + 7 * day)
+            .revocations(Revocations::new(30 * day), |_| [])
+            .build()
+            .unwrap();
+        let read = |value: &str| {
+            let header = format!("{}={value}", vector.name);
+            let found = codec.decode_at(&codec.request([&header]), now());
+            found.is_ok_and(|found| found.is_some())
+        };
+        assert!(read(&vector.value), "{}", vector.by);
+        spellings += copies.iter().filter(|copy| **copy != vector.value && read(copy)).count();
+        let header = format!("{}={}", vector.name, vector.value);
+        let receipt = codec.revoke_at(&codec.request([&header]), now()).unwrap();
+        assert!(receipt.is_some());
+        for copy in copies.iter().chain([&vector.value]) {
+            assert!(!read(copy), "{}: {copy}", vector.by);
+        }
+    }
+    assert!(spellings >= 20, "{spellings} other spellings were read before");
 }
 
 fn decoded(value: &[u8]) -> Vec<u8> {

@@ -292,7 +292,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// Sets a store for sessions that do not fit into their cookies, and for [`Attached`](crate::Attached) values.
     /// Default: none; such a session is an error.
     ///
-    /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used.
+    /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used. See
+    /// [`docs::overflow`](crate::docs::overflow).
     #[cfg(feature = "store")]
     pub fn overflow(mut self, store: impl BlobStore) -> Self {
         self.overflow = Some(Arc::new(Overflow::new(Arc::new(store))));

@@ -230,7 +230,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
             envelope.id = known.envelope.id;
             build(&envelope)
         });
-        let message = message.map_err(|refusal| refused(refusal))?;
+        let message = message.map_err(refused)?;
         // What a longer session left behind goes first, if there is no room for both.
         let chars = base64url::encoded_len(message.0.len() - PREFIX + OVERHEAD);
         let used = codec.layout.cost(chars, message.1).response_bytes;

@@ -158,7 +158,7 @@ impl Format {
             #[cfg(feature = "bincode")]
             Self::Bincode => {
                 let mut to = to;
-                bincode::serde::encode_into_std_write(&value, &mut to, BINCODE)
+                bincode::serde::encode_into_std_write(value, &mut to, BINCODE)
                     .map(|_| ())
                     .map_err(refused)
             }

@@ -68,10 +68,10 @@ impl Notation {
         let decimal = (classes == DIGIT && len <= 20 && first.first() != Some(&b'0'))
             .then_some(Self::Decimal);
         let uuid = (len == hex::UUID_LEN && chars.get(8) == Some(&b'-')).then_some(Self::Uuid);
-        let is_hex = classes & !(DIGIT | HEX) == 0 && len % 2 == 0 && len >= MIN_TEXT;
+        let is_hex = classes & !(DIGIT | HEX) == 0 && len.is_multiple_of(2) && len >= MIN_TEXT;
         let is_url = classes & STANDARD == 0 && len >= MIN_TEXT;
         // Of a standard base64 that has none of its own characters in it, it is the padding that tells.
-        let is_standard = len % 4 == 0 && len >= MIN_TEXT;
+        let is_standard = len.is_multiple_of(4) && len >= MIN_TEXT;
         [
             decimal.or(uuid),
             is_hex.then_some(Self::Hex(len / 2)),

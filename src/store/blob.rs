@@ -222,4 +222,25 @@ mod tests {
         let broken: Random = |_| Err(crate::bytes::random::SysError::UNSUPPORTED);
         assert!(fresh().seal(Kind::Session, binding(), broken, |len| len, |_| {}).is_err());
     }
+
+    #[test]
+    fn what_was_sealed_in_python_opens() {
+        let vectors = include_str!("../../tests/vectors/blob/v1.json");
+        let vectors: Vec<serde_json::Value> = serde_json::from_str(vectors).unwrap();
+        assert!(!vectors.is_empty());
+        for vector in vectors {
+            let hex = |name: &str| {
+                let text = vector[name].as_str().unwrap();
+                let bytes = (0..text.len()).step_by(2);
+                bytes
+                    .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+                    .collect::<Vec<_>>()
+            };
+            let binding = Binding::new(vector["cookie_name"].as_str().unwrap(), &hex("context"));
+            let kind = if vector["kind"] == "S" { Kind::Session } else { Kind::Attached };
+            let reference = BlobRef::parse(&hex("reference")).unwrap();
+            let opened = reference.open(kind, binding, hex("blob")).unwrap();
+            assert_eq!(&opened[PREFIX..], hex("content"), "{}", vector["name"]);
+        }
+    }
 }

@@ -268,3 +268,15 @@ async fn a_panic_leaves_the_cookie_alone() {
         assert_eq!(set, cookies, "{deed}");
     }
 }
+
+#[actix_web::test]
+async fn the_cookie_of_another_library_is_moved() {
+    let middleware = SessionMiddleware::new(crate::old_cookie::codec());
+    let app = App::new().wrap(middleware).route("/{deed}", web::get().to(handle));
+    let app = test::init_service(app).await;
+    crate::old_cookie::hold(async |deed, cookie| {
+        let request = request(&format!("/{deed}"), cookie).to_request();
+        answer(test::call_service(&app, request).await).await
+    })
+    .await;
+}

@@ -216,3 +216,13 @@ async fn a_panic_leaves_the_cookie_alone() {
     assert_eq!(answer.all("set-cookie").count(), 0);
     assert_eq!(send(caught, "/buy", Some(&cookie)).await.all("set-cookie").count(), 1);
 }
+
+#[tokio::test]
+async fn the_cookie_of_another_library_is_moved() {
+    let layer = SessionLayer::new(crate::old_cookie::codec());
+    let app = Router::new().route("/{deed}", get(handle)).layer(layer);
+    crate::old_cookie::hold(async |deed, cookie| {
+        send(app.clone(), &format!("/{deed}"), cookie).await
+    })
+    .await;
+}

@@ -10,6 +10,7 @@
 mod actix;
 mod axum;
 mod log;
+mod old_cookie;
 mod rules;
 mod shop;
 mod streams;

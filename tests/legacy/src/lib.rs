@@ -1,8 +1,10 @@
 //! Cookies as the libraries themselves make them, each in a response of its own framework.
 
 pub mod actix;
+pub mod browser;
 pub mod jars;
 pub mod programs;
+pub mod proxy;
 pub mod sessions;
 
 use base64::Engine as _;
