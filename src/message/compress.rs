@@ -199,7 +199,7 @@ const MIN_LZ4: usize = 96;
 const MIN_WORDS: usize = 32;
 
 /// The level of DEFLATE that is as small as any, as good as.
-const SMALLEST: u32 = 6;
+pub(crate) const SMALLEST: u32 = 6;
 
 /// What a segment of its own costs at most, with the one that then follows.
 pub(crate) const SEGMENT_COST: usize = 8;

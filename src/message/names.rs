@@ -167,11 +167,11 @@ mod tests {
         let middle = "x".repeat(300);
         let mut values =
             vec![json!(null), json!(true), json!(""), json!("a"), json!(middle), json!(long)];
-        for shift in 0..64 {
+        for shift in 0_u8..64 {
             values.extend([
                 json!(1_u64 << shift),
                 json!(-1_i64 << shift),
-                json!(0.1 * shift as f64),
+                json!(0.1 * f64::from(shift)),
             ]);
         }
         values.push(json!((0..20).collect::<Vec<_>>()));
