@@ -276,7 +276,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// Checks that a session comes back as it is, for the tests of an application: seals it, opens it, and compares.
     ///
     /// Call it with sessions of each shape that the application makes. Sealing makes the same check each time, so that
-    /// what cannot be read is refused on the spot. What no check can see from outside is listed at [`Format`].
+    /// what cannot be read is refused on the spot. What no check can see from outside is listed at [`Format`](crate::Format).
     ///
     /// # Errors
     ///
