@@ -193,7 +193,10 @@ fn store_and_keys(run: &Run) -> String {
          *With a file* is Redis' append-only file. The connections give up after 1 s (the client's own default is to wait for \
          ever), and the cluster's failover begins after 2 s (the default is 15). A key is rotated as in \
          [OPERATING.md](OPERATING.md): announced 2 s before it seals, and the old one revoked 3 s later, when all who were \
-         there have moved.",
+         there have moved.\n\n\
+         While Redis is away, tower-sessions' client holds requests back for up to a second and then fails; ours with overflow answers 503 at \
+         once, so that more requests fail in the same time. In both, the cookie is kept and the user is logged in when Redis is \
+         back, if it has what it had.",
         table(&head, &rows)
     )
 }
@@ -385,7 +388,7 @@ fn uneven(run: &Run) -> String {
     )
 }
 
-fn logout_holds(figures: &Figures) -> String {
+pub(super) fn logout_holds(figures: &Figures) -> String {
     let logout = figures.logout;
     match logout.never {
         0 if logout.most < 0.05 => "at once".into(),
@@ -451,13 +454,14 @@ fn where_we_lose(run: &Run) -> String {
          - **Size.** Above some 2 KB packed it takes several cookies and a proxy configured for them, and above 9 KB there is no room at \
          all.\n\
          - **Taking back.** By itself, a copied cookie is good until its timeout after a logout ({}, above); in a store it ends at \
-         once.\n\
+         once. Revocation ends it too ({}), and then there is a Redis to run, if one whose loss logs nobody out.\n\
          - **Two changes at once.** {}\n\
          - **Reading what all users have.** Nobody can list the sessions, or count them: they are not there.",
         dash(each(SIZES[0])),
         dash(each(SIZES[1])),
         dash(each(SIZES[2])),
         dash(logout),
+        dash(run.figures(System::Revocable).map(logout_holds)),
         match tabs {
             Some(tabs) => format!(
                 "{} of {} are lost, always the one whose response comes first. A store loses about as many, unless it \
