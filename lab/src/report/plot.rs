@@ -29,8 +29,11 @@ pub(crate) struct Heat {
     pub(crate) title: String,
     pub(crate) columns: Vec<String>,
     /// Name, and for each column what stands there and its share from 0 to 1.
-    pub(crate) rows: Vec<(String, Vec<Option<(String, f64)>>)>,
+    pub(crate) rows: Vec<(String, Vec<Cell>)>,
 }
+
+/// What stands in a cell, and its share; `None` if nothing is known.
+pub(crate) type Cell = Option<(String, f64)>;
 
 impl Heat {
     pub(crate) fn draw(&self) -> String {
