@@ -510,7 +510,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         if partitioned {
             self.limits.check_partitioned()?;
         }
-        let old = OldCookies::build(self.readers, &attributes.name, same_site)?;
+        let old = OldCookies::build(self.readers, &attributes.name, same_site, lifetimes.idle)?;
         let limits = self.limits.less_in_response(old.cost());
         let layout = Layout::new(limits, attributes.name.len(), attributes_len)?;
         Ok(Codec {

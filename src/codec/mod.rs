@@ -233,7 +233,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.encode_changed_at(session, request, self.settings.now())
     }
 
-    /// Does what [`encode_changed`](Self::encode_changed) does, at the time `now`.
+    /// Behaves as [`encode_changed`](Self::encode_changed) does, at the time `now`.
     ///
     /// # Errors
     ///
@@ -257,7 +257,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.touch_at(request, self.settings.now())
     }
 
-    /// Does what [`touch`](Self::touch) does, at the time `now`.
+    /// Behaves as [`touch`](Self::touch) does, at the time `now`.
     pub fn touch_at(&self, request: &RequestCookies<'_>, now: SystemTime) -> SetCookies {
         let keys = self.settings.ring.load();
         match self.settings.known(request, &keys, now) {

@@ -97,8 +97,14 @@ pub(crate) fn touch<T: Serialize + DeserializeOwned>(
         Some(Reseal::Moved) => known.moved_from.is_some(),
         Some(_) => false,
     };
-    let session = if changes_over { codec.read(known).ok() } else { None };
-    let Some(session) = session else { return writer.reseal(known) };
+    let session = match changes_over.then(|| codec.read(known)) {
+        Some(Ok(session)) => session,
+        // It is not in a cookie of ours yet, so that there is nothing to reseal.
+        Some(Err(error)) if known.moved_from.is_some() => {
+            return Err(EncodeError::Serialize(Arc::new(error)));
+        }
+        _ => return writer.reseal(known),
+    };
     let mut recorder = SpanRecorder::default();
     let body = codec.format.serialize(&session, &mut recorder).map_err(EncodeError::Serialize)?;
     let drops_nothing = known.moved_from.is_some()
@@ -123,7 +129,9 @@ pub(crate) fn fits<T: Serialize + DeserializeOwned>(
     let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
     match start {
         // The client has it.
-        Start::Continue(known) if known.body() == body.as_slice() => Ok(()),
+        Start::Continue(known) if known.moved_from.is_none() && known.body() == body.as_slice() => {
+            Ok(())
+        }
         start => Writer { codec, request, keys, now }.fits(session, start, &body, recorder),
     }
 }
@@ -202,13 +210,9 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// Makes what stands before the session, but for an id that has to be created.
     fn envelope(&self, session: &T, start: Start<'_>) -> Result<Envelope, EncodeError> {
         let Self { codec, keys, now, .. } = *self;
-        // What begins in the second of a cutoff begins after it.
-        let skew = codec.lifetimes.skew;
-        let cutoff = keys.cutoff().beginning(Seconds::from(now).0, skew);
-        let began = codec.judge.beginning(session, now, skew).max(Seconds(cutoff));
         let mut envelope = Envelope {
             format: codec.format,
-            began,
+            began: codec.beginning(session, keys, now),
             sealed: now.into(),
             schema: codec.schema,
             id: None,
@@ -523,6 +527,13 @@ fn print<T>(
 }
 
 impl<T> Settings<T> {
+    /// Returns when a session begins that is made now. What begins in the second of a cutoff begins after it.
+    pub(super) fn beginning(&self, session: &T, keys: &Keys, now: SystemTime) -> Seconds {
+        let skew = self.lifetimes.skew;
+        let cutoff = keys.cutoff().beginning(Seconds::from(now).0, skew);
+        self.judge.beginning(session, now, skew).max(Seconds(cutoff))
+    }
+
     /// Appends the removal of the cookies that the request has from this index on, as far as the limit of the
     /// response allows.
     pub(crate) fn remove_from(

@@ -181,6 +181,10 @@ fn every_other_error_has_its_message() {
             "the cookie name has 129 bytes, 128 are allowed",
         ),
         (
+            Box::new(ConfigError::OldNodesTooLong),
+            "the end date of an old cookie must be the idle timeout or more after the last old node is gone",
+        ),
+        (
             Box::new(ConfigError::OldName),
             "the cookie of another library must have another name than ours",
         ),

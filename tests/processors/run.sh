@@ -29,6 +29,6 @@ for target in $compiled; do
     echo "$target: compiled, not run"
 done
 for target in s390x-unknown-linux-gnu armv7-unknown-linux-gnueabihf; do
-    cargo test --quiet -Zbuild-std --target "$target"
+    cargo test --quiet -Zbuild-std --target "$target" --test vectors
     echo "$target: run in an emulator"
 done
