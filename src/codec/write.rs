@@ -24,10 +24,12 @@ use crate::message::envelope::{self, Envelope};
 use crate::message::fields::{SpanRecorder, Spans};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
+use crate::message::names::same_names;
 use crate::message::pack::{self, Compression, Packing};
 use crate::message::same::{self, Lists};
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
+use crate::message::shrink;
 use crate::message::unpack;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
@@ -160,11 +162,20 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         recorder: SpanRecorder,
     ) -> Result<SetCookies, EncodeError> {
         let Self { codec, .. } = *self;
-        self.check(session, body)?;
+        self.check_len(session, body)?;
         let mut envelope = self.envelope(session, start)?;
         self.give_id(&mut envelope)?;
         let spans = recorder.into_spans();
-        let message = match smallest(codec, &envelope, body, &spans) {
+        let message = smallest(codec, &envelope, body, &spans);
+        #[cfg(feature = "store")]
+        let is_sealed = message.is_ok() || codec.overflow.is_some();
+        #[cfg(not(feature = "store"))]
+        let is_sealed = message.is_ok();
+        // What is refused for its size is not read for it.
+        if is_sealed {
+            self.check_reads_back(session, body)?;
+        }
+        let message = match message {
             #[cfg(feature = "store")]
             Err(_) if codec.overflow.is_some() => {
                 let packing = codec.packing_of_blobs();
@@ -181,9 +192,16 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         self.seal(&envelope, message, body.len())
     }
 
-    fn check(&self, session: &T, body: &SecretBytes) -> Result<(), EncodeError> {
+    fn check_len(&self, session: &T, body: &SecretBytes) -> Result<(), EncodeError> {
         if body.len() > MAX_BODY {
             return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
+        }
+        Ok(())
+    }
+
+    fn check_reads_back(&self, session: &T, body: &SecretBytes) -> Result<(), EncodeError> {
+        if !self.codec.reads_back {
+            return Ok(());
         }
         let reads_back = self.codec.format.check_reads_back(session, body);
         reads_back.map_err(|error| EncodeError::Serialize(Arc::new(error)))
@@ -229,7 +247,8 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         recorder: SpanRecorder,
     ) -> Result<(), EncodeError> {
         let codec = self.codec;
-        self.check(session, body)?;
+        self.check_len(session, body)?;
+        self.check_reads_back(session, body)?;
         let mut envelope = self.envelope(session, start)?;
         if codec.session_ids {
             envelope.id.get_or_insert(SessionId([0; SessionId::LEN]));
@@ -351,11 +370,18 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
     changed: bool,
 ) -> bool {
     let Envelope { format, schema, .. } = known.envelope;
-    (format, schema) == (codec.format, codec.schema) && known.body() == body
-        || !changed
-            && codec.read(known).is_ok_and(|known| {
-                codec.format.difference(session, body, &known, Lists::Ordered).is_none()
-            })
+    let is_alike = (format, schema) == (codec.format, codec.schema);
+    if is_alike && known.body() == body {
+        return true;
+    }
+    // With the same names in both, writing drops no field, so nobody has to read the old one to find that out.
+    let has_names = format == Format::MessagePack;
+    if changed || is_alike && has_names && same_names(known.body(), body) {
+        return false;
+    }
+    codec
+        .read(known)
+        .is_ok_and(|known| codec.format.difference(session, body, &known, Lists::Ordered).is_none())
 }
 
 /// Returns whether the client's session has nothing that this release does not know.
@@ -385,20 +411,22 @@ fn smallest<T>(
         Compression::Off => build(Packing::Plain),
         Compression::Smallest => build(Packing::Fields(Method::Deflate)),
         Compression::Adaptive => {
-            let fast = build(Packing::Fields(Method::Lz4));
-            if matches!(fast, Ok((_, 1))) {
-                return fast;
+            let mut out = begin(envelope, body.len());
+            let start = out.len();
+            pack::pack(body, spans, codec.format, Packing::Fields(Method::Lz4), &mut out);
+            let growth = envelope.growth(codec.lifetimes.absolute);
+            let cookies = |packed: usize| {
+                let message = start - PREFIX + packed + MARKER;
+                codec.padded(message, growth).map(|(cookies, _)| cookies)
+            };
+            if cookies(out.len() - start) != Some(1)
+                && let Some(packed) = out.get(start..)
+                && let Some(smaller) = shrink::shrink(body, spans, packed, cookies)
+            {
+                out = begin(envelope, smaller.len());
+                out.extend_from_slice(&smaller);
             }
-            match (fast, build(Packing::Fields(Method::Deflate))) {
-                (Ok((fast, cookies)), Ok((_, least))) if cookies <= least => Ok((fast, cookies)),
-                (fast, small) => {
-                    if small.is_ok() || fast.is_err() {
-                        small
-                    } else {
-                        fast
-                    }
-                }
-            }
+            finish(codec, envelope, out)
         }
         Compression::DangerousOneContext => {
             let fields = build(Packing::Fields(Method::Deflate));
@@ -420,12 +448,27 @@ fn message<T>(
     packed: usize,
     append: impl FnOnce(&mut Vec<u8>),
 ) -> Result<(SecretBytes, u8), Refusal> {
+    let mut out = begin(envelope, packed);
+    append(&mut out);
+    finish(codec, envelope, out)
+}
+
+/// Begins a message with a packed session of some such length.
+fn begin(envelope: &Envelope, packed: usize) -> SecretBytes {
     let mut out =
         SecretBytes::new(Vec::with_capacity(PREFIX + ENVELOPE + packed + packed / 8 + OVERHEAD));
     out.resize(PREFIX, 0);
     envelope.write(&mut out);
-    append(&mut out);
-    let len = out.len() - PREFIX + 1;
+    out
+}
+
+/// Pads a message that ends with its packed session.
+fn finish<T>(
+    codec: &Settings<T>,
+    envelope: &Envelope,
+    mut out: SecretBytes,
+) -> Result<(SecretBytes, u8), Refusal> {
+    let len = out.len() - PREFIX + MARKER;
     let growth = envelope.growth(codec.lifetimes.absolute);
     let Some((cookies, padded)) = codec.padded(len, growth) else {
         return Err(codec.layout.refusal(codec.chars(len + growth)));
@@ -433,6 +476,9 @@ fn message<T>(
     envelope::pad(&mut out, PREFIX + padded);
     Ok((out, cookies))
 }
+
+/// What marks the end of the packed session, before the padding.
+const MARKER: usize = 1;
 
 /// The limit that is broken, what is needed, and what is allowed.
 type Refusal = (Limit, usize, usize);
