@@ -177,7 +177,7 @@ fn a_refusal_says_what_to_do_and_that_works() {
     refused(&format!("retire {first}"), &alone);
     refused(&format!("retire {first} --force"), &alone);
     let replace =
-        "; or give --replace, so that a new key seals at once, before other nodes know it";
+        "; or give --replace, so that another key seals at once, before other nodes know it";
     refused(&format!("revoke {first}"), &format!("{alone}{replace}"));
 
     desk.run("ring add --keys KEYS", "");
@@ -285,7 +285,7 @@ fn exit_codes_and_errors_are_as_documented() {
     assert_eq!(code("seal --keys KEYS --name a/b", "{}"), 2, "no cookie name");
     assert_eq!(code("open --keys KEYS", "theme=dark"), 1, "no session cookie");
     assert_eq!(code("open --keys KEYS", "__Host-session=nonsense"), 1);
-    assert_eq!(code("inspect", "__Host-session=nonsense"), 0, "nobody asked whether it opens");
+    assert_eq!(code("inspect", "__Host-session=nonsense"), 1, "that is no session");
     assert_eq!(code("inspect --keys KEYS", "__Host-session=nonsense"), 1);
     assert_eq!(code("ring list --keys -", &desk.text()), 0, "from the standard input");
     fs::set_permissions(desk.keys(), fs::Permissions::from_mode(0o644)).unwrap();
@@ -419,6 +419,263 @@ fn no_secret_is_taken_from_the_command_line_or_printed() {
             }
         }
     }
+}
+
+#[test]
+fn what_a_session_holds_is_shown_and_not_obeyed() {
+    let desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    let hostile: String = [
+        '\u{7f}',
+        '\u{85}',
+        '\u{9b}',
+        '\u{202e}',
+        '\u{2066}',
+        '\u{200d}',
+        '\u{2028}',
+        '\u{feff}',
+        '\u{e0041}',
+    ]
+    .iter()
+    .collect();
+    let session = serde_json::json!({ "user": format!("jane{hostile}é🔑"), hostile.clone(): 1 });
+    let header = desk.run("seal --keys KEYS --cookie", &session.to_string()).out;
+    for args in ["open", "open --json", "inspect", "inspect --json"] {
+        let run = desk.run(&format!("{args} --keys KEYS"), &header);
+        assert_eq!(run.code, 0, "{}", run.err);
+        assert!(!run.out.contains(|c| hostile.contains(c)), "{args}: {:?}", run.out);
+        assert!(run.out.contains("\\u009b") && run.out.contains("é🔑"), "{args}: {}", run.out);
+    }
+    let shown: Value = serde_json::from_str(&desk.run("open --keys KEYS", &header).out).unwrap();
+    assert_eq!(shown, session, "and it is the same session");
+
+    let named = desk.command("ring add --keys KEYS --comment").arg(&hostile).output().unwrap();
+    assert!(named.status.success());
+    let list = desk.run("ring list --keys KEYS", "").out;
+    assert!(!list.contains(|c| hostile.contains(c)) && list.contains("\\u{9b}"), "{list:?}");
+    let error = desk.command("inspect --keys").arg(format!("no{hostile}file")).output().unwrap();
+    let error = String::from_utf8(error.stderr).unwrap();
+    assert!(!error.contains(|c| hostile.contains(c)) && error.contains("\\u{9b}"), "{error:?}");
+}
+
+#[test]
+fn what_does_not_open_is_told_once_with_what_it_was_tried_with() {
+    let desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    let header = desk.run("seal --keys KEYS --cookie --context shop", "{}").out;
+    let told = "error: the cookie was sealed for another name or context than `__Host-session` and no context, or it \
+                is damaged or forged; give those of the application with --name and --context\n";
+    for args in ["open --keys KEYS", "inspect --keys KEYS"] {
+        let run = desk.run(args, &header);
+        assert_eq!((run.code, run.err.as_str()), (1, told), "{args}");
+    }
+    let other = desk.run("open --keys KEYS --context mall", &header).err;
+    assert!(other.contains("`__Host-session` and the context `mall`"), "{other}");
+    for garbage in ["garbage", "__Host-session=garbage", "%", "EQ"] {
+        let run = desk.run("inspect", garbage);
+        assert_eq!(run.code, 1, "{garbage}");
+        assert!(
+            run.err.contains("the session cookie is malformed") || run.err.contains("wire version"),
+            "{}",
+            run.err
+        );
+        assert_eq!(desk.run("inspect --json", garbage).code, 1);
+    }
+
+    // A key of each state is called by it.
+    let [(first, _)] = desk.states().try_into().unwrap();
+    let role = || {
+        let run = desk.run("inspect --keys KEYS --context shop", &header);
+        run.out
+            .lines()
+            .find(|line| line.starts_with("key"))
+            .unwrap()
+            .trim_start_matches("key")
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(role(), format!("{first}, the primary"));
+    let run = desk.run(&format!("ring revoke {first} --replace --keys KEYS"), "");
+    assert!(run.err.contains("`sealed-session ring cutoff now` ends that"), "{}", run.err);
+    assert_eq!(role(), format!("{first}, revoked"));
+}
+
+#[test]
+fn integers_of_more_than_64_bits_are_not_rounded_without_a_word() {
+    let desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    for (session, number) in [
+        (r#"{"n":108858650188719526842}"#, Some("108858650188719526842")),
+        (r#"[-9223372036854775809]"#, Some("-9223372036854775809")),
+        (
+            r#"{"a\\\"1":"108858650188719526842","b":[18446744073709551615,-9223372036854775808]}"#,
+            None,
+        ),
+        (r#"{"n":1.5e300}"#, None),
+    ] {
+        let run = desk.run("seal --keys KEYS --cookie", session);
+        match number {
+            Some(number) => assert_eq!(
+                (run.code, run.err),
+                (
+                    1,
+                    format!(
+                        "error: the number {number} has more than 64 bits, and would be rounded; write it as a string\n"
+                    )
+                )
+            ),
+            None => assert_eq!(run.code, 0, "{session}: {}", run.err),
+        }
+    }
+    // What another program wrote.
+    let header = desk.run("seal --keys KEYS --cookie", r#"{"n":108858650188719526842.0}"#).out;
+    for args in ["open", "open --json", "inspect"] {
+        let run = desk.run(&format!("{args} --keys KEYS"), &header);
+        assert_eq!(run.code, 0);
+        assert!(
+            run.err.contains("if it is an integer, it is shown rounded"),
+            "{args}: {}",
+            run.err
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_shows_what_would_change_and_changes_nothing() {
+    let desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    let before = desk.text();
+    let [(first, _)] = desk.states().try_into().unwrap();
+    for (args, told) in [
+        ("rotate --every 1d --announce 1d --keep 8d", "added "),
+        ("add", "added "),
+        (&format!("promote {first} --force"), "promoted "),
+        (
+            &format!("revoke {first} --replace --since now"),
+            "ended all sessions that began before 20",
+        ),
+        ("cutoff now", "ended all sessions that began before 20"),
+    ] {
+        let run = desk.run(&format!("ring {args} --keys KEYS --dry-run"), "");
+        assert_eq!(run.code, 0, "{args}: {}", run.err);
+        assert!(run.out.contains(told), "{args}: {}", run.out);
+        assert!(run.err.starts_with("nothing is written; "), "{}", run.err);
+        let json = desk.json(&format!("ring {args} --keys KEYS --dry-run"));
+        assert_eq!(json["written"], false);
+        assert_eq!(desk.text(), before, "{args}");
+    }
+    assert_eq!(desk.run("ring retire --dry-run --keys KEYS ".to_owned().as_str(), "").code, 2);
+    assert_eq!(desk.run(&format!("ring retire {first} --dry-run --keys KEYS"), "").code, 4);
+    assert!(!desk.keys().with_extension("toml.lock").exists(), "not even a lock");
+}
+
+#[test]
+fn a_leak_is_ended_with_a_cutoff() {
+    let desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    let [(first, _)] = desk.states().try_into().unwrap();
+    let run = desk.run(&format!("ring revoke {first} --replace --since now --keys KEYS"), "");
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    let cutoff = desk.json("ring list --keys KEYS")["cutoff"].as_str().unwrap().to_owned();
+    assert!(desk.text().contains(&format!("\ncutoff = {cutoff}\n")));
+    let list = desk.run("ring list --keys KEYS", "").out;
+    assert!(list.contains(&format!("No session that began before {cutoff} lives.")), "{list}");
+    // Not to come, and never earlier than it was.
+    let run = desk.run("ring cutoff 2099-01-01T00:00:00Z --keys KEYS", "");
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("is to come"), "{}", run.err);
+    assert_eq!(
+        desk.run("ring cutoff 2020-01-01T00:00:00Z --keys KEYS", "").out,
+        "nothing is due\n"
+    );
+    let again = desk.json("ring cutoff now --keys KEYS");
+    assert!(
+        again["changes"].as_array().unwrap().iter().all(|change| change["change"] == "cut_off")
+    );
+
+    // A pending key that all nodes know takes over in the place of a new one.
+    let desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    desk.run("ring add --keys KEYS --at 2098-01-01T00:00:00Z", "");
+    let [(first, _), (second, _)] = desk.states().try_into().unwrap();
+    let text = desk.text();
+    let old = text.lines().map(|line| match line.strip_prefix("created = ") {
+        Some(_) => "created = 2026-01-01T00:00:00Z\n".to_owned(),
+        None => format!("{line}\n"),
+    });
+    fs::write(desk.keys(), old.collect::<String>()).unwrap();
+    let json = desk.json(&format!("ring revoke {first} --replace --keys KEYS"));
+    assert_eq!(json["changes"][0]["change"], "promoted");
+    assert_eq!(json["changes"][0]["id"], second.as_str());
+}
+
+#[test]
+fn keys_come_from_a_command_too() {
+    let desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    let states = desk.states();
+    for args in ["ring list", "ring check", "seal"] {
+        let mut command = desk.command(&format!("{args} --json --keys-command"));
+        let child = command.arg(format!("cat  {}", desk.keys().display())).spawn();
+        let mut child = child.unwrap();
+        let _ = child.stdin.take().unwrap().write_all(b"{}");
+        let done = child.wait_with_output().unwrap();
+        assert!(done.status.success(), "{args}: {}", String::from_utf8_lossy(&done.stderr));
+        if args == "ring list" {
+            let list: Value = serde_json::from_slice(&done.stdout).unwrap();
+            assert_eq!(list["keys"][0]["id"], states[0].0.as_str());
+        }
+    }
+    for (given, code, told) in [
+        ("cat 'a file'", 2, "--keys-command is no shell, and has ' in it"),
+        ("cat $HOME/keys", 2, "--keys-command is no shell, and has $ in it"),
+        (" ", 2, "--keys-command is empty"),
+        ("false", 3, "the command false failed with exit status: 1"),
+        ("/nowhere/vault", 3, "the command /nowhere/vault cannot be run: "),
+        ("echo", 1, "the output of echo: the key file is empty"),
+    ] {
+        let done = desk.command("ring list --keys-command").arg(given).output().unwrap();
+        let error = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(code), "{given}: {error}");
+        assert!(error.contains(told), "{given}: {error}");
+    }
+    let run = desk.run("ring rotate --keys-command cat", "");
+    assert_eq!(run.code, 2, "what a command prints cannot be changed");
+}
+
+#[test]
+fn a_list_in_a_narrow_terminal_is_one_thing_a_line() {
+    let mut desk = Desk::new();
+    desk.run("ring init --keys KEYS --comment the-first-of-all-keys", "");
+    desk.run("ring add --keys KEYS", "");
+    desk.env.push(("COLUMNS", "44".to_owned()));
+    let narrow = desk.run("ring list --keys KEYS", "").out;
+    assert!(narrow.lines().all(|line| line.chars().count() <= 44), "{narrow}");
+    let [(first, _), (second, _)] = desk.states().try_into().unwrap();
+    assert!(
+        narrow.starts_with(&format!("key             {first}\nstate           primary\n")),
+        "{narrow}"
+    );
+    assert!(
+        narrow.contains(&format!("\n\nkey             {second}\nstate           pending\n")),
+        "{narrow}"
+    );
+    desk.env[0].1 = "200".to_owned();
+    let wide = desk.run("ring list --keys KEYS", "").out;
+    assert!(wide.starts_with("key       state    seals from        retires"), "{wide}");
+}
+
+#[test]
+fn a_duration_without_end_is_refused_at_once() {
+    let desk = Desk::new();
+    desk.run("ring init --keys KEYS", "");
+    let before = desk.text();
+    for args in ["--announce 9999999d", "--keep 4294967295d", "--every 3653d"] {
+        let run = desk.run(&format!("ring rotate {args} --keys KEYS"), "");
+        assert_eq!(run.code, 2, "{args}");
+        assert!(run.err.contains("a duration is 10 years at most"), "{}", run.err);
+    }
+    assert_eq!(desk.text(), before);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! time, and the time of keeping, that make it so: without them, the same two months lose sessions.
 
 #![cfg(feature = "watch")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -478,4 +479,207 @@ fn a_node_with_a_file_that_is_far_too_old_destroys_nothing() {
         assert_eq!(good.codec.decode_at(&request, now).unwrap().unwrap().session, session);
     }
     assert_eq!(refused, 1000);
+}
+
+/// What an incident left behind.
+#[derive(Debug, Default)]
+struct Aftermath {
+    /// Sessions that the thief holds, and those of them that some node still takes when all is done.
+    forged: u32,
+    alive: u32,
+    /// Honest users whose session was refused, by what named it: its key, or the cutoff.
+    by_key: u32,
+    by_cutoff: u32,
+    /// Honest users whose session was refused though neither names it, and those who were never logged out.
+    by_mistake: u32,
+    untouched: u32,
+}
+
+/// A key leaks while it seals, and is followed by another. The thief forges sessions under it, and uses each at once, so that it is
+/// sealed again by the new key; he goes on with that at nodes that do not know of the revocation yet, and makes his sessions begin
+/// as late as a node takes it. `cutoffs` says what the operators do: nothing beside the revocation, a cutoff with it, and another
+/// one so long after the last node has the first.
+fn incident(cutoffs: (bool, Option<Duration>)) -> Aftermath {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let (with_revocation, again) = cutoffs;
+    let mut aftermath = Aftermath::default();
+    let mut dice = Dice(7);
+    let policy = policy();
+    let began = start();
+    let mut file = one_key(began);
+    let leaked = file.keys_at(began)[0].id;
+    let thief = Codec::builder(file.ring_at(began).unwrap());
+    let thief: Codec<Session> =
+        thief.absolute_timeout(ABSOLUTE).idle_timeout(IDLE).build().unwrap();
+    policy.rotate_at(&mut file, began + 9 * DAY).unwrap();
+    let promoted = began + 10 * DAY;
+    let mut nodes: Vec<_> = [0, 20, 40]
+        .map(|clock| Node::new(&file, promoted - DAY, Duration::from_secs(clock)))
+        .into();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::default()).collect();
+    let mut loot: Vec<Client> = Vec::new();
+
+    // A minute is a step. The operators act in the middle of the second day.
+    let revoked = promoted + DAY;
+    let delays = [3 * MINUTE, 11 * MINUTE, 26 * MINUTE];
+    let last = revoked + delays[2];
+    let second = again.map(|wait| last + wait);
+    let end = last + 30 * MINUTE;
+    let mut files: Vec<(SystemTime, KeyFile)> = Vec::new();
+    let mut cutoff = None;
+    let mut now = promoted - DAY;
+    while now <= end {
+        now += MINUTE;
+        if now == revoked {
+            policy.revoke_at(&mut file, leaked, now).unwrap();
+            if with_revocation {
+                policy.cut_off_at(&mut file, now, now).unwrap();
+                cutoff = file.cutoff();
+            }
+            files.push((now, file.expose_text().parse().unwrap()));
+        }
+        if Some(now) == second {
+            policy.cut_off_at(&mut file, now, now).unwrap();
+            cutoff = file.cutoff();
+            files.push((now, file.expose_text().parse().unwrap()));
+        }
+        for (node, delay) in nodes.iter_mut().zip(delays) {
+            for (made, file) in &files {
+                if now == *made + delay.min(10 * MINUTE) && *made > revoked
+                    || now == *made + delay && *made == revoked
+                {
+                    put(file, node.disk.path());
+                    let event = node.watcher.poll_at(now + node.clock);
+                    assert!(matches!(event, Some(WatchEvent::Reloaded { .. })), "{event:?}");
+                }
+            }
+        }
+        // The thief: first at the nodes that know least.
+        let late = nodes.last().expect("nodes");
+        for ahead in [Duration::ZERO, 59 * MINUTE / 60] {
+            let at = now + late.clock + ahead;
+            let session = Session { user: CLIENTS, visits: 0 };
+            let mut forged = Client::default();
+            forged.apply(&thief.renew_at(&session, &thief.request::<_, str>([]), at).unwrap());
+            loot.push(forged);
+        }
+        let fresh = loot.len().saturating_sub(2);
+        for (i, forged) in loot.iter_mut().enumerate() {
+            // The new ones at once, and the others so often that none is idle for too long.
+            if i >= fresh
+                || (usize::try_from(now.duration_since(began).unwrap().as_secs() / 60).unwrap() + i)
+                    % 720
+                    == 0
+            {
+                let node = if i >= fresh { late } else { &nodes[dice.roll(NODES)] };
+                let cookie = forged.cookie.clone();
+                let request = node.codec.request([&cookie]);
+                let node_now = now + node.clock;
+                if let Ok(Some(mut opened)) = node.codec.decode_at(&request, node_now) {
+                    opened.session.visits += 1;
+                    forged
+                        .apply(&node.codec.encode_at(&opened.session, &request, node_now).unwrap());
+                }
+            }
+        }
+        // Honest users: each comes twice a day.
+        for _ in 0..2 {
+            let user = dice.roll(CLIENTS);
+            let node = &nodes[dice.roll(NODES)];
+            let client = &mut clients[user];
+            visit(node, client, user, now, leaked, cutoff, &mut aftermath);
+        }
+    }
+    aftermath.forged = u32::try_from(loot.len()).unwrap();
+    let taken = |client: &Client| {
+        nodes.iter().any(|node| {
+            let request = node.codec.request([&client.cookie]);
+            matches!(node.codec.decode_at(&request, now + node.clock), Ok(Some(_)))
+        })
+    };
+    aftermath.alive = u32::try_from(loot.iter().filter(|forged| taken(forged)).count()).unwrap();
+    for (user, client) in clients.iter_mut().enumerate() {
+        if client.truth.is_some() {
+            visit(&nodes[dice.roll(NODES)], client, user, now, leaked, cutoff, &mut aftermath);
+        }
+    }
+    aftermath
+}
+
+/// An honest user comes, and logs in where the session is refused.
+fn visit(
+    node: &Node,
+    client: &mut Client,
+    user: usize,
+    now: SystemTime,
+    leaked: KeyId,
+    cutoff: Option<SystemTime>,
+    aftermath: &mut Aftermath,
+) {
+    let node_now = now + node.clock;
+    let cookie = client.cookie.clone();
+    let request = node.codec.request((!cookie.is_empty()).then_some(&cookie));
+    let primary = node.codec.ring().primary_at(node_now).expect("a primary");
+    let session = match node.codec.decode_at(&request, node_now) {
+        Ok(Some(opened)) => {
+            aftermath.untouched += 1;
+            Some(opened.session)
+        }
+        Ok(None) => None,
+        Err(error) => {
+            let truth = client.truth.as_ref().expect("it was sealed");
+            let named_by_cutoff = cutoff.is_some_and(|cutoff| truth.began < cutoff);
+            match error {
+                DecodeError::RevokedKey(id) if id == leaked && truth.key == leaked => {
+                    aftermath.by_key += 1
+                }
+                DecodeError::BeforeCutoff if named_by_cutoff => aftermath.by_cutoff += 1,
+                _ if truth.lives(now) == Some(false) || truth.lives(now).is_none() => {}
+                _ => aftermath.by_mistake += 1,
+            }
+            None
+        }
+    };
+    let (set, began) = match session {
+        Some(mut session) => {
+            session.visits += 1;
+            let began = client.truth.as_ref().map_or(node_now, |truth| truth.began);
+            (node.codec.encode_at(&session, &request, node_now).expect("sealed"), began)
+        }
+        None => {
+            let session = Session { user, visits: 1 };
+            let set = node.codec.renew_at(&session, &request, node_now).expect("sealed");
+            (set, node_now)
+        }
+    };
+    client.apply(&set);
+    let session = Session { user, visits: 0 };
+    client.truth = Some(Truth { session, began, sealed: node_now, key: primary });
+}
+
+#[test]
+fn an_incident_leaves_no_forged_session_alive_and_logs_out_only_whom_the_cutoff_names() {
+    let two_minutes = Duration::from_secs(120);
+    for (what, cutoffs, none_alive) in [
+        ("revoked alone", (false, None), false),
+        ("revoked with a cutoff", (true, None), false),
+        ("and another one as soon as all nodes have it", (true, Some(Duration::ZERO)), false),
+        ("and another one two minutes later", (true, Some(two_minutes)), true),
+    ] {
+        let found = incident(cutoffs);
+        println!(
+            "{what}: {} of {} forged sessions alive; honest sessions ended: {} by the key, {} by the cutoff, {} by mistake; {} \
+             visits went on",
+            found.alive,
+            found.forged,
+            found.by_key,
+            found.by_cutoff,
+            found.by_mistake,
+            found.untouched
+        );
+        assert_eq!(found.alive == 0, none_alive, "{what}: {found:?}");
+        assert_eq!(found.by_mistake, 0, "{what}");
+        assert!(found.forged > 2000 && found.untouched > 2000, "{what}: {found:?}");
+        assert_eq!(found.by_cutoff > 0, cutoffs.0, "{what}: {found:?}");
+    }
 }

@@ -18,10 +18,12 @@ fn main() {
         return println!("skipped: only Linux shows a process its memory");
     }
     a_key_and_its_text();
+    #[cfg(feature = "key-file")]
+    key_files();
     for compression in [Compression::Adaptive, Compression::Smallest, Compression::Off] {
         a_session(compression);
     }
-    println!("4 passed, 0 failed");
+    println!("all passed");
 }
 
 /// A session that wipes its own fields, so that what is found is the codec's.
@@ -92,6 +94,94 @@ fn a_key_and_its_text() {
     drop((codec, key));
     drop(text);
     assert_eq!(words.are_found(), 0, "the text of the key was left in memory");
+}
+
+/// A key file that is good, and one with each fault: none leaves the secret behind.
+#[cfg(feature = "key-file")]
+fn key_files() {
+    use sealed_session::{KeyFile, KeyRing};
+    use zeroize::Zeroizing;
+
+    let good = "[[key]]\nid = \"ID\"\nkey = \"KEY\"\ncreated = 2026-11-01T00:00:00Z\nactivates = 2026-11-01T00:00:00Z\n";
+    let other = |from: &str, to: &str| {
+        assert!(good.contains(from), "{from}");
+        good.replacen(from, to, 1)
+    };
+    for (what, form, is_good) in [
+        ("good", good.to_owned(), true),
+        ("a bad id", other("\"ID\"", "\"8a34\""), false),
+        ("the id of another key", other("\"ID\"", "\"8a346e56\""), false),
+        ("a field is missing", other("created = 2026-11-01T00:00:00Z\n", ""), false),
+        ("a field is unknown", other("created", "made"), false),
+        ("a type is wrong", other("created = 2026-11-01T00:00:00Z", "created = \"KEY\""), false),
+        ("the key is the id", other("\"ID\"", "\"KEY\""), false),
+        ("the key is the state", format!("{good}state = \"KEY\"\n"), false),
+        ("the key is in a list", other("\"KEY\"", "[\"KEY\"]"), false),
+        ("the key is a name", other("key = \"KEY\"", "KEY = 1"), false),
+        ("no quote after the key", other("\"KEY\"", "\"KEY"), false),
+        ("no quotes", other("\"KEY\"", "KEY"), false),
+        ("a sign too many", other("KEY", "KEYa"), false),
+        ("another alphabet", other("\"KEY\"", "\"KEY+\""), false),
+        ("revoked, with a secret", format!("{good}state = \"revoked\"\n"), false),
+        ("twice", format!("{good}{good}"), false),
+        ("it ends in the midst", format!("{good}[[key]]\nid = \""), false),
+        ("no UTF-8", format!("{good}\0"), false),
+        (
+            "no key seals at all",
+            format!("{}state = \"open-only\"\n", other("activates = 2026-11-01T00:00:00Z\n", "")),
+            false,
+        ),
+    ] {
+        let key = Key::generate().unwrap();
+        let text = key.expose_text();
+        let words = Hidden::hide(&text.as_bytes()[30..30 + LEN]);
+        // Never grows, and so leaves no copy behind.
+        let mut file = Zeroizing::new(Vec::with_capacity(form.len() + 1000));
+        let id = key.id().to_string();
+        let mut rest = form.as_str();
+        while let Some(at) = [rest.find("KEY"), rest.find("ID")].into_iter().flatten().min() {
+            file.extend_from_slice(&rest.as_bytes()[..at]);
+            rest = &rest[at..];
+            if let Some(after) = rest.strip_prefix("KEY") {
+                file.extend_from_slice(text.as_bytes());
+                rest = after;
+            } else {
+                file.extend_from_slice(id.as_bytes());
+                rest = &rest[2..];
+            }
+        }
+        file.extend_from_slice(rest.as_bytes());
+        file.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = 0xff);
+        let read = KeyFile::read(file.as_slice());
+        assert_eq!(read.is_ok(), is_good, "{what}: {read:?}");
+        assert!(words.are_found() > 0, "the search finds what is still there");
+        // The error stays.
+        let error = read.err();
+        drop((key, text, file));
+        assert_eq!(words.are_found(), 0, "{what}: the secret was left in memory: {error:?}");
+    }
+
+    // Lists of keys, as they stand in the environment.
+    for (before, after, is_good) in [
+        ("", "", true),
+        ("'", "'", false),
+        ("", "a", false),
+        ("", ",nonsense", false),
+        ("", "\u{e9}", false),
+    ] {
+        let key = Key::generate().unwrap();
+        let text = key.expose_text();
+        let words = Hidden::hide(&text.as_bytes()[30..30 + LEN]);
+        let mut list = Zeroizing::new(String::with_capacity(200));
+        for part in [before, &text, after] {
+            list.push_str(part);
+        }
+        let ring = list.parse::<KeyRing>();
+        assert_eq!(ring.is_ok(), is_good, "{before}KEY{after}");
+        drop((key, text, list));
+        let error = ring.err();
+        assert_eq!(words.are_found(), 0, "{before}KEY{after}: {error:?}");
+    }
 }
 
 const LEN: usize = 16;

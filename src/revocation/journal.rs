@@ -400,7 +400,9 @@ impl Keeper {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let mut file = io::BufWriter::with_capacity(BUFFER, create(&temporary)?);
+            let new = create(&temporary)?;
+            keep_owner(&self.path, &new)?;
+            let mut file = io::BufWriter::with_capacity(BUFFER, new);
             file.write_all(&MAGIC)?;
             file.write_all(&generation)?;
             file.write_all(&[0; HEADER - 16])?;
@@ -515,7 +517,24 @@ fn private(options: &mut OpenOptions) {
 #[cfg(not(unix))]
 fn private(_: &mut OpenOptions) {}
 
-/// Creates a rename last.
+/// Makes a rename last.
+#[cfg(unix)]
+fn keep_owner(old: &Path, new: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    // An administrator who revokes takes nothing away from the nodes.
+    let Ok(old) = fs::metadata(old) else { return Ok(()) };
+    let mine = new.metadata()?;
+    if (old.uid(), old.gid()) == (mine.uid(), mine.gid()) {
+        return Ok(());
+    }
+    fchown(new, Some(old.uid()), Some(old.gid()))
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &Path, _: &File) -> io::Result<()> {
+    Ok(())
+}
+
 #[cfg(unix)]
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -5,7 +5,7 @@
 //! - Out: [`Revocations`], which a codec asks for each session it opens, and which never waits.
 //! - A fault of a journal or a feed never takes back what is known: the set only grows, until its sessions are dead.
 //!
-//! How to use it, what holds, and for how long: [`docs::revocation`](crate::docs::revocation).
+//! How to use it, what holds, and for how long: [`guide::revocation`](crate::guide::revocation).
 
 pub(crate) mod entry;
 #[cfg(feature = "revocation-redis")]
@@ -23,6 +23,5 @@ pub use journal::{Journal, JournalError};
 pub use receipt::{Receipt, Stored, Within};
 pub use set::{Full, Revocations};
 
-/// How far sessions may be dated ahead of "now".
-pub(crate) const LEAST_SKEW: std::time::Duration =
-    std::time::Duration::from_secs(set::MOST_AHEAD + 1);
+/// How far sessions may at least be dated ahead of "now".
+pub(crate) const LEAST_SKEW: std::time::Duration = std::time::Duration::from_secs(5);

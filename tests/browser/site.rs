@@ -29,11 +29,11 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn axum() -> Self {
-        use crate::axum_example::{Shop, serve};
+        use crate::axum_example::{Shop, shop};
         let start = async |codec: Codec<Shop>| {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
             let address = listener.local_addr().unwrap();
-            tokio::spawn(serve(listener, codec));
+            tokio::spawn(async { axum::serve(listener, shop(codec)).await.unwrap() });
             address
         };
         Self::start(start(codec()).await, start(full_codec()).await, longest_user::<Shop>()).await

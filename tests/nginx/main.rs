@@ -153,6 +153,48 @@ async fn nodes_and_keys_come_and_go_under_traffic_and_nobody_is_logged_out() {
     );
 }
 
+/// A deploy as everybody makes it: one node after the other is ended and started, within the 10 seconds for which nginx
+/// leaves a node alone by default.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx"]
+async fn nodes_are_restarted_one_after_the_other_and_every_request_is_answered() {
+    for (of_each_node, clean) in [(None, true), (Some(""), false)] {
+        let start =
+            |number, address| Node::start_at(number, codec(key(1), Limits::default()), address);
+        let any = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+        let mut nodes: Vec<_> = [1, 2].map(|number| start(number, any)).into();
+        let nginx = match of_each_node {
+            None => Nginx::start(&nodes, NO_LINES).await,
+            Some(other) => Nginx::start_with(&nodes, NO_LINES, other).await,
+        };
+        let mut client = Client::new(nginx.address);
+        assert_eq!(client.get("/fill/0").await.0, 200);
+        let mut answers = BTreeMap::<u16, usize>::new();
+        let began = std::time::Instant::now();
+        for number in [1, 2] {
+            let down = nodes.remove(0);
+            let address = down.address;
+            down.kill();
+            for _ in 0..40 {
+                *answers.entry(client.get("/read").await.0).or_default() += 1;
+            }
+            nodes.push(start(number, address));
+            for _ in 0..40 {
+                *answers.entry(client.get("/read").await.0).or_default() += 1;
+            }
+        }
+        println!("restarted with `{}`: {answers:?}", of_each_node.unwrap_or("the file as it is"));
+        if clean {
+            assert_eq!(answers, BTreeMap::from([(200, 160)]));
+        } else if began.elapsed() < std::time::Duration::from_secs(9) {
+            assert!(
+                answers.contains_key(&502),
+                "without the line there is none to ask: {answers:?}"
+            );
+        }
+    }
+}
+
 /// What the file says to a key that seals on one node before the others have it.
 #[tokio::test]
 #[ignore = "needs nginx"]
@@ -167,7 +209,7 @@ async fn a_node_without_the_key_hands_its_visitors_on() {
     let early = sealed_by(key(2));
     let forged = sealed_by(key(3));
 
-    let nginx = Nginx::start_with(&nodes, HAND_ON, "max_fails=0").await;
+    let nginx = Nginx::start(&nodes, HAND_ON).await;
     let mut client = Client::new(nginx.address);
     for _ in 0..10 {
         client.cookies = forged.clone();
@@ -182,7 +224,7 @@ async fn a_node_without_the_key_hands_its_visitors_on() {
     meets(503, nginx.address, &early).await;
 
     // Without `max_fails`, whoever forges a cookie takes all nodes down.
-    let nginx = Nginx::start(&nodes, HAND_ON).await;
+    let nginx = Nginx::start_with(&nodes, HAND_ON, "").await;
     meets(502, nginx.address, &forged).await;
 }
 

@@ -145,12 +145,12 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it with no lines on buffers, or with these ones of the file.
+    /// Starts it as the file is, with no lines on buffers or with these ones that it names.
     pub(crate) async fn start(nodes: &[Node], lines: &'static str) -> Self {
-        Self::start_with(nodes, lines, "").await
+        Self::start_with(nodes, lines, OF_EACH_NODE).await
     }
 
-    /// Starts it with parameters of each server too.
+    /// Starts it with other parameters of each server.
     pub(crate) async fn start_with(
         nodes: &[Node],
         lines: &'static str,
@@ -208,6 +208,9 @@ fn command(directory: &TempDir) -> Command {
     command
 }
 
+/// What the file says of each server.
+const OF_EACH_NODE: &str = "max_fails=0";
+
 /// The configuration that users copy.
 pub(crate) const EXAMPLE: &str = include_str!("../../examples/nginx.conf");
 
@@ -225,8 +228,8 @@ fn configure(
         text = text.replace(from, to);
     };
     let servers = nodes.iter().map(|node| format!("server {} {of_each_node};\n", node.address));
-    replace("server 127.0.0.1:8081;", &servers.collect::<String>());
-    replace("server 127.0.0.1:8082;", "");
+    replace(&format!("server 127.0.0.1:8081 {OF_EACH_NODE};"), &servers.collect::<String>());
+    replace(&format!("server 127.0.0.1:8082 {OF_EACH_NODE};"), "");
     replace("listen 127.0.0.1:8080;", &format!("listen {address};\n{lines}"));
     std::fs::write(directory.path().join("nginx.conf"), text).unwrap();
 }

@@ -147,11 +147,11 @@ fn sealing_again_does_not_carry_a_session_past_a_cutoff_since_its_beginning_coun
 #[test]
 fn renew_in_the_second_of_log_out_everywhere_lives_and_what_began_before_in_that_second_does_not() {
     let (codec, set) = codec();
-    for millis in [5000, 5001, 5999] {
+    for millis in [5000, 5001, 5002, 5003, 5004, 5005, 5006, 5007, 5008, 5999] {
         let before = login(&codec, &jane(), at(millis));
         set.revoke_subject_at(user(7), at(millis)).unwrap();
         let after = login(&codec, &jane(), at(millis));
-        for later in [millis, millis + 1, 6000, 7000, 3_600_000] {
+        for later in [millis, millis + 1, 6000, 7000, 60_000] {
             assert!(!lives(&codec, &before, at(later)), "{millis} {later}");
             assert!(lives(&codec, &after, at(later)), "{millis} {later}");
         }

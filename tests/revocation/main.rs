@@ -1,6 +1,8 @@
 //! Revocation: the set, the journal, the codec that asks, and, with real servers, what carries it between nodes.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+#[cfg(all(feature = "revocation-redis", feature = "axum"))]
+mod acceptance;
 mod codec;
 #[cfg(feature = "revocation-redis")]
 mod feed;
@@ -8,6 +10,8 @@ mod journal;
 #[cfg(feature = "revocation-redis")]
 mod servers;
 mod set;
+#[cfg(feature = "cli")]
+mod tool;
 #[cfg(all(feature = "revocation-redis", feature = "axum", feature = "actix-web"))]
 mod web;
 

@@ -1,6 +1,8 @@
 //! The tool `sealed-session`: keys, key rings, and a look into cookies.
 
 mod output;
+mod printable;
+mod revoke;
 mod ring;
 mod session;
 
@@ -40,6 +42,12 @@ enum Command {
     Open(session::Open),
     /// Tell how large a session may be.
     Capacity(session::Capacity),
+    /// End sessions before their time, on all nodes.
+    #[command(subcommand)]
+    Revoke(revoke::Revoke),
+    /// Show which sessions were ended before their time.
+    #[command(subcommand)]
+    Revocations(revoke::Show),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -54,7 +62,7 @@ give keys in a file, on the standard input or in the environment";
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, and all is well
-  1  the answer is no: faults were found, the cookie does not open, the session is too large
+  1  the answer is no: faults were found, the cookie is none or does not open, the session is too large
   2  wrong usage
   3  a file or an input could not be read or written
   4  the change was refused because users would be logged out; the message says what makes it all the same";
@@ -63,6 +71,8 @@ const ENVIRONMENT: &str = "\
 Environment:
   SEALED_SESSION_KEY_FILE  the key file, where --keys is not given
   SEALED_SESSION_KEYS      keys, newest first, where there is no key file (inspect, seal, open)
+  SEALED_SESSION_JOURNAL   the journal of revocations, where --journal is not given (revoke, revocations)
+  SEALED_SESSION_REDIS_URL the server of revocations: redis://user:password@host
   NO_COLOR                 print without colours";
 
 fn main() -> ExitCode {
@@ -86,6 +96,8 @@ fn main() -> ExitCode {
         Command::Seal(command) => session::seal(&command, &mut out),
         Command::Open(command) => session::open(&command, &mut out),
         Command::Capacity(command) => session::capacity(&command, &mut out),
+        Command::Revoke(command) => revoke::revoke(command, &mut out),
+        Command::Revocations(command) => revoke::show(command, &mut out),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "sealed-session", &mut script);

@@ -11,6 +11,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::printable::{printable, printable_json};
+
 /// Prints to the standard output, with colours where a terminal shows them.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -73,6 +75,11 @@ impl From<KeyFileError> for Failure {
             )),
             KeyFileError::Read(_)
             | KeyFileError::Open { .. }
+            | KeyFileError::Untrusted { .. }
+            | KeyFileError::ReadOnly(_)
+            | KeyFileError::Command { .. }
+            | KeyFileError::CommandFailed { .. }
+            | KeyFileError::CommandSlow { .. }
             | KeyFileError::Exists(_)
             | KeyFileError::Lock { .. }
             | KeyFileError::Locked(_)
@@ -93,9 +100,10 @@ impl From<PolicyError> for Failure {
             PolicyError::NoSuccessor(_)
             | PolicyError::OnlyPending { .. }
             | PolicyError::Pending(_) => Self::Unsafe(error.to_string()),
-            PolicyError::KeepTooShort { .. } | PolicyError::EveryTooShort { .. } => {
-                Self::Usage(error.to_string())
-            }
+            PolicyError::KeepTooShort { .. }
+            | PolicyError::EveryTooShort { .. }
+            | PolicyError::TooLong { .. }
+            | PolicyError::CutoffAhead(_) => Self::Usage(error.to_string()),
             PolicyError::Key(_) => Self::Io(error.to_string()),
             _ => Self::No("ring", error.to_string()),
         }
@@ -128,7 +136,7 @@ impl Output {
     }
 
     pub(crate) fn print_json(&mut self, value: &Value) -> Result<(), Failure> {
-        ended(writeln!(io::stdout(), "{value:#}"))
+        ended(writeln!(io::stdout(), "{}", printable_json(&format!("{value:#}"))))
     }
 
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), Failure> {
@@ -143,6 +151,10 @@ impl Output {
                 *width = (*width).max(cell.text.chars().count());
             }
         }
+        let whole = widths.iter().map(|width| width + 2).sum::<usize>().saturating_sub(2);
+        if width().is_some_and(|width| width < whole) {
+            return self.list(head, rows);
+        }
         let head: Vec<Cell> = head.iter().map(|name| Cell::styled(name, DIM)).collect();
         for row in std::iter::once(&head).chain(rows) {
             let mut line = String::new();
@@ -153,6 +165,22 @@ impl Output {
                 line += &" ".repeat(width.saturating_sub(text.chars().count()) + 2);
             }
             self.line(line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Prints rows one under the other, where they are too wide for a table.
+    fn list(&mut self, head: &[&str], rows: &[Vec<Cell>]) -> Result<(), Failure> {
+        let width = head.iter().map(|name| name.chars().count()).max().unwrap_or_default() + 2;
+        for (i, row) in rows.iter().enumerate() {
+            if i > 0 {
+                self.line("")?;
+            }
+            for (name, Cell { text, style }) in head.iter().zip(row) {
+                if !text.is_empty() {
+                    self.line(format_args!("{DIM}{name:<width$}{DIM:#}{style}{text}{style:#}"))?;
+                }
+            }
         }
         Ok(())
     }
@@ -183,11 +211,11 @@ impl Output {
     }
 
     fn fail(&self, failure: &Failure) {
-        let message = failure.message();
+        let message = printable(failure.message());
         let _ = if self.json {
             let kind = failure.kind();
             let value = serde_json::json!({ "error": { "kind": kind, "message": message } });
-            writeln!(io::stderr(), "{value:#}")
+            writeln!(io::stderr(), "{}", printable_json(&format!("{value:#}")))
         } else {
             writeln!(anstream::stderr(), "{RED}error:{RED:#} {message}")
         };
@@ -213,6 +241,15 @@ pub(crate) fn piped(what: &str) -> Result<io::Stdin, Failure> {
         return Err(Failure::Usage(format!("nothing on the standard input; pipe {what} in")));
     }
     Ok(input)
+}
+
+/// Returns the columns of the terminal, if there is one.
+fn width() -> Option<usize> {
+    if let Some(columns) = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()) {
+        return Some(columns);
+    }
+    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(width.0.into())
 }
 
 /// One cell of a table.
@@ -282,7 +319,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (_, unit) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(told)?;
     let (number, _) = text.split_at(text.len() - 1);
     let number = number.trim_end().parse::<u32>().map_err(|_| told())?;
-    Ok(Duration::from_secs(u64::from(number) * unit))
+    let duration = Duration::from_secs(u64::from(number) * unit);
+    if duration > LONGEST {
+        return Err("a duration is 10 years at most".to_owned());
+    }
+    Ok(duration)
 }
+
+/// As the library has it for a policy.
+const LONGEST: Duration = Duration::from_secs(3652 * 86_400);
 
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];

@@ -17,13 +17,14 @@ use time::format_description::well_known::Rfc3339;
 use crate::output::{
     BOLD, CYAN, Cell, DIM, Failure, GREEN, Output, RED, YELLOW, duration, from_now, piped, rfc3339,
 };
+use crate::printable::printable;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a key file with one key that seals from now on.
     Init {
         #[command(flatten)]
-        keys: Keys,
+        keys: Place,
         /// Take the key from the standard input instead of making one: the key in use so far.
         #[arg(long)]
         stdin: bool,
@@ -34,7 +35,7 @@ pub(crate) enum Command {
     /// Show the keys, what each may do, and when it may go.
     List {
         #[command(flatten)]
-        keys: Keys,
+        keys: Source,
         #[command(flatten)]
         policy: PolicyArgs,
     },
@@ -97,24 +98,71 @@ pub(crate) enum Command {
         /// The key.
         #[arg(value_parser = id)]
         id: KeyId,
-        /// Add a new key that seals at once in its place.
+        /// Let another key seal in its place at once: a pending one that all nodes know, or else a new one.
         #[arg(long)]
         replace: bool,
+        /// End all sessions that began before this time too, whatever key sealed them, `now` or a time such as
+        /// 2026-11-03T00:00:00Z: one that was forged under the key may have been sealed again by another since.
+        #[arg(long, value_name = "TIME", value_parser = past)]
+        since: Option<SystemTime>,
+    },
+    /// End all sessions that began before a time, whatever key sealed them: after a leak.
+    Cutoff {
+        #[command(flatten)]
+        keys: Keys,
+        /// The time: `now`, or one such as 2026-11-03T00:00:00Z.
+        #[arg(value_parser = past)]
+        time: SystemTime,
     },
     /// Look for faults, and for what breaks the policy.
     Check {
         #[command(flatten)]
-        keys: Keys,
+        keys: Source,
         #[command(flatten)]
         policy: PolicyArgs,
     },
 }
 
+/// Where a key file is to be made.
 #[derive(Debug, Args)]
-pub(crate) struct Keys {
-    /// The key file; `-` is the standard input, for reading.
+pub(crate) struct Place {
+    /// The key file.
     #[arg(long, short, value_name = "FILE", env = "SEALED_SESSION_KEY_FILE")]
     keys: PathBuf,
+}
+
+/// A key file that is to be changed.
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    #[command(flatten)]
+    place: Place,
+    /// Show what would change, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A key file that is to be read.
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// The key file; `-` is the standard input.
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "SEALED_SESSION_KEY_FILE",
+        required_unless_present = "keys_command"
+    )]
+    keys: Option<PathBuf>,
+    /// A program that prints the key file, and its arguments, split at white space. There is no shell, so quotes are
+    /// refused.
+    #[arg(long, value_name = "COMMAND")]
+    keys_command: Option<String>,
+}
+
+impl Source {
+    fn load(&self) -> Result<KeyFile, Failure> {
+        load(self.keys.as_deref(), self.keys_command.as_deref())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -153,9 +201,7 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
             file.create(path)?;
             show(&file, &Policy::default(), now, out)
         }
-        Command::List { keys, policy } => {
-            show(&load(&keys.keys)?, &policy.policy(false)?, now, out)
-        }
+        Command::List { keys, policy } => show(&keys.load()?, &policy.policy(false)?, now, out),
         Command::Add { keys, policy, at, stdin, comment, force } => {
             let key = new_key(stdin)?;
             let (id, policy) = (key.id(), policy.policy(force)?);
@@ -179,26 +225,47 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
             let policy = policy.policy(force)?;
             edit(&keys, out, |file| policy.retire_at(file, id, now))
         }
-        Command::Revoke { keys, id, replace } => edit(&keys, out, |file| {
-            let policy = Policy::default();
-            let mut changes = Vec::new();
-            if replace {
-                let at_once = policy.dangerous_at_once();
-                changes = at_once.add_at(file, Key::generate()?, Some(now), now)?;
+        Command::Revoke { keys, id, replace, since } => {
+            edit(&keys, out, |file| {
+                let mut changes = if replace { replace_at(file, id, now)? } else { Vec::new() };
+                changes.extend(Policy::default().revoke_at(file, id, now)?);
+                if let Some(since) = since {
+                    changes.extend(Policy::default().cut_off_at(file, since, now)?);
+                }
+                Ok(changes)
+            })
+            .map_err(|failure| match failure {
+                Failure::Unsafe(text) => Failure::Unsafe(format!(
+                    "{text}; or give --replace, so that another key seals at once, before other nodes know it"
+                )),
+                other => other,
+            })?;
+            if since.is_none() && !out.json {
+                out.note(
+                    "if it leaked: what was forged under it and sealed again by another key lives on; when all nodes \
+                     have this file, `sealed-session ring cutoff now` ends that",
+                );
             }
-            changes.extend(policy.revoke_at(file, id, now)?);
-            Ok(changes)
-        })
-        .map_err(|failure| match failure {
-            Failure::Unsafe(text) => Failure::Unsafe(format!(
-                "{text}; or give --replace, so that a new key seals at once, before other nodes know it"
-            )),
-            other => other,
-        }),
-        Command::Check { keys, policy } => {
-            check(&load(&keys.keys)?, &policy.policy(false)?, now, out)
+            Ok(())
+        }
+        Command::Cutoff { keys, time } => {
+            edit(&keys, out, |file| Policy::default().cut_off_at(file, time, now))
+        }
+        Command::Check { keys, policy } => check(&keys.load()?, &policy.policy(false)?, now, out),
+    }
+}
+
+/// Lets a key seal in the place of one that is to be revoked: one that waits and that all nodes know, or a new one.
+fn replace_at(file: &mut KeyFile, id: KeyId, now: SystemTime) -> Result<Vec<Change>, PolicyError> {
+    let policy = Policy::default();
+    let pending = file.keys_at(now).into_iter();
+    let pending = pending.filter(|key| key.id != id && key.state == KeyState::Pending);
+    for key in pending {
+        if let Ok(changes) = policy.promote_at(file, key.id, now) {
+            return Ok(changes);
         }
     }
+    policy.dangerous_at_once().add_at(file, Key::generate()?, Some(now), now)
 }
 
 fn edit(
@@ -206,7 +273,7 @@ fn edit(
     out: &mut Output,
     change: impl FnOnce(&mut KeyFile) -> Result<Vec<Change>, PolicyError>,
 ) -> Result<(), Failure> {
-    let path = in_place(keys)?;
+    let path = in_place(&keys.place)?;
     let (held, waiting) = mpsc::channel::<()>();
     let note =
         format!("waiting for the lock file of {}, which another process holds", path.display());
@@ -216,13 +283,24 @@ fn edit(
             Output::new(json).note(&note);
         }
     });
-    let changes = KeyFile::edit(path, |file| {
-        drop(held);
-        change(file)
-    })?;
+    let changes = if keys.dry_run {
+        let mut file = load(Some(path), None)?;
+        let changes = change(&mut file)?;
+        // As it would be read again.
+        file.expose_text().parse::<KeyFile>()?;
+        changes
+    } else {
+        KeyFile::edit(path, |file| {
+            drop(held);
+            change(file)
+        })?
+    };
     if out.json {
         let changes: Vec<_> = changes.iter().map(change_json).collect();
-        return out.print_json(&json!({ "changes": changes }));
+        return out.print_json(&json!({ "changes": changes, "written": !keys.dry_run }));
+    }
+    if keys.dry_run && !changes.is_empty() {
+        out.note("nothing is written; this would change, with another key where one is added:");
     }
     if changes.is_empty() {
         out.line(format_args!("{DIM}nothing is due{DIM:#}"))?;
@@ -237,7 +315,8 @@ fn show(file: &KeyFile, policy: &Policy, now: SystemTime, out: &mut Output) -> R
     let keys = file.keys_at(now);
     if out.json {
         let keys: Vec<_> = keys.iter().map(|key| key_json(key, file, policy)).collect();
-        return out.print_json(&json!({ "keys": keys }));
+        let cutoff = file.cutoff().map(rfc3339);
+        return out.print_json(&json!({ "keys": keys, "cutoff": cutoff }));
     }
     let minute = |time: Option<SystemTime>| match time {
         Some(time) => Cell::new(date(time)),
@@ -264,6 +343,9 @@ fn show(file: &KeyFile, policy: &Policy, now: SystemTime, out: &mut Output) -> R
         })
         .collect();
     out.table(&["key", "state", "seals from", "retires", "may it retire?", "comment"], &rows)?;
+    if let Some(cutoff) = file.cutoff() {
+        out.line(format_args!("\nNo session that began before {} lives.", rfc3339(cutoff)))?;
+    }
     out.line(format_args!("\n{DIM}Times are UTC; now it is {}.{DIM:#}", date(now)))
 }
 
@@ -324,21 +406,36 @@ fn change_json(change: &Change) -> Value {
         Change::Stays(id) => ("stays", id, None),
         Change::Revoked(id) => ("revoked", id, None),
         Change::Removed(id) => ("removed", id, None),
+        Change::CutOff(at) => return json!({ "change": "cut_off", "at": rfc3339(at) }),
         _ => return json!({ "change": "other", "text": change.to_string() }),
     };
     json!({ "change": what, "id": id.to_string(), "at": at.map(rfc3339) })
 }
 
-/// Reads a key file, or the standard input.
-pub(crate) fn load(path: &Path) -> Result<KeyFile, Failure> {
-    if path == Path::new("-") {
-        Ok(KeyFile::read(piped("the key file")?)?)
-    } else {
-        Ok(KeySource::file(path).load()?)
+/// Reads a key file, the standard input, or what a command prints.
+pub(crate) fn load(path: Option<&Path>, command: Option<&str>) -> Result<KeyFile, Failure> {
+    match (command, path) {
+        (Some(command), _) => Ok(source(command)?.load()?),
+        (None, Some(path)) if path == Path::new("-") => Ok(KeyFile::read(piped("the key file")?)?),
+        (None, Some(path)) => Ok(KeySource::file(path).load()?),
+        (None, None) => Err(Failure::Usage("no key file; give --keys FILE".to_owned())),
     }
 }
 
-fn in_place(keys: &Keys) -> Result<&Path, Failure> {
+/// Splits a command at white space. What only a shell would understand is refused, and not taken as it stands.
+fn source(command: &str) -> Result<KeySource, Failure> {
+    if let Some(sign) = command.chars().find(|c| "'\"`\\$|&;<>*?~".contains(*c)) {
+        return Err(Failure::Usage(format!(
+            "--keys-command is no shell, and has {sign} in it; write a script, and give its path"
+        )));
+    }
+    let mut words = command.split_whitespace();
+    let program =
+        words.next().ok_or_else(|| Failure::Usage("--keys-command is empty".to_owned()))?;
+    Ok(KeySource::command(program, words))
+}
+
+fn in_place(keys: &Place) -> Result<&Path, Failure> {
     if keys.keys == Path::new("-") {
         return Err(Failure::Usage("the standard input cannot be changed; name a file".to_owned()));
     }
@@ -350,7 +447,7 @@ fn new_key(stdin: bool) -> Result<Key, Failure> {
     if !stdin {
         return Ok(Key::generate().map_err(PolicyError::Key)?);
     }
-    let mut text = zeroize::Zeroizing::new(String::with_capacity(4096));
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(2 * 4096));
     piped("a key")?.take(MAX_INPUT).read_to_string(&mut text)?;
     let mut keys =
         text.split(|c: char| c == ',' || c.is_whitespace()).filter(|key| !key.is_empty());
@@ -367,10 +464,15 @@ fn id(text: &str) -> Result<KeyId, String> {
     text.parse().map_err(|error: sealed_session::KeyError| error.to_string())
 }
 
-fn time(text: &str) -> Result<SystemTime, String> {
+pub(crate) fn time(text: &str) -> Result<SystemTime, String> {
     OffsetDateTime::parse(text, &Rfc3339)
         .map(SystemTime::from)
         .map_err(|_| "a time is written like 2026-11-03T00:00:00Z".to_owned())
+}
+
+/// Reads a time that may be now.
+fn past(text: &str) -> Result<SystemTime, String> {
+    if text == "now" { Ok(SystemTime::now()) } else { time(text) }
 }
 
 /// Formats a time to the minute.
@@ -384,10 +486,10 @@ fn date(time: SystemTime) -> String {
 
 /// Formats a comment without what a terminal would obey.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    printable(&text.replace('\n', " "))
 }
 
-/// More than a few keys.
+/// More than a few keys. What is read has twice the room, so that it never moves.
 const MAX_INPUT: u64 = 4096;
 
 /// How long a lock is waited for before something is said.

@@ -8,12 +8,14 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
 use sealed_session::{
-    Codec, ConfigError, Contents, Inspection, Key, KeyRing, Limits, Opened, RequestCookies,
+    Codec, ConfigError, Contents, DecodeError, Inspection, Key, KeyInfo, KeyRing, KeyState, Limits,
+    Opened, RequestCookies,
 };
 use serde_json::{Value, json};
 
 use self::any::Any;
 use crate::output::{BOLD, Cell, DIM, Failure, GREEN, Output, RED, duration, piped, rfc3339, when};
+use crate::printable::printable_json;
 use crate::ring;
 
 /// What a codec is made of.
@@ -74,6 +76,10 @@ pub(crate) struct Keys {
     /// The key file. Without one, the keys of the environment variable SEALED_SESSION_KEYS.
     #[arg(long, short, value_name = "FILE", env = "SEALED_SESSION_KEY_FILE")]
     keys: Option<PathBuf>,
+    /// A program that prints the key file, and its arguments, split at white space. There is no shell, so quotes are
+    /// refused.
+    #[arg(long, value_name = "COMMAND")]
+    keys_command: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -128,13 +134,20 @@ pub(crate) struct Capacity {
 impl Keys {
     /// Returns the ring, if keys were given.
     fn ring(&self) -> Result<Option<KeyRing>, Failure> {
-        if let Some(path) = &self.keys {
-            return Ok(Some(ring::load(path)?.ring()?));
+        Ok(self.ring_and_keys()?.map(|(ring, _)| ring))
+    }
+
+    /// Returns what is known of its keys too.
+    fn ring_and_keys(&self) -> Result<Option<(KeyRing, Vec<KeyInfo>)>, Failure> {
+        if self.keys.is_some() || self.keys_command.is_some() {
+            let file = ring::load(self.keys.as_deref(), self.keys_command.as_deref())?;
+            return Ok(Some((file.ring()?, file.keys_at(SystemTime::now()))));
         }
         if std::env::var_os(KeyRing::ENV).is_none() {
             return Ok(None);
         }
-        KeyRing::from_env().map(Some).map_err(|error| Failure::No("keys", error.to_string()))
+        let ring = KeyRing::from_env().map_err(|error| Failure::No("keys", error.to_string()))?;
+        Ok(Some((ring, Vec::new())))
     }
 
     fn required(&self) -> Result<KeyRing, Failure> {
@@ -157,18 +170,93 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Returns why a cookie does not open, and what it may be under which it was tried.
+    fn refused(&self, error: &DecodeError) -> Failure {
+        match error {
+            DecodeError::InvalidTag => {
+                let context = match self.context.as_str() {
+                    "" => "no context".to_owned(),
+                    context => format!("the context `{context}`"),
+                };
+                Failure::No(
+                    "refused",
+                    format!(
+                        "the cookie was sealed for another name or context than `{}` and {context}, or it is damaged or \
+                         forged; give those of the application with --name and --context",
+                        self.name
+                    ),
+                )
+            }
+            other => Failure::No("refused", other.to_string()),
+        }
+    }
+}
+
+/// Returns the first integer of a JSON text that has more than 64 bits.
+fn rounded_integer(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        rest = rest.get(at..)?;
+        if let Some(string) = rest.strip_prefix('"') {
+            // To the quote that no backslash escapes.
+            let mut escaped = false;
+            let end = string.find(|c| {
+                let ends = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            })?;
+            rest = string.get(end + 1..)?;
+        } else {
+            let end = rest.find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
+            let (number, after) = rest.split_at(end.unwrap_or(rest.len()));
+            let integer = !number.contains(['.', 'e', 'E']);
+            if integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
+                return Some(number);
+            }
+            rest = after;
+        }
+    }
+    None
+}
+
+/// Says so if a number is one that may have been an integer of more than 64 bits.
+fn warn_of_rounding(session: &Value, out: &Output) {
+    fn is_in(value: &Value) -> bool {
+        match value {
+            Value::Number(number) => {
+                !number.is_i64()
+                    && !number.is_u64()
+                    && number
+                        .as_f64()
+                        .is_some_and(|number| number.abs() >= 9_223_372_036_854_775_808.0)
+            }
+            Value::Array(values) => values.iter().any(is_in),
+            Value::Object(values) => values.values().any(is_in),
+            _ => false,
+        }
+    }
+    if is_in(session) {
+        out.warn(
+            "a number of the session is beyond 64 bits; if it is an integer, it is shown rounded",
+        );
+    }
+}
+
 fn misused(error: ConfigError) -> Failure {
     Failure::Usage(error.to_string())
 }
 
 pub(crate) fn inspect(args: &Inspect, out: &mut Output) -> Result<(), Failure> {
     let now = SystemTime::now();
-    let ring = args.keys.ring()?;
-    let with_keys = ring.is_some();
-    let ring = match ring {
-        Some(ring) => ring,
+    let keys = args.keys.ring_and_keys()?;
+    let with_keys = keys.is_some();
+    let (ring, keys) = match keys {
+        Some((ring, keys)) => (ring, keys),
         // What stands in clear needs no key.
-        None => Key::generate().map_err(|error| Failure::Io(error.to_string()))?.into(),
+        None => {
+            (Key::generate().map_err(|error| Failure::Io(error.to_string()))?.into(), Vec::new())
+        }
     };
     let codec = args.settings.codec(ring)?;
     let input = input(args.cookie.as_deref())?;
@@ -179,18 +267,25 @@ pub(crate) fn inspect(args: &Inspect, out: &mut Output) -> Result<(), Failure> {
         out.print_json(&json!({ "cookie": codec.name(), "values": found }))?;
     }
     for one in &found {
-        inspection(one, &codec, with_keys, now, out)?;
+        inspection(one, &codec, &keys, with_keys, now, out)?;
+        if let Ok(Contents { session: Ok(Any(session)), .. }) = &one.contents {
+            warn_of_rounding(session, out);
+        }
     }
-    // Where keys were given, the question was whether they open it.
-    match found.into_iter().find_map(|one| one.contents.err()) {
-        Some(error) if with_keys => Err(error.into()),
-        _ => Ok(()),
+    for one in found {
+        // Where keys were given, the question was whether they open it.
+        let refused = one.header.err().or(one.contents.err().filter(|_| with_keys));
+        if let Some(error) = refused {
+            return Err(args.settings.refused(&error));
+        }
     }
+    Ok(())
 }
 
 fn inspection(
     found: &Inspection<Any>,
     codec: &Codec<Any>,
+    keys: &[KeyInfo],
     with_keys: bool,
     now: SystemTime,
     out: &mut Output,
@@ -201,7 +296,7 @@ fn inspection(
             out.field("version", header.version)?;
             out.field(
                 "key",
-                format_args!("{}{}", header.key, role(codec, header.key, with_keys, now)),
+                format_args!("{}{}", header.key, role(codec, header.key, keys, with_keys, now)),
             )?;
             out.field("cookies", header.cookies)?;
         }
@@ -239,7 +334,7 @@ fn inside(contents: &Contents<Any>, now: SystemTime, out: &mut Output) -> Result
         ),
     )?;
     match &contents.session {
-        Ok(session) => out.line(format_args!("\n{:#}", session.0)),
+        Ok(session) => out.line(format_args!("\n{}", printable_json(&format!("{:#}", session.0)))),
         Err(error) => out.field("session", format_args!("{RED}{error}{RED:#}")),
     }
 }
@@ -248,11 +343,21 @@ fn inside(contents: &Contents<Any>, now: SystemTime, out: &mut Output) -> Result
 fn role(
     codec: &Codec<Any>,
     id: sealed_session::KeyId,
+    keys: &[KeyInfo],
     with_keys: bool,
     now: SystemTime,
 ) -> &'static str {
+    let state = keys.iter().find(|key| key.id == id).map(|key| key.state);
     if !with_keys {
         ""
+    } else if let Some(state) = state {
+        match state {
+            KeyState::Primary => ", the primary",
+            KeyState::Pending => ", pending",
+            KeyState::Retired => ", retired",
+            KeyState::Revoked => ", revoked",
+            _ => ", of the ring",
+        }
     } else if codec.ring().primary_at(now) == Some(id) {
         ", the primary"
     } else if codec.ring().ids().contains(&id) {
@@ -297,6 +402,14 @@ pub(crate) fn seal(args: &Seal, out: &mut Output) -> Result<(), Failure> {
     let text = stdin("the session")?;
     let session: Value = serde_json::from_str(&text)
         .map_err(|error| Failure::No("json", format!("the session is no JSON: {error}")))?;
+    if let Some(number) = rounded_integer(&text) {
+        return Err(Failure::No(
+            "json",
+            format!(
+                "the number {number} has more than 64 bits, and would be rounded; write it as a string"
+            ),
+        ));
+    }
     let set = codec.renew(&Any(session), &codec.request::<_, str>([]))?;
     let pairs: Vec<_> = set.values().map(|set| set.split(';').next().unwrap_or(set)).collect();
     if out.json {
@@ -317,10 +430,12 @@ pub(crate) fn open(args: &Open, out: &mut Output) -> Result<(), Failure> {
     let input = input(args.cookie.as_deref())?;
     let request = request(&codec, &input)?;
     // There is a cookie, so there is a session or an error.
-    let Some(opened) = codec.decode(&request)? else { return Ok(()) };
+    let opened = codec.decode(&request).map_err(|error| args.settings.refused(&error))?;
+    let Some(opened) = opened else { return Ok(()) };
     let Opened { session: Any(session), began, sealed, expires, key, id, .. } = opened;
+    warn_of_rounding(&session, out);
     if !out.json {
-        return out.line(format_args!("{session:#}"));
+        return out.line(printable_json(&format!("{session:#}")));
     }
     out.print_json(&json!({
         "session": session,
