@@ -301,6 +301,11 @@ pub mod guide {
     #[doc = include_str!("../docs/SECURITY.md")]
     pub mod security {}
 
+    /// How to change the type of a session while sessions of the old one are out there.
+    ///
+    #[doc = include_str!("../docs/SESSIONS.md")]
+    pub mod sessions {}
+
     /// How to use the codec from each web framework, with and without a middleware.
     ///
     #[doc = include_str!("../docs/FRAMEWORKS.md")]

@@ -19,10 +19,27 @@ use crate::message::same::{self, Lists};
 /// A session type must not contain itself (a tree, say): the formats bound the depth of lists and maps
 /// to 128 levels, but not that of enums, and the positional ones bound none.
 ///
-/// In the named formats two versions of a struct read each other: a removed field is ignored, an added
-/// one needs only `#[serde(default)]`, the order does not matter. The positional formats store no
+/// In the named formats two versions of a struct read each other: an unknown field is ignored, a missing
+/// one needs `#[serde(default)]`, the order does not matter. See [the guide](crate::docs::sessions). The positional formats store no
 /// names; reading with a changed struct may give a *wrong* session, so they demand a
-/// [`Builder::schema`](crate::Builder::schema) number that changes with the struct.
+/// [`Builder::schema`](crate::Builder::schema) number that changes with the struct, and a session in one of them is read by a codec of that
+/// format and schema alone, or by a [migration that says so](crate::Builder::migration_in).
+///
+/// # What comes back
+///
+/// Some types are written so that nobody can read them, or so that they read as another value: by attributes of serde that do not
+/// fit each other, or because the format has no word for something. So each session that is sealed anew is read at once,
+/// and what was read is serialized again and compared, but for the order of maps and lists. What differs is refused
+/// ([`EncodeError::Serialize`](crate::EncodeError::Serialize)), and its source names the field. [`Codec::check`](crate::Codec::check) does the same in a test.
+///
+/// What is equal when it is serialized cannot be told apart by this. These come back as another value:
+///
+/// | sealed | read | way out |
+/// |---|---|---|
+/// | `Some(None)`, `Some(())`, `Some` of anything else that is null, in the named formats | `None` | an enum of your own |
+/// | a variant of an `untagged` enum that looks like an earlier one | the earlier one | a tag |
+/// | a field with `#[serde(skip)]` or `skip_serializing` | its default | none: it is not sealed |
+/// | what the type's own `Serialize` leaves out: the zone of a time, the digits after a millisecond | without it | another `with` |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Format {

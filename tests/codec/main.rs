@@ -12,6 +12,7 @@ mod browser;
 mod chunks;
 mod deploy;
 mod errors;
+mod evolution;
 mod leaks;
 #[cfg(feature = "store")]
 mod overflow;
