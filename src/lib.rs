@@ -99,9 +99,9 @@
 //!
 //! What no sealed cookie can do, and what helps:
 //!
-//! - **Be revoked**: a copy of a cookie works until it expires, also after a logout. Keep the timeouts
-//!   short; compare [`Opened::began`] with a "log out everywhere" time of the user, where you load the
-//!   user anyway; [session ids](Builder::session_ids) serve deny lists.
+//! - **Be revoked** by itself: a copy of a cookie works until it expires, also after a logout. With the feature
+//!   `revocation` it ends, on all nodes: `Builder::revocations`. Without it, keep the timeouts short, and compare
+//!   [`Opened::began`] with a "log out everywhere" time of the user, where you load the user anyway.
 //! - **Order parallel requests**: the last response wins. Keep in the session what can stand this, and
 //!   what must not be lost (balances, stock) in a database.
 //! - **Be large**: see [`Limits`]; what does not fit goes into a store, if you give one (feature `store`).
@@ -121,6 +121,8 @@
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
 //! - `store`, `store-redis`: a store for sessions that do not fit into their cookies, and for values beside a session;
 //!   in a directory, or in Redis or Valkey. A session that fits asks no store.
+//! - `revocation`: `Builder::revocations` and `revocation::Journal`, which end sessions before their time, without a round
+//!   trip per request; `revocation-redis`: `revocation::RedisFeed`, which carries this between machines.
 //! - `cli`: the tool `sealed-session`, for key files and to inspect cookies.
 //! - `aws-lc-rs`: AES by AWS-LC in the place of RustCrypto's. The bytes are the same, so nodes may differ. It is
 //!   faster, most so on long sessions, and needs a C compiler. See [below](#aws-lc).
