@@ -177,6 +177,7 @@ pub mod web;
 mod xaes;
 
 pub use codec::Codec;
+pub use codec::begin::Begin;
 pub use codec::builder::Builder;
 pub use codec::error::{Advice, DecodeError, EncodeError, Expiry};
 #[cfg(feature = "cli")]

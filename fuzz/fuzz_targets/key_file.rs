@@ -34,7 +34,13 @@ enum Step {
     Promote(u8),
     Retire(u8),
     Revoke(u8),
+    /// Seconds before or after the time at which it is done.
+    CutOff(i32),
     AtOnce,
+    /// A policy of any numbers.
+    Policy(u64, u64, u64),
+    /// A clock that goes wrong.
+    Clock(u64),
 }
 
 fuzz_target!(|input: Input| match input {
@@ -60,11 +66,11 @@ fn read(text: &str, now: SystemTime) -> Option<KeyFile> {
     Some(file)
 }
 
-fn change(mut file: KeyFile, now: &mut SystemTime, steps: Vec<(u8, Step)>) {
+fn change(mut file: KeyFile, clock: &mut SystemTime, steps: Vec<(u8, Step)>) {
     let mut policy = Policy::default();
     for (hours, step) in steps {
-        *now += Duration::from_secs(u64::from(hours) * 3600);
-        let now = *now;
+        *clock += Duration::from_secs(u64::from(hours) * 3600);
+        let now = *clock;
         let before = file.ring_at(now).is_ok();
         let ids: Vec<KeyId> = file.keys_at(now).iter().map(|key| key.id).collect();
         let pick = |which: u8| ids.get(usize::from(which)).copied().unwrap_or(key(which).id());
@@ -77,8 +83,23 @@ fn change(mut file: KeyFile, now: &mut SystemTime, steps: Vec<(u8, Step)>) {
             Step::Promote(which) => policy.promote_at(&mut file, pick(which), now),
             Step::Retire(which) => policy.retire_at(&mut file, pick(which), now),
             Step::Revoke(which) => policy.revoke_at(&mut file, pick(which), now),
+            Step::CutOff(by) => {
+                let by_seconds = Duration::from_secs(by.unsigned_abs().into());
+                let at = if by < 0 { now.checked_sub(by_seconds) } else { now.checked_add(by_seconds) };
+                policy.cut_off_at(&mut file, at.unwrap_or(now), now)
+            }
             Step::AtOnce => {
                 policy = policy.dangerous_at_once();
+                continue;
+            }
+            Step::Policy(every, announce, keep) => {
+                let [every, announce, keep] = [every, announce, keep].map(Duration::from_secs);
+                policy = Policy::default().every(every).announce(announce).keep(keep);
+                let _ = policy.concerns_at(&file, now);
+                continue;
+            }
+            Step::Clock(seconds) => {
+                *clock = std::time::UNIX_EPOCH + Duration::from_secs(seconds % (1 << 40));
                 continue;
             }
         };

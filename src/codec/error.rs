@@ -98,6 +98,7 @@ impl From<SealError> for EncodeError {
 /// | [`Malformed`](Self::Malformed) | clear | another program's cookie of this name, or a scanner |
 /// | [`InvalidTag`](Self::InvalidTag) | clear | damage, an attack, or another name or [`context`](crate::Builder::context) |
 /// | [`TooManyChunks`](Self::TooManyChunks) | clear | a scanner |
+/// | [`NotAccepted`](Self::NotAccepted) | clear | the application refused it, for a deny list, say |
 /// | [`TooManyValues`](Self::TooManyValues) | keep | a sibling domain set many cookies of this name |
 /// | [`Message`](Self::Message) | keep | a fault of the program that sealed it |
 /// | [`OtherCodec`](Self::OtherCodec) | keep | this program: the [`RequestCookies`](crate::RequestCookies) are of another codec |
@@ -215,6 +216,9 @@ pub enum DecodeError {
     /// The [`RequestCookies`](crate::RequestCookies) were made by another codec: a fault in the program. *Keep.*
     #[error("the request was read by another codec")]
     OtherCodec,
+    /// The application refused it: see `SessionLayer::accept` of the middlewares. *Clear.*
+    #[error("the application does not accept the session")]
+    NotAccepted,
     /// What lies in the store, the session or a value beside it, could not be had from there.
     #[cfg(feature = "store")]
     #[error(transparent)]
@@ -268,6 +272,7 @@ impl DecodeError {
             | Self::MissingChunk
             | Self::MixedChunks
             | Self::TooManyChunks(_)
+            | Self::NotAccepted
             | Self::Expired(_)
             | Self::OldCookieGone => false,
         }
@@ -301,6 +306,7 @@ impl DecodeError {
             Self::Deserialize(_) => "deserialize",
             Self::Message => "message",
             Self::OtherCodec => "other_codec",
+            Self::NotAccepted => "not_accepted",
             #[cfg(feature = "store")]
             Self::Blob(BlobError::NotFetched(_)) => "blob_not_fetched",
             #[cfg(feature = "store")]

@@ -62,6 +62,10 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
             let key = found.key;
             let refused = |error| Refused { error, key: Some(key) };
             if let Some(session) = session {
+                // It tells no beginning, so it may have begun before any cutoff.
+                if keys.cutoff().ends(0) {
+                    return Err(refused(DecodeError::BeforeCutoff));
+                }
                 let tags = self.judge.old_cookie(&session, &found.envelope);
                 found.tags = tags.map_err(refused)?;
                 *read = Some(session);

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bytes::base64url;
+use crate::codec::begin::Begin;
 use crate::codec::error::{DecodeError, EncodeError};
 use crate::codec::opened::Opened;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
@@ -21,12 +22,13 @@ use crate::codec::write::Start;
 use crate::cookie::limits::{Cost, MAX_TEXT};
 use crate::cookie::set_cookies::SetCookies;
 use crate::keys::ring::{KeyRing, Keys};
-use crate::message::lifetime::Lifetime;
 use crate::message::seconds::Seconds;
+use crate::message::session_id::SessionId;
 #[cfg(feature = "revocation")]
 use crate::revocation::{Full, Receipt, SubjectTag};
 use crate::seal;
 
+pub(crate) mod begin;
 pub(crate) mod builder;
 pub(crate) mod error;
 #[cfg(feature = "cli")]
@@ -324,7 +326,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let known = self.settings.known(request, &keys, now);
         known
             .and_then(|known| {
-                let start = known.map_or(Start::Begin(Lifetime::new()), Start::Continue);
+                let start = known.map_or(Start::Begin(Begin::new()), Start::Continue);
                 self.write(session, start, changed, request, &keys, now)
             })
             .inspect_err(EncodeError::observe)
@@ -357,10 +359,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         request: &RequestCookies<'_>,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
-        self.renew_with_at(session, request, Lifetime::new(), now)
+        self.renew_with_at(session, request, Begin::new(), now)
     }
 
-    /// Begins a new session that lives as this says, within the codec's timeouts.
+    /// Begins a new session as `begin` says: with a [`Lifetime`](crate::Lifetime) of its own within the codec's timeouts, or
+    /// with an id that was created before.
     ///
     /// It keeps its lifetime until it ends or is begun anew, whichever node writes it.
     ///
@@ -371,9 +374,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         &self,
         session: &T,
         request: &RequestCookies<'_>,
-        lifetime: Lifetime,
+        begin: impl Into<Begin>,
     ) -> Result<SetCookies, EncodeError> {
-        self.renew_with_at(session, request, lifetime, SystemTime::now())
+        self.renew_with_at(session, request, begin, self.settings.now())
     }
 
     /// Behaves as [`renew_with`](Self::renew_with) does, at the time `now`.
@@ -385,12 +388,34 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         &self,
         session: &T,
         request: &RequestCookies<'_>,
-        lifetime: Lifetime,
+        begin: impl Into<Begin>,
         now: SystemTime,
     ) -> Result<SetCookies, EncodeError> {
         let keys = self.settings.ring.load();
-        let start = Start::Begin(lifetime);
+        let start = Start::Begin(begin.into());
         self.write(session, start, true, request, &keys, now).inspect_err(EncodeError::observe)
+    }
+
+    /// Creates the id for a session that is to begin, so that it is known before; `None` if the codec gives no ids.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Random`].
+    pub fn new_id(&self) -> Result<Option<SessionId>, EncodeError> {
+        self.settings.session_ids.then(|| write::new_id(&self.settings)).transpose()
+    }
+
+    /// Checks that [`encode`](Self::encode) would take this session for this request: that it fits the limits, and may be
+    /// written. Nothing is sealed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encode`](Self::encode), but for what only sealing meets.
+    pub fn fits(&self, session: &T, request: &RequestCookies<'_>) -> Result<(), EncodeError> {
+        let (keys, now) = (self.settings.ring.load(), self.settings.now());
+        let known = self.settings.known(request, &keys, now)?;
+        let start = known.map_or(Start::Begin(Begin::new()), Start::Continue);
+        write::fits(&self.settings, session, start, request, &keys, now)
     }
 
     fn write(

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bytes::base64url;
 use crate::bytes::secret_bytes::SecretBytes;
+use crate::codec::begin::Begin;
 use crate::codec::error::EncodeError;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::reseal::Reseal;
@@ -39,7 +40,7 @@ pub(crate) enum Start<'o> {
     /// The one that the request carries, which goes on.
     Continue(&'o OpenedCookie),
     /// One that begins.
-    Begin(Lifetime),
+    Begin(Begin),
 }
 
 /// Seals `session`, or nothing where it is the client's and fresh.
@@ -107,6 +108,32 @@ pub(crate) fn touch<T: Serialize + DeserializeOwned>(
     writer.seal_session(&session, Start::Continue(known), &body, recorder)
 }
 
+/// Checks that `session` can be sealed.
+pub(crate) fn fits<T: Serialize + DeserializeOwned>(
+    codec: &Settings<T>,
+    session: &T,
+    start: Start<'_>,
+    request: &RequestCookies<'_>,
+    keys: &Keys,
+    now: SystemTime,
+) -> Result<(), EncodeError> {
+    let mut recorder = SpanRecorder::default();
+    let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
+    match start {
+        // The client has it.
+        Start::Continue(known) if known.body() == body.as_slice() => Ok(()),
+        start => Writer { codec, request, keys, now }.fits(session, start, &body, recorder),
+    }
+}
+
+/// Creates the id of a session.
+pub(crate) fn new_id<T>(codec: &Settings<T>) -> Result<SessionId, EncodeError> {
+    let mut id = [0; SessionId::LEN];
+    let random = (codec.random)(&mut id);
+    random.map_err(|error| EncodeError::Random(Arc::new(error)))?;
+    Ok(SessionId(id))
+}
+
 /// What one write goes by.
 struct Writer<'w, T> {
     codec: &'w Settings<T>,
@@ -124,14 +151,39 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         body: &SecretBytes,
         recorder: SpanRecorder,
     ) -> Result<SetCookies, EncodeError> {
-        let Self { codec, keys, now, .. } = *self;
+        let Self { codec, .. } = *self;
+        self.check(session, body)?;
+        let mut envelope = self.envelope(session, start)?;
+        self.give_id(&mut envelope)?;
+        let spans = recorder.into_spans();
+        let message = match smallest(codec, &envelope, body, &spans) {
+            #[cfg(feature = "store")]
+            Err(_) if codec.overflow.is_some() => {
+                let packing = codec.packing_of_blobs();
+                let append =
+                    |out: &mut Vec<u8>| pack::pack(body, &spans, codec.format, packing, out);
+                let known = match start {
+                    Start::Continue(known) => Some(known),
+                    Start::Begin(_) => None,
+                };
+                return self.seal_elsewhere(envelope, known, body.len(), append);
+            }
+            message => message.map_err(|refusal| too_large(session, refusal))?,
+        };
+        self.seal(&envelope, message, body.len())
+    }
+
+    fn check(&self, session: &T, body: &SecretBytes) -> Result<(), EncodeError> {
         if body.len() > MAX_BODY {
             return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
         }
-        codec
-            .format
-            .check_reads_back(session, body)
-            .map_err(|error| EncodeError::Serialize(Arc::new(error)))?;
+        let reads_back = self.codec.format.check_reads_back(session, body);
+        reads_back.map_err(|error| EncodeError::Serialize(Arc::new(error)))
+    }
+
+    /// Makes what stands before the session, but for an id that has to be created.
+    fn envelope(&self, session: &T, start: Start<'_>) -> Result<Envelope, EncodeError> {
+        let Self { codec, keys, now, .. } = *self;
         // What begins in the second of a cutoff begins after it.
         let skew = codec.lifetimes.skew;
         let cutoff = keys.cutoff().beginning(Seconds::from(now).0, skew);
@@ -156,28 +208,34 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
                 // It may be of another user now, whose sessions have ended.
                 codec.judge.tags(session, envelope.began).map_err(EncodeError::Ended)?;
             }
-            Start::Begin(lifetime) => {
-                envelope.lifetime = lifetime;
+            Start::Begin(Begin { lifetime, id }) => {
+                (envelope.lifetime, envelope.id) = (lifetime, id);
                 envelope.origin = codec.replaced(self.request, now);
             }
         }
-        self.give_id(&mut envelope)?;
-        let spans = recorder.into_spans();
-        let message = match smallest(codec, &envelope, body, &spans) {
-            #[cfg(feature = "store")]
-            Err(_) if codec.overflow.is_some() => {
-                let packing = codec.packing_of_blobs();
-                let append =
-                    |out: &mut Vec<u8>| pack::pack(body, &spans, codec.format, packing, out);
-                let known = match start {
-                    Start::Continue(known) => Some(known),
-                    Start::Begin(_) => None,
-                };
-                return self.seal_elsewhere(envelope, known, body.len(), append);
-            }
-            message => message.map_err(|refusal| too_large(session, refusal))?,
-        };
-        self.seal(&envelope, message, body.len())
+        Ok(envelope)
+    }
+
+    /// Checks that there is room for the session.
+    fn fits(
+        &self,
+        session: &T,
+        start: Start<'_>,
+        body: &SecretBytes,
+        recorder: SpanRecorder,
+    ) -> Result<(), EncodeError> {
+        let codec = self.codec;
+        self.check(session, body)?;
+        let mut envelope = self.envelope(session, start)?;
+        if codec.session_ids {
+            envelope.id.get_or_insert(SessionId([0; SessionId::LEN]));
+        }
+        #[cfg(feature = "store")]
+        if codec.overflow.is_some() {
+            return Ok(());
+        }
+        let fits = smallest(codec, &envelope, body, &recorder.into_spans());
+        fits.map(|_| ()).map_err(|refusal| too_large(session, refusal))
     }
 
     /// Seals a session whose body goes to the store, in the place of what the client has there.
@@ -238,10 +296,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// this one gives none.
     fn give_id(&self, envelope: &mut Envelope) -> Result<(), EncodeError> {
         if self.codec.session_ids && envelope.id.is_none() {
-            let mut id = [0; SessionId::LEN];
-            let random = (self.codec.random)(&mut id);
-            random.map_err(|error| EncodeError::Random(Arc::new(error)))?;
-            envelope.id = Some(SessionId(id));
+            envelope.id = Some(new_id(self.codec)?);
         }
         Ok(())
     }

@@ -87,7 +87,8 @@ impl SetCookies {
     /// `cache-control: no-store`, without which a shared cache may hand one user's session to others.
     /// Nothing if nothing need be set.
     ///
-    /// If the response has a `cache-control` already, it must be at least as strict.
+    /// If the response has a `cache-control` already, it must be at least as strict. What overrules it for a cache on the way
+    /// must go: `cdn-cache-control` and others that end so, `surrogate-control`, `edge-control`, `x-accel-expires`.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let hygiene = (!self.is_empty()).then_some(("cache-control", "no-store"));
         self.values().map(|value| ("set-cookie", value)).chain(hygiene)

@@ -217,7 +217,8 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`PolicyError::NotAnnounced`] if it would seal before every node knows it.
+    /// [`PolicyError::NotAnnounced`] if it would seal before every node knows it, and [`PolicyError::Key`] if it is one
+    /// that everybody knows.
     pub fn add_at(
         &self,
         file: &mut KeyFile,
@@ -226,6 +227,7 @@ impl Policy {
         now: SystemTime,
     ) -> Result<Vec<Change>, PolicyError> {
         let (id, now) = (key.id(), whole(now));
+        key.check_private()?;
         if file.records.iter().any(|record| record.id == id) {
             return Err(PolicyError::Present(id));
         }

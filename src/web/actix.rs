@@ -3,7 +3,7 @@
 //! Needs the feature `actix-web`, and fits actix-web 4. Sessions need not be `Send`.
 //!
 //! - `Session<T>` works for every request: handlers run with or without a session, and can begin one.
-//! - In middlewares and guards, `SessionExt::session` gives the same from a request.
+//! - In middlewares and guards, [`SessionExt::session`] gives the same.
 //! - `Option<Session<T>>` is `None` only where the middleware is absent: that is actix-web's own rule.
 //!   [`Session::get`] tells whether there is a session.
 //!
@@ -15,7 +15,7 @@
 //!
 //! The last `wrap` is the outermost. So middlewares that use the session are wrapped before this one.
 //!
-//! A shop with login, cart and logout is in [`examples/actix.rs`].
+//! Tests call a handler with [`Session::new_for_test`]. A shop with login, cart and logout is in [`examples/actix.rs`].
 //!
 //! [`examples/actix.rs`]: https://github.com/sealed-session/sealed-session/blob/main/examples/actix.rs
 //!
@@ -23,7 +23,8 @@
 //!
 //! ```
 //! use actix_web::{App, HttpResponse, web};
-//! use sealed_session::web::{ChangeError, Session, actix::SessionMiddleware};
+//! use sealed_session::web::ChangeError;
+//! use sealed_session::web::actix::{Session, SessionMiddleware};
 //! use sealed_session::{Codec, Key};
 //! use serde::{Deserialize, Serialize};
 //!
@@ -57,8 +58,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
-use actix_web::dev::{self, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::dev::{self, Extensions, Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::InternalError;
+use actix_web::guard::GuardContext;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, COOKIE, EXPIRES, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, VARY,
@@ -70,26 +72,61 @@ use serde::de::DeserializeOwned;
 use super::before::Outcome;
 use super::caching;
 use super::installed::{Installed, LayerError};
-use super::session::{ChangeError, Refusal, Session, Settled, Slot};
-use crate::{Codec, SetCookies};
+pub use super::session::Session;
+use super::session::{ChangeError, Refusal, Settled, Slot};
+use super::settings::{Settings, Unreadable};
+use crate::{Codec, Opened, SetCookies};
 
 /// A middleware that provides the sessions of a codec to the services within, and writes them into their responses.
 #[derive(Debug)]
+#[must_use = "a middleware does nothing until an application is wrapped in it"]
 pub struct SessionMiddleware<T> {
-    codec: Arc<Codec<T>>,
+    settings: Arc<Settings<T>>,
 }
 
 impl<T> SessionMiddleware<T> {
     /// Creates the middleware.
-    #[must_use]
     pub fn new(codec: Codec<T>) -> Self {
-        Self { codec: Arc::new(codec) }
+        Self { settings: Arc::new(Settings::new(codec)) }
+    }
+
+    /// Sets what decides, before any handler looks at it, whether a session that opened counts: for a deny list, for the
+    /// user's last change of the password, for a tenant. Default: each does.
+    ///
+    /// One that it refuses is as one that does not open: handlers find none, and [`Session::opened`] says
+    /// [`NotAccepted`](crate::DecodeError::NotAccepted). `accept` runs once for each request that looks at its session, on
+    /// the thread at hand, so it must not wait: let it look into memory.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::collections::HashSet;
+    /// use std::sync::{Arc, RwLock};
+    /// use sealed_session::web::actix::SessionMiddleware;
+    /// # let codec = sealed_session::Codec::<u64>::new(sealed_session::Key::generate()?);
+    ///
+    /// let locked_out = Arc::new(RwLock::new(HashSet::<u64>::new()));
+    /// let middleware = SessionMiddleware::new(codec)
+    ///     .accept(move |opened| !locked_out.read().is_ok_and(|users| users.contains(&opened.session)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn accept(mut self, accept: impl Fn(&Opened<T>) -> bool + Send + Sync + 'static) -> Self {
+        let settings = Settings { accept: Some(Arc::new(accept)), ..(*self.settings).clone() };
+        self.settings = Arc::new(settings);
+        self
+    }
+
+    /// Sets what becomes of a session that this node cannot read, where a handler wants to write. Default:
+    /// [`Unreadable::Keep`].
+    pub fn on_unreadable(mut self, unreadable: Unreadable) -> Self {
+        self.settings = Arc::new(Settings { unreadable, ..(*self.settings).clone() });
+        self
     }
 }
 
 impl<T> Clone for SessionMiddleware<T> {
     fn clone(&self) -> Self {
-        Self { codec: Arc::clone(&self.codec) }
+        Self { settings: Arc::clone(&self.settings) }
     }
 }
 
@@ -107,7 +144,7 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(SessionService { inner, codec: Arc::clone(&self.codec) }))
+        ready(Ok(SessionService { inner, settings: Arc::clone(&self.settings) }))
     }
 }
 
@@ -115,7 +152,7 @@ where
 #[derive(Debug)]
 pub struct SessionService<S, T> {
     inner: S,
-    codec: Arc<Codec<T>>,
+    settings: Arc<Settings<T>>,
 }
 
 impl<S, T, B> Service<ServiceRequest> for SessionService<S, T>
@@ -135,9 +172,10 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         // The same middleware twice is one: that around this one settles the session.
-        let installed = Installed::with(request.extensions().get(), &self.codec);
+        let installed = Installed::with(request.extensions().get(), &self.settings);
         let pending = installed.map(|installed| {
-            let (slot, pending) = Slot::new(Codec::clone(&self.codec));
+            let cookies = request.headers().get_all(COOKIE).map(HeaderValue::as_bytes);
+            let (slot, pending) = Slot::new(&self.settings, cookies);
             request.extensions_mut().insert(installed);
             request.extensions_mut().insert(slot);
             pending
@@ -150,7 +188,7 @@ where
                 Ok(response) => response.status(),
                 Err(error) => error.as_response_error().status_code(),
             };
-            let settled = pending.settle(status.is_client_error() || status.is_server_error());
+            let settled = pending.settle(status.as_u16());
             let settled = match settled {
                 Ok(settled) => wait(settled).await,
                 Err(reason) => Err((StatusCode::INTERNAL_SERVER_ERROR, reason)),
@@ -185,13 +223,13 @@ pub trait SessionExt {
 
 impl SessionExt for HttpRequest {
     fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, LayerError> {
-        find(self, self.headers())
+        find(&self.extensions())
     }
 }
 
 impl SessionExt for ServiceRequest {
     fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, LayerError> {
-        find(self, self.headers())
+        find(&self.extensions())
     }
 }
 
@@ -255,15 +293,21 @@ impl<T> std::fmt::Debug for SessionFuture<T> {
     }
 }
 
-fn find<T>(request: &impl HttpMessage, headers: &HeaderMap) -> Result<Session<T>, LayerError>
+/// For guards: a session can be read there, and changed.
+impl SessionExt for GuardContext<'_> {
+    fn session<T: Serialize + DeserializeOwned + 'static>(&self) -> Result<Session<T>, LayerError> {
+        find(&self.req_data())
+    }
+}
+
+fn find<T>(extensions: &Extensions) -> Result<Session<T>, LayerError>
 where
     T: Serialize + DeserializeOwned + 'static,
 {
-    let extensions = request.extensions();
     Installed::check(extensions.get())?;
     let slot = extensions.get::<Slot<T>>();
     let slot = slot.ok_or_else(|| LayerError::absent::<T>("SessionMiddleware"))?;
-    let session = slot.session(headers.get_all(COOKIE));
+    let session = slot.session();
     #[cfg(feature = "revocation")]
     session.check_known()?;
     Ok(session)
@@ -275,7 +319,7 @@ impl ResponseError for ChangeError {
             Self::WouldReplace(_) => StatusCode::SERVICE_UNAVAILABLE,
             #[cfg(feature = "revocation")]
             Self::NotRevoked(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::HeadersSent => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -300,7 +344,7 @@ impl ResponseError for LayerError {
         if self.is_temporary() {
             return refusal(self.status_code());
         }
-        HttpResponse::InternalServerError().body(self.to_string())
+        HttpResponse::InternalServerError().finish()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sessions for axum: [`Session`] as an extractor, behind [`SessionLayer`](super::tower::SessionLayer).
+//! Sessions for axum: [`Session`] as an extractor, behind [`SessionLayer`].
 //!
 //! Needs the feature `axum`, and fits axum 0.8.
 //!
@@ -9,7 +9,13 @@
 //! - A layer wraps the routes and layers that were added before it. So what uses the session, such as a
 //!   `middleware::from_fn` with a `Session<T>` among its arguments, comes before it, and what catches panics after.
 //!
-//! A shop with login, cart and logout is in [`examples/axum.rs`].
+//! - `ServiceBuilder::layer` puts the first one outermost, `Router::layer` the last.
+//!
+//! Where the compiler says that "the trait `Handler` is not satisfied", `#[axum::debug_handler]` on the handler (feature
+//! `macros` of axum) makes it say why. Mostly it is one of these: the session's type lacks `Serialize`, `Deserialize`, `Send` or
+//! `Sync`; the session stands behind the body among the arguments; or a lock or an `Rc` is held over an `.await`.
+//!
+//! Tests call a handler with [`Session::new_for_test`]. A shop with login, cart and logout is in [`examples/axum.rs`].
 //!
 //! [`examples/axum.rs`]: https://github.com/sealed-session/sealed-session/blob/main/examples/axum.rs
 //!
@@ -17,7 +23,8 @@
 //!
 //! ```
 //! use axum::{Router, routing::{get, post}};
-//! use sealed_session::web::{ChangeError, Session, tower::SessionLayer};
+//! use sealed_session::web::ChangeError;
+//! use sealed_session::web::axum::{Session, SessionLayer};
 //! use sealed_session::{Codec, Key};
 //! use serde::{Deserialize, Serialize};
 //!
@@ -89,7 +96,9 @@ use serde::de::DeserializeOwned;
 use super::installed::LayerError;
 #[cfg(feature = "store")]
 use super::overflow::LoadError;
-use super::session::{ChangeError, Session};
+use super::session::ChangeError;
+pub use super::session::Session;
+pub use super::tower::SessionLayer;
 use super::tower::find;
 
 impl<S, T> FromRequestParts<S> for Session<T>
@@ -100,7 +109,7 @@ where
     type Rejection = LayerError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, LayerError> {
-        let session = find(&parts.extensions, &parts.headers)?;
+        let session = find(&parts.extensions)?;
         #[cfg(feature = "store")]
         session.fetch().await?;
         Ok(session)
@@ -115,7 +124,7 @@ where
     type Rejection = LayerError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, LayerError> {
-        let session = find::<T>(&parts.extensions, &parts.headers)?;
+        let session = find::<T>(&parts.extensions)?;
         #[cfg(feature = "store")]
         session.fetch().await?;
         Ok(session.get().is_some().then_some(session))
@@ -128,7 +137,7 @@ impl IntoResponse for ChangeError {
             Self::WouldReplace(_) => unavailable(),
             #[cfg(feature = "revocation")]
             Self::NotRevoked(_) => unavailable(),
-            Self::HeadersSent => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }
 }
@@ -138,7 +147,7 @@ impl IntoResponse for LayerError {
         if self.is_temporary() {
             return unavailable();
         }
-        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }
 

@@ -16,10 +16,12 @@ pub(super) fn cache_control<'a>(values: impl Iterator<Item = &'a [u8]>) -> Optio
     }
 }
 
-/// Returns whether a header of this name, in lower case, overrules `Cache-Control` for a shared cache
-/// (RFC 9213, 2.2: by convention such fields end alike).
+/// Returns whether a header of this name, in lower case, overrules `Cache-Control` for a shared cache.
+///
+/// By convention such fields end alike (RFC 9213, 2.2). Older ones do not: Edge-Architecture's, Akamai's, nginx's.
 pub(super) fn overrules_cache_control(name: &str) -> bool {
-    name.ends_with("-cache-control") || name == "surrogate-control"
+    name.ends_with("-cache-control")
+        || matches!(name, "surrogate-control" | "edge-control" | "x-accel-expires")
 }
 
 /// Returns whether `Vary` names cookies already.
@@ -35,10 +37,25 @@ pub(super) fn is_stored_unasked(status: u16) -> bool {
 
 /// Returns whether a comma-separated list has a member of this name, with an argument or without.
 fn list_has(list: &[u8], name: &str) -> bool {
-    list.split(|c| *c == b',').any(|member| {
+    members(list).any(|member| {
         let end = member.iter().position(|c| *c == b'=').unwrap_or(member.len());
         let (found, _) = member.split_at(end);
         found.trim_ascii().eq_ignore_ascii_case(name.as_bytes())
+    })
+}
+
+/// Splits a list at its commas, but for those in a quoted string (RFC 9110, 5.6.1 and 5.6.4).
+fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    list.split(move |c| {
+        match c {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' => return !quoted,
+            _ => {}
+        }
+        false
     })
 }
 
@@ -57,6 +74,12 @@ mod tests {
             (&["private"], Some("no-store")),
             (&["no-cache"], Some("no-store")),
             (&["not-no-store, no-storex"], Some("no-store")),
+            (&["private=\"a, no-store, b\""], Some("no-store")),
+            (&["private=\"a\\\", no-store, b\""], Some("no-store")),
+            (&["private=\"a, no-store"], Some("no-store")),
+            (&["private=\"a, b\", no-store"], None),
+            (&["no-store=\"x\""], None),
+            (&["private=\"a\\\\\", no-store"], None),
             (&["public", "no-transform"], Some("no-store, no-transform")),
         ] {
             assert_eq!(cache_control(found.iter().map(|v| v.as_bytes())), wanted, "{found:?}");
@@ -78,11 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn headers_for_shared_caches_are_known_by_their_ending() {
+    fn headers_for_shared_caches_are_known_by_their_names() {
         for (name, wanted) in [
             ("cdn-cache-control", true),
             ("vendor-cdn-cache-control", true),
             ("surrogate-control", true),
+            ("cloudflare-cdn-cache-control", true),
+            ("akamai-cache-control", true),
+            ("x-litespeed-cache-control", true),
+            ("edge-control", true),
+            ("x-accel-expires", true),
+            ("x-accel-buffering", false),
             ("cache-control", false),
             ("expires", false),
         ] {

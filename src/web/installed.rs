@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::{fmt, iter};
 
 use super::session::TARGET;
+use super::settings::Settings;
 use crate::Codec;
 
 /// The codecs that provide sessions to a request, the innermost first.
@@ -18,15 +19,21 @@ pub(super) struct Installed {
 
 impl Installed {
     /// Adds a codec to those of the middlewares around. `None` if it is one of them.
-    pub(super) fn with<T: 'static>(outer: Option<&Self>, codec: &Arc<Codec<T>>) -> Option<Self> {
-        let provider: Arc<dyn Provider> = codec.clone();
+    pub(super) fn with<T: 'static>(
+        outer: Option<&Self>,
+        settings: &Arc<Settings<T>>,
+    ) -> Option<Self> {
+        let provider: Arc<dyn Provider> = settings.clone();
         let mut fault = outer.and_then(|outer| outer.fault);
         for Self { codec: other, .. } in iter::successors(outer, |one| one.outer.as_deref()) {
-            let same = other.as_any().downcast_ref::<Codec<T>>();
-            if same.is_some_and(|other| Codec::ptr_eq(other, codec)) {
+            let same = other.as_any().downcast_ref::<Settings<T>>();
+            let same = same.filter(|other| Codec::ptr_eq(&other.codec, &settings.codec));
+            if same.is_some_and(|other| other.same_rules(settings)) {
                 return None;
             }
-            if other.session().0 == provider.session().0 {
+            if same.is_some() {
+                fault = Some(LayerError(Fault::SameCodec(provider.session().1)));
+            } else if other.session().0 == provider.session().0 {
                 fault = Some(LayerError(Fault::SameSession(provider.session().1)));
             } else if other.cookie() == provider.cookie() {
                 fault =
@@ -52,9 +59,9 @@ trait Provider: Send + Sync {
     fn as_any(&self) -> &dyn Any;
 }
 
-impl<T: 'static> Provider for Codec<T> {
+impl<T: 'static> Provider for Settings<T> {
     fn cookie(&self) -> &str {
-        self.name()
+        self.codec.name()
     }
 
     fn session(&self) -> (TypeId, &'static str) {
@@ -69,8 +76,8 @@ impl<T: 'static> Provider for Codec<T> {
 /// The error that the middlewares do not provide the session that was asked for: there is none for it, or two
 /// that cannot be told apart. Both are faults in the program, and show at the first request that asks.
 ///
-/// As a response it is a status 500 that says how to mend it. Where the session lies in a store that does not answer, it
-/// is a status 503 with `Retry-After: 1`.
+/// As a response it is a status 500 without a body. The log says how to mend it. Where the session lies in a store that
+/// does not answer, it is a status 503 with `Retry-After: 1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerError(Fault);
 
@@ -81,6 +88,7 @@ enum Fault {
         middleware: &'static str,
     },
     SameSession(&'static str),
+    SameCodec(&'static str),
     SameCookie(&'static str, &'static str),
     #[cfg(feature = "store")]
     StoreUnavailable,
@@ -140,6 +148,11 @@ impl fmt::Display for LayerError {
                 f,
                 "two codecs provide a session of type {session} here; give one of them a type of its own \
                  (a newtype), or clone one codec for both"
+            ),
+            Fault::SameCodec(session) => write!(
+                f,
+                "the codec of {session} is installed twice here, with different rules: the outer one would leave \
+                 the rules of the inner one out; clone the middleware, or give the routes codecs of their own"
             ),
             Fault::SameCookie(one, other) => write!(
                 f,

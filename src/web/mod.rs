@@ -3,7 +3,8 @@
 #![cfg_attr(feature = "axum", doc = "```")]
 #![cfg_attr(not(feature = "axum"), doc = "```ignore")]
 //! use axum::{Router, routing::{get, post}};
-//! use sealed_session::web::{ChangeError, Session, tower::SessionLayer};
+//! use sealed_session::web::axum::{Session, SessionLayer};
+//! use sealed_session::web::ChangeError;
 //! use sealed_session::{Codec, KeyRing};
 //! use serde::{Deserialize, Serialize};
 //!
@@ -32,8 +33,8 @@
 //!
 //! | framework | feature | middleware | a whole program |
 //! |---|---|---|---|
-//! | axum | `axum` | `tower::SessionLayer`, and [`Session`] as an extractor | [`axum.rs`] |
-//! | tower, hyper with tower | `tower` | the same layer, and `tower::session` | in the module |
+//! | axum | `axum` | `axum::SessionLayer`, and [`Session`] as an extractor | [`axum.rs`] |
+//! | tower, hyper with tower | `tower` | `tower::SessionLayer`, and `tower::session` | in the module |
 //! | actix-web | `actix-web` | `actix::SessionMiddleware`, and [`Session`] as an extractor | [`actix.rs`] |
 //!
 //! [`docs::frameworks`](crate::docs::frameworks) tells how it is done in others. An nginx before the nodes needs
@@ -46,39 +47,49 @@
 //! |---|---|
 //! | the handlers never looked at the session | nothing; the cookie was not even opened |
 //! | read, unchanged and fresh | no `Set-Cookie` |
-//! | changed, or due to be resealed ([`Reseal`](crate::Reseal)) | the new cookies |
-//! | [`renew`](Session::renew), [`clear`](Session::clear) | the new cookies, or their removal |
-//! | the cookie does not open | what [`DecodeError::advice`](crate::DecodeError::advice) says: a removal or nothing |
-//! | the cookie does not open *here*, another node may read it, and the handler wants to write | [`ChangeError::WouldReplace`] for the handler, which as a response is 503 with `Retry-After`; no cookie |
+//! | changed, or read and due to be resealed ([`Reseal`](crate::Reseal)) | the new cookies |
+//! | due, and looked at by [`peek`](Session::peek) or [`opened`](Session::opened) alone | no `Set-Cookie` |
+//! | [`renew`](Session::renew), [`renew_with`](Session::renew_with), [`clear`](Session::clear) | the new cookies, or their removal |
+//! | [`update`](Session::update): none before and none after | no `Set-Cookie` |
+//! | the cookie does not open, whatever the reason, and is only read | no `Set-Cookie`: [a read removes nothing](crate::Advice::Clear) |
+//! | the cookie does not open, no other node may read it, and a handler writes | the new cookies |
+//! | the cookie does not open *here*, another node may read it, and a handler writes | [`ChangeError::WouldReplace`] for the handler, which as a response is 503 with `Retry-After`; no cookie. With [`Unreadable::Replace`], the new cookies and a warning in the log |
+//! | the session opens, and `accept` refuses it | as one that does not open, and no other node may read |
 //! | the changed session cannot be sealed: it is too large, say, or its time ran out meanwhile | status 500 without a body in place of the response, the reason in the log, no cookie |
 //! | an unchanged session was due, and cannot be sealed | the response as it is, the reason in the log, no cookie |
-//! | a [`Session`] was dropped by a panic, in the handler or in a task beside it | no cookie; 500 in place of a response that tells of no failure, if there was a change |
+//! | a [`Session`] was dropped by a panic, in the handler or in a task beside it | no cookie; 500 in place of a response that tells of no failure, if there was a change. A `clear` is kept |
+//! | the response tells of a failure of the server, or of a time that ran out: 5xx and 408 | no change is kept, with a warning in the log. A `clear` is kept, and what was only read may be resealed |
 //! | there is no response: the service of tower failed, or the client hung up | a warning in the log, if there was a change |
 //!
 //! The handler always runs. Where the cookie does not open, it finds no session, and
-//! [`Session::opened`] says why. Cookies are set on error responses too.
+//! [`Session::opened`] says why. Cookies are set on responses of the statuses 4xx too, but for 408.
 //!
-//! Of a panic the middleware knows by the [`Session`] that it drops. So what catches panics belongs around the
-//! middleware: caught within, a panic after the last [`Session`] was dropped passes for an answer, and the change
-//! is kept.
+//! Nothing half done is kept. Of a panic the middleware knows by the [`Session`] that it drops. Of a handler that was
+//! dropped in the middle, as a layer does whose time runs out, it cannot know but by the status of the response. So let such
+//! layers answer 408 or 5xx, or put them around the middleware: then there is no response, and nothing is written.
+//!
+//! The cookies are those of the request as it came to the middleware, whatever layers within do to its headers.
 //!
 //! A response with cookies gets `Cache-Control: no-store`, and headers for shared caches that would
-//! overrule it (RFC 9213) are removed. Every response of a handler that looked at the session gets
-//! `Vary: Cookie`. The application's own `Set-Cookie` and `Vary` headers stay.
+//! overrule it are removed: those of RFC 9213, `Surrogate-Control`, `Edge-Control`, and nginx's `X-Accel-Expires`.
+//! Every response of a handler that looked at the session gets `Vary: Cookie`. The application's own `Set-Cookie` and
+//! `Vary` headers stay. A cache that is set to ignore what responses say can still mix up users: do not tell nginx to
+//! `proxy_ignore_headers Cache-Control`.
 //!
-//! A request whose handlers do not ask for the session costs three small allocations, and its cookies are not
-//! even searched.
+//! A request whose handlers do not ask for the session costs three small allocations, and one for a copy of the
+//! session's cookie if it has one. Nothing is opened.
 //!
 //! # Idle time
 //!
 //! A session is used when a handler looks at it. Requests for images or metrics do not keep a session
-//! alive, even behind the middleware.
+//! alive, even behind the middleware; nor does a page that asks for news every minute, if its handler looks by
+//! [`peek`](Session::peek).
 //!
 //! # Parallel requests
 //!
 //! Of two requests at the same time that change the session, the last response wins. A request that only reads
 //! can write too, when the session is due to be resealed: if its response comes after that of a logout, the
-//! session is back in the browser. Where a logout must be final, keep on the server the
+//! session is back in the browser. It never removes one, so a slow read does no harm to a login. Where a logout must be final, keep on the server the
 //! [ids](crate::Builder::session_ids) of ended sessions or the time of the user's last logout.
 //!
 //! # Several sessions
@@ -116,6 +127,16 @@
 //! `max_fails=0` for each server, as anybody can forge a cookie of a key that no node has, and nginx would take
 //! all nodes for down. It hands on all but `POST`, `PATCH` and `LOCK`, whose senders see the 503.
 //!
+//! Where no node will read these sessions again, after a bad release or on a node without the right key, the middleware can
+//! be told to [replace](Unreadable::Replace) them.
+//!
+//! # Other applications on this host
+//!
+//! Cookies know no ports, and with `Path=/` no paths: an application on `localhost:3000` gets the cookies of that on
+//! `localhost:8080`. Give the cookie of each another [name](crate::Builder::name). Else each finds the session of the other
+//! in the place of its own: as one of an unknown key, for which every change is refused, or, with the same keys and another
+//! context, as one that does not open, which a change replaces.
+//!
 //! When moving here from another library, give the cookie another name than it had, and
 //! [read the old one](crate::docs::coming_from) for a while. Under the same name, its values may look like sessions of an
 //! unknown key, which are kept, and every change would be refused until the old cookie is gone.
@@ -141,6 +162,8 @@ pub mod actix;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod before;
+#[cfg(feature = "tower")]
+mod body;
 mod caching;
 mod installed;
 #[cfg(feature = "store")]
@@ -148,6 +171,7 @@ mod overflow;
 #[cfg(feature = "revocation")]
 mod revocation;
 mod session;
+mod settings;
 #[cfg(feature = "tower")]
 pub mod tower;
 
@@ -155,3 +179,4 @@ pub use installed::LayerError;
 #[cfg(feature = "store")]
 pub use overflow::LoadError;
 pub use session::{ChangeError, Session};
+pub use settings::Unreadable;

@@ -1,8 +1,8 @@
 //! Sessions for tower services: hyper with tower, tonic, and axum, which has a [page](super::axum) of its
 //! own.
 //!
-//! Needs the feature `tower`. The layer takes any body; that of a response must have a default, the empty
-//! body, for the one response that the layer makes by itself.
+//! Needs the feature `tower`. The layer takes any body, and gives that of a response as a [`ResponseBody`], which is empty
+//! where the layer answers by itself.
 //!
 //! If the service returns an error, or is dropped before it returns, there is no response, and so no cookie: a
 //! change, a login or a logout is lost, and a warning in the log says so. Turn errors into responses within
@@ -32,8 +32,8 @@
 //! let service = ServiceBuilder::new().layer(SessionLayer::new(codec)).service_fn(count);
 //!
 //! let response = service.oneshot(Request::new(String::new())).await?;
-//! assert_eq!(response.body(), "visit 1");
 //! assert!(response.headers()["set-cookie"].to_str()?.starts_with("__Host-session="));
+//! assert_eq!(response.into_body().into_inner().as_deref(), Some("visit 1"));
 //! # Ok(()) }
 //! ```
 
@@ -54,25 +54,60 @@ use super::before::{Before, Outcome};
 use super::caching;
 use super::installed::{Installed, LayerError};
 use super::session::{Pending, Session, Settled, Slot};
-use crate::{Codec, SetCookies};
+use super::settings::{Settings, Unreadable};
+pub use crate::web::body::ResponseBody;
+use crate::{Codec, Opened, SetCookies};
 
 /// A middleware that provides the sessions of a codec to the services within, and writes them into their responses.
 #[derive(Debug)]
+#[must_use = "a layer does nothing until it is put around a service"]
 pub struct SessionLayer<T> {
-    codec: Arc<Codec<T>>,
+    settings: Arc<Settings<T>>,
 }
 
 impl<T> SessionLayer<T> {
     /// Creates the layer.
-    #[must_use]
     pub fn new(codec: Codec<T>) -> Self {
-        Self { codec: Arc::new(codec) }
+        Self { settings: Arc::new(Settings::new(codec)) }
+    }
+
+    /// Sets what decides, before any handler looks at it, whether a session that opened counts: for a deny list, for the
+    /// user's last change of the password, for a tenant. Default: each does.
+    ///
+    /// One that it refuses is as one that does not open: handlers find none, and [`Session::opened`] says
+    /// [`NotAccepted`](crate::DecodeError::NotAccepted). `accept` runs once for each request that looks at its session, on
+    /// the thread at hand, so it must not wait: let it look into memory.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::collections::HashSet;
+    /// use std::sync::{Arc, RwLock};
+    /// use sealed_session::web::tower::SessionLayer;
+    /// # let codec = sealed_session::Codec::<u64>::new(sealed_session::Key::generate()?);
+    ///
+    /// let locked_out = Arc::new(RwLock::new(HashSet::<u64>::new()));
+    /// let layer = SessionLayer::new(codec)
+    ///     .accept(move |opened| !locked_out.read().is_ok_and(|users| users.contains(&opened.session)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn accept(mut self, accept: impl Fn(&Opened<T>) -> bool + Send + Sync + 'static) -> Self {
+        let settings = Settings { accept: Some(Arc::new(accept)), ..(*self.settings).clone() };
+        self.settings = Arc::new(settings);
+        self
+    }
+
+    /// Sets what becomes of a session that this node cannot read, where a handler wants to write. Default:
+    /// [`Unreadable::Keep`].
+    pub fn on_unreadable(mut self, unreadable: Unreadable) -> Self {
+        self.settings = Arc::new(Settings { unreadable, ..(*self.settings).clone() });
+        self
     }
 }
 
 impl<T> Clone for SessionLayer<T> {
     fn clone(&self) -> Self {
-        Self { codec: Arc::clone(&self.codec) }
+        Self { settings: Arc::clone(&self.settings) }
     }
 }
 
@@ -80,7 +115,7 @@ impl<S, T> Layer<S> for SessionLayer<T> {
     type Service = SessionService<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService { inner, codec: Arc::clone(&self.codec) }
+        SessionService { inner, settings: Arc::clone(&self.settings) }
     }
 }
 
@@ -88,12 +123,12 @@ impl<S, T> Layer<S> for SessionLayer<T> {
 #[derive(Debug)]
 pub struct SessionService<S, T> {
     inner: S,
-    codec: Arc<Codec<T>>,
+    settings: Arc<Settings<T>>,
 }
 
 impl<S: Clone, T> Clone for SessionService<S, T> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), codec: Arc::clone(&self.codec) }
+        Self { inner: self.inner.clone(), settings: Arc::clone(&self.settings) }
     }
 }
 
@@ -101,9 +136,8 @@ impl<S, T, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S, T>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
-    ResBody: Default,
 {
-    type Response = Response<ResBody>;
+    type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, T>;
 
@@ -112,10 +146,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let extensions = request.extensions_mut();
         // The same layer twice is one: that around this one settles the session.
-        let pending = Installed::with(extensions.get(), &self.codec).map(|installed| {
-            let (slot, pending) = Slot::new(Codec::clone(&self.codec));
+        let installed = Installed::with(request.extensions().get(), &self.settings);
+        let pending = installed.map(|installed| {
+            let (slot, pending) = Slot::new(&self.settings, request.headers().get_all(COOKIE));
+            let extensions = request.extensions_mut();
             extensions.insert(installed);
             extensions.insert(slot);
             pending
@@ -142,32 +177,28 @@ impl<F, T, ResBody, E> Future for ResponseFuture<F, T>
 where
     F: Future<Output = Result<Response<ResBody>, E>>,
     T: Serialize + DeserializeOwned + 'static,
-    ResBody: Default,
 {
-    type Output = F::Output;
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if this.waiting.is_none() {
-            let mut response = ready!(this.inner.poll(context))?;
-            let Some(pending) = this.pending.take() else { return Poll::Ready(Ok(response)) };
-            let status = response.status();
-            match pending.settle(status.is_client_error() || status.is_server_error()) {
+            let response = ready!(this.inner.poll(context))?;
+            let Some(pending) = this.pending.take() else {
+                return Poll::Ready(Ok(response.map(ResponseBody::new)));
+            };
+            match pending.settle(response.status().as_u16()) {
                 Ok(Settled { before: Some(before), set_cookies, looked }) => {
                     let settled = Settled { set_cookies, looked, before: None };
                     *this.waiting = Some((before, settled, Ok(response)));
                 }
-                Ok(settled) => {
-                    write_head(settled, response.headers_mut());
-                    return Poll::Ready(Ok(response));
-                }
+                Ok(settled) => return Poll::Ready(Ok(with_head(settled, response))),
                 Err(_) => return Poll::Ready(Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR))),
             }
         }
         let Some((before, ..)) = this.waiting else { return Poll::Pending };
         let outcome = ready!(before.as_mut().poll(context));
         let Some((_, mut settled, response)) = this.waiting.take() else { return Poll::Pending };
-        let mut response = response?;
         match outcome {
             Outcome::Send => {}
             Outcome::WithoutCookies => settled.set_cookies = SetCookies::default(),
@@ -177,15 +208,19 @@ where
                 return Poll::Ready(Ok(response));
             }
         }
-        write_head(settled, response.headers_mut());
-        Poll::Ready(Ok(response))
+        Poll::Ready(Ok(with_head(settled, response?)))
     }
 }
 
-fn refusal<ResBody: Default>(status: StatusCode) -> Response<ResBody> {
-    let mut response = Response::new(ResBody::default());
+fn refusal<B>(status: StatusCode) -> Response<ResponseBody<B>> {
+    let mut response = Response::new(ResponseBody::default());
     *response.status_mut() = status;
     response
+}
+
+fn with_head<B>(settled: Settled, mut response: Response<B>) -> Response<ResponseBody<B>> {
+    write_head(settled, response.headers_mut());
+    response.map(ResponseBody::new)
 }
 
 impl<F: Future, T> fmt::Debug for ResponseFuture<F, T> {
@@ -203,20 +238,17 @@ pub fn session<T, B>(request: &Request<B>) -> Result<Session<T>, LayerError>
 where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    find(request.extensions(), request.headers())
+    find(request.extensions())
 }
 
-pub(super) fn find<T>(
-    extensions: &Extensions,
-    headers: &HeaderMap,
-) -> Result<Session<T>, LayerError>
+pub(super) fn find<T>(extensions: &Extensions) -> Result<Session<T>, LayerError>
 where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     Installed::check(extensions.get())?;
     let slot = extensions.get::<Slot<T>>();
     let slot = slot.ok_or_else(|| LayerError::absent::<T>("SessionLayer"))?;
-    let session = slot.session(headers.get_all(COOKIE));
+    let session = slot.session();
     #[cfg(feature = "revocation")]
     session.check_known()?;
     Ok(session)

@@ -66,6 +66,16 @@ fn lines(set: &SetCookies) -> Vec<&str> {
 }
 
 #[test]
+fn a_cutoff_of_the_ring_ends_old_sessions_whose_beginning_nobody_knows() {
+    let codec = codec();
+    let decode = || codec.decode_at(&codec.request(["old=sealed.jane"]), at(9));
+    decode().unwrap().expect("a session");
+    codec.ring().refuse_before(at(5));
+    let refused = decode().unwrap_err();
+    assert!(matches!(refused, DecodeError::BeforeCutoff), "{refused}");
+}
+
+#[test]
 fn the_first_response_seals_ours_and_removes_the_old_one() {
     let codec = codec();
     let request = codec.request(["theme=dark; old=sealed.jane"]);

@@ -99,6 +99,7 @@ fn every_decode_error_has_its_message_and_its_advice() {
         ),
         (DecodeError::Deserialize(source()), "the session does not fit its type", Keep, true),
         (DecodeError::Message, "the sealed message is malformed", Keep, true),
+        (DecodeError::NotAccepted, "the application does not accept the session", Clear, false),
         (
             DecodeError::TooManyValues,
             "the request has more values of the session cookie than are tried",

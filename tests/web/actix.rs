@@ -4,16 +4,17 @@ use std::time::Duration;
 use actix_web::body::{MessageBody, to_bytes};
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::{App, HttpResponse, ResponseError, error, test, web};
+use actix_web::{App, HttpResponse, ResponseError, error, guard, test, web};
+use futures_util::FutureExt;
 use sealed_session::web::actix::{SessionExt, SessionMiddleware};
-use sealed_session::web::{ChangeError, Session};
+use sealed_session::web::{ChangeError, Session, Unreadable};
 use sealed_session::{Codec, Key};
 use serde::{Deserialize, Serialize};
 
 use crate::rules;
 use crate::shop::{
-    Answer, SAME_COOKIE, SAME_SESSION, Shop, Theme, act, codec, own_headers, pair, sealed,
-    theme_codec,
+    Answer, SAME_COOKIE, SAME_SESSION, Shop, Theme, accept, act, codec, own_headers, pair, sealed,
+    status, theme_codec,
 };
 
 async fn handle(
@@ -21,7 +22,7 @@ async fn handle(
     session: Session<Shop>,
 ) -> Result<HttpResponse, ChangeError> {
     let body = act(&deed, &session)?;
-    let status = if *deed == "fail" { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    let status = StatusCode::from_u16(status(&deed)).unwrap();
     let mut response = HttpResponse::build(status);
     for header in own_headers(&deed) {
         response.append_header(*header);
@@ -49,14 +50,108 @@ async fn answer<B: MessageBody>(response: ServiceResponse<B>) -> Answer {
 
 #[actix_web::test]
 async fn the_rules_hold() {
-    let app =
-        App::new().wrap(SessionMiddleware::new(codec())).route("/{deed}", web::get().to(handle));
+    let app = App::new()
+        .wrap(SessionMiddleware::new(codec()).accept(accept))
+        .route("/{deed}", web::get().to(handle));
     let app = test::init_service(app).await;
     rules::hold(async |deed, cookie| {
         let request = request(&format!("/{deed}"), cookie).to_request();
         answer(test::call_service(&app, request).await).await
     })
     .await;
+}
+
+#[actix_web::test]
+async fn what_is_lost_may_be_replaced() {
+    let middleware = SessionMiddleware::new(codec()).on_unreadable(Unreadable::Replace);
+    let app = App::new().wrap(middleware).route("/{deed}", web::get().to(handle));
+    let app = test::init_service(app).await;
+    rules::replace(async |deed, cookie| {
+        let request = request(&format!("/{deed}"), cookie).to_request();
+        answer(test::call_service(&app, request).await).await
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_guard_reads_the_session() {
+    let known = |context: &guard::GuardContext<'_>| {
+        context.session::<Shop>().is_ok_and(|session| session.peek().is_some())
+    };
+    let app = App::new()
+        .wrap(SessionMiddleware::new(codec()).accept(accept))
+        .route("/", web::get().guard(guard::fn_guard(known)).to(async || "known"))
+        .default_service(web::to(async || "stranger"));
+    let app = test::init_service(app).await;
+    let cookie = sealed(&codec(), Duration::ZERO);
+    for (cookie, body) in [(None, "stranger"), (Some(cookie.as_str()), "known")] {
+        let response = test::call_service(&app, request("/", cookie).to_request()).await;
+        let answer = answer(response).await;
+        assert_eq!(answer.body, body);
+        assert_eq!(answer.all("vary").collect::<Vec<_>>(), ["cookie"], "it depends on the session");
+    }
+}
+
+/// The session is that of the request as it came to the middleware of sessions.
+#[actix_web::test]
+async fn a_cookie_that_is_taken_away_within_is_the_session_s_all_the_same() {
+    let app = App::new()
+        .route("/{deed}", web::get().to(handle))
+        .wrap_fn(|mut request, service| {
+            request.headers_mut().remove("cookie");
+            service.call(request)
+        })
+        .wrap(SessionMiddleware::new(codec()));
+    let app = test::init_service(app).await;
+    let unknown = sealed(&Codec::new(crate::shop::key(3)), Duration::ZERO);
+    for (cookie, status, cookies) in [(sealed(&codec(), Duration::ZERO), 200, 1), (unknown, 503, 0)]
+    {
+        let request = request("/buy", Some(&cookie)).to_request();
+        let answer = answer(test::call_service(&app, request).await).await;
+        assert_eq!((answer.status, answer.all("set-cookie").count()), (status, cookies));
+        for cookie in answer.cookies("__Host-session") {
+            let codec = codec();
+            let opened = codec.decode(&codec.request([pair(cookie)])).unwrap().unwrap();
+            assert_eq!(opened.session.user, 7, "it goes on");
+        }
+    }
+}
+
+/// As a middleware does whose time runs out.
+#[actix_web::test]
+async fn a_handler_that_is_dropped_half_way_leaves_the_cookie_alone() {
+    async fn half(session: Session<Shop>) -> Result<&'static str, ChangeError> {
+        session.change(|shop| shop.user = 9)?;
+        std::future::pending::<()>().await;
+        session.change(|shop| shop.cart.push("of 9".into()))?;
+        Ok("")
+    }
+    for status in [408, 500, 503, 504] {
+        let app = App::new()
+            .route("/", web::get().to(half))
+            .wrap_fn(move |request, service| {
+                assert!(service.call(request).now_or_never().is_none());
+                async move {
+                    let status = StatusCode::from_u16(status).unwrap();
+                    Err::<ServiceResponse, _>(error::InternalError::new("too late", status).into())
+                }
+            })
+            .wrap(SessionMiddleware::new(codec()));
+        let app = test::init_service(app).await;
+        let cookie = sealed(&codec(), Duration::ZERO);
+        let error = app.call(request("/", Some(&cookie)).to_request()).await.unwrap_err();
+        let response = error.error_response();
+        assert_eq!(response.status().as_u16(), status);
+        assert_eq!(response.headers().get_all("set-cookie").count(), 0);
+    }
+}
+
+#[actix_web::test]
+async fn a_handler_is_tested_without_a_server() {
+    let session = Session::new_for_test(Shop { user: 7, cart: vec![] });
+    let response = handle(web::Path::from("buy".to_owned()), session.clone()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(*session.get().unwrap(), Shop { user: 7, cart: vec!["pen".into()] });
 }
 
 /// An error that a middleware within gives, instead of a response.
@@ -137,17 +232,18 @@ async fn an_error_stays_as_it_is_if_no_cookie_is_set_and_no_cache_may_store_it()
 }
 
 #[actix_web::test]
-async fn without_the_middleware_the_answer_says_what_to_add() {
+async fn without_the_middleware_the_log_says_what_to_add() {
+    let log = crate::log::Log::start();
     let app = App::new()
         .wrap(SessionMiddleware::new(codec()))
         .route("/", web::get().to(|_: Session<Theme>| async { "" }));
     let app = test::init_service(app).await;
     let answer = answer(test::call_service(&app, request("/", None).to_request()).await).await;
-    assert_eq!(answer.status, 500);
+    assert_eq!((answer.status, answer.body.as_str()), (500, ""), "types are for the log");
     assert_eq!(
-        answer.body,
-        "no session of type web::shop::Theme is provided here; wrap this route in \
-         SessionMiddleware::new(codec), with a Codec<web::shop::Theme>"
+        log.take(),
+        ["ERROR no session of type web::shop::Theme is provided here; wrap this route in \
+          SessionMiddleware::new(codec), with a Codec<web::shop::Theme>"]
     );
 }
 
@@ -192,7 +288,7 @@ async fn sessions_that_cannot_be_told_apart_are_an_error_at_the_first_request() 
             let log = crate::log::Log::start();
             let response = test::call_service(&app, request(path, None).to_request()).await;
             let answer = answer(response).await;
-            assert_eq!((answer.status, answer.body.as_str()), (500, wanted), "{path}");
+            assert_eq!((answer.status, answer.body.as_str()), (500, ""), "{path}");
             assert_eq!(log.take(), [format!("ERROR {wanted}")]);
         }
     }

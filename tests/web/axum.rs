@@ -7,19 +7,20 @@ use axum::http::{HeaderName, Request, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::get;
+use futures_util::FutureExt;
 use sealed_session::Codec;
 use sealed_session::web::tower::SessionLayer;
-use sealed_session::web::{ChangeError, Session};
+use sealed_session::web::{ChangeError, Session, Unreadable};
 use tower::ServiceExt;
 
 use crate::rules;
 use crate::shop::{
-    Answer, SAME_COOKIE, SAME_SESSION, Shop, Theme, act, codec, own_headers, pair, sealed,
-    theme_codec,
+    Answer, SAME_COOKIE, SAME_SESSION, Shop, Theme, accept, act, codec, own_headers, pair, sealed,
+    status, theme_codec,
 };
 
 fn app() -> Router {
-    Router::new().route("/{deed}", get(handle)).layer(SessionLayer::new(codec()))
+    Router::new().route("/{deed}", get(handle)).layer(SessionLayer::new(codec()).accept(accept))
 }
 
 async fn handle(
@@ -29,7 +30,7 @@ async fn handle(
     let body = act(&deed, &session)?;
     let own =
         own_headers(&deed).iter().map(|(name, value)| (HeaderName::from_static(name), *value));
-    let status = if deed == "fail" { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    let status = StatusCode::from_u16(status(&deed)).unwrap();
     Ok((status, AppendHeaders(own.collect::<Vec<_>>()), body))
 }
 
@@ -66,6 +67,13 @@ async fn the_rules_hold() {
 }
 
 #[tokio::test]
+async fn what_is_lost_may_be_replaced() {
+    let layer = SessionLayer::new(codec()).on_unreadable(Unreadable::Replace);
+    let app = Router::new().route("/{deed}", get(handle)).layer(layer);
+    rules::replace(async |deed, cookie| send(app.clone(), &format!("/{deed}"), cookie).await).await;
+}
+
+#[tokio::test]
 async fn an_optional_session_is_there_if_the_request_brings_one_that_opens() {
     async fn user(session: Option<Session<Shop>>) -> String {
         session.map_or("nobody".into(), |session| session.get().unwrap().user.to_string())
@@ -82,18 +90,19 @@ async fn an_optional_session_is_there_if_the_request_brings_one_that_opens() {
 }
 
 #[tokio::test]
-async fn without_the_layer_the_answer_says_what_to_add() {
+async fn without_the_layer_the_log_says_what_to_add() {
     let app = Router::new()
         .route("/plain", get(|_: Session<Theme>| async {}))
         .route("/optional", get(|_: Option<Session<Theme>>| async {}))
         .layer(SessionLayer::new(codec()));
     for path in ["/plain", "/optional"] {
+        let log = crate::log::Log::start();
         let answer = send(app.clone(), path, None).await;
-        assert_eq!(answer.status, 500);
+        assert_eq!((answer.status, answer.body.as_str()), (500, ""), "types are for the log");
         assert_eq!(
-            answer.body,
-            "no session of type web::shop::Theme is provided here; wrap this route in \
-             SessionLayer::new(codec), with a Codec<web::shop::Theme>"
+            log.take(),
+            ["ERROR no session of type web::shop::Theme is provided here; wrap this route in \
+              SessionLayer::new(codec), with a Codec<web::shop::Theme>"]
         );
     }
 }
@@ -138,7 +147,7 @@ async fn sessions_that_cannot_be_told_apart_are_an_error_at_the_first_request() 
     ] {
         let log = crate::log::Log::start();
         let answer = send(app.clone(), path, None).await;
-        assert_eq!((answer.status, answer.body.as_str()), (500, body), "{path}");
+        assert_eq!((answer.status, answer.body.as_str()), (500, ""), "{path}");
         assert_eq!(log.take(), [format!("ERROR {body}")]);
     }
 }
@@ -168,6 +177,115 @@ async fn two_sessions_live_side_by_side() {
     let opened = codec.decode(&codec.request([pair(cookie)])).unwrap().unwrap();
     assert_eq!(opened.session.user, 2);
     assert_eq!(answer.cookies("__Host-theme").count(), 0, "nobody touched it");
+}
+
+/// The outer one settles the session, so that the rules of the inner one would be left out.
+#[tokio::test]
+async fn the_same_codec_under_other_rules_is_an_error() {
+    let (codec, log) = (codec(), crate::log::Log::start());
+    let app = |inner: SessionLayer<Shop>, outer: SessionLayer<Shop>| {
+        Router::new().route("/{deed}", get(handle)).layer(inner).layer(outer)
+    };
+    let plain = || SessionLayer::new(codec.clone());
+    let strict = plain().accept(accept);
+    for (inner, outer, status) in [
+        (strict.clone(), plain(), 500),
+        (plain(), strict.clone(), 500),
+        (plain().on_unreadable(Unreadable::Replace), plain(), 500),
+        (strict.clone(), strict.clone(), 200),
+        (plain(), plain(), 200),
+    ] {
+        assert_eq!(send(app(inner, outer), "/read", None).await.status, status);
+        let told = log.take();
+        assert_eq!(told.len(), usize::from(status == 500), "{told:?}");
+        assert!(
+            told.iter().all(|line| line.contains("installed twice here, with different rules"))
+        );
+    }
+}
+
+/// A proxy layer that strips cookies, say: the session is that of the request as it came to the layer of sessions.
+#[tokio::test]
+async fn a_cookie_that_is_taken_away_within_is_the_session_s_all_the_same() {
+    let strips = async |mut request: axum::extract::Request, next: Next| {
+        request.headers_mut().remove("cookie");
+        next.run(request).await
+    };
+    let app = Router::new()
+        .route("/{deed}", get(handle))
+        .layer(from_fn(strips))
+        .layer(SessionLayer::new(codec()));
+    let unknown = sealed(&Codec::new(crate::shop::key(3)), Duration::ZERO);
+    for (cookie, status, cookies) in [(sealed(&codec(), Duration::ZERO), 200, 1), (unknown, 503, 0)]
+    {
+        let answer = send(app.clone(), "/buy", Some(&cookie)).await;
+        assert_eq!((answer.status, answer.all("set-cookie").count()), (status, cookies));
+        for cookie in answer.cookies("__Host-session") {
+            let codec = codec();
+            let opened = codec.decode(&codec.request([pair(cookie)])).unwrap().unwrap();
+            assert_eq!(opened.session.user, 7, "it goes on");
+        }
+    }
+}
+
+/// As a layer does whose time runs out.
+#[tokio::test]
+async fn a_handler_that_is_dropped_half_way_leaves_the_cookie_alone() {
+    async fn half(session: Session<Shop>) -> Result<(), ChangeError> {
+        session.change(|shop| shop.user = 9)?;
+        std::future::pending::<()>().await;
+        session.change(|shop| shop.cart.push("of 9".into()))
+    }
+    for status in [408, 500, 503, 504] {
+        let gives_up = from_fn(move |request: axum::extract::Request, next: Next| async move {
+            assert!(next.run(request).now_or_never().is_none());
+            StatusCode::from_u16(status).unwrap()
+        });
+        let app =
+            Router::new().route("/", get(half)).layer(gives_up).layer(SessionLayer::new(codec()));
+        let log = crate::log::Log::start();
+        let answer = send(app, "/", Some(&sealed(&codec(), Duration::ZERO))).await;
+        assert_eq!((answer.status, answer.all("set-cookie").count()), (status, 0));
+        assert_eq!(log.take().len(), 1);
+    }
+}
+
+/// Such as that of tower-http's `TraceLayer`.
+#[tokio::test]
+async fn a_body_within_need_not_have_a_default() {
+    struct Traced(Body);
+    impl axum::body::HttpBody for Traced {
+        type Data = axum::body::Bytes;
+        type Error = axum::Error;
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            context: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<hyper::body::Frame<axum::body::Bytes>, axum::Error>>>
+        {
+            std::pin::Pin::new(&mut self.0).poll_frame(context)
+        }
+    }
+    let traced = tower::util::MapResponseLayer::new(|response: Response| response.map(Traced));
+    let layers = tower::ServiceBuilder::new().layer(SessionLayer::new(codec())).layer(traced);
+    let app = Router::new().route("/{deed}", get(handle)).layer(layers);
+    for (deed, status, body) in [("buy", 200, "buy"), ("huge", 500, "")] {
+        let answer = send(app.clone(), &format!("/{deed}"), None).await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, body));
+    }
+}
+
+#[tokio::test]
+async fn a_handler_is_tested_without_a_server() {
+    let session = Session::new_for_test(Shop { user: 7, cart: vec![] });
+    let response =
+        handle(Path("buy".into()), session.clone()).await.map(IntoResponse::into_response);
+    assert_eq!(response.unwrap().status(), StatusCode::OK);
+    assert_eq!(*session.get().unwrap(), Shop { user: 7, cart: vec!["pen".into()] });
+    assert!(session.id().is_some());
+    let nobody = Session::<Shop>::new_for_test(None);
+    assert!(nobody.get().is_none());
+    handle(Path("logout".into()), session.clone()).await.map(drop).unwrap();
+    assert!(session.get().is_none());
 }
 
 /// Beside each other, not within each other: what clashes there is no clash here.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sealed_session::Codec;
 
 use crate::log::Log;
-use crate::shop::{Answer, codec, key, pair, sealed};
+use crate::shop::{Answer, LOCKED_OUT, codec, key, pair, sealed, sealed_for};
 
 const NAME: &str = "__Host-session";
 
@@ -40,6 +40,7 @@ fn rows() -> Vec<Row> {
     let of_unknown_key = || Some(sealed(&Codec::new(key(3)), now));
     let newer = Codec::builder(key(1)).schema(1).build().unwrap();
     let of_newer_release = || Some(sealed(&newer, now));
+    let locked_out = || Some(sealed_for(LOCKED_OUT, &codec(), now));
     let damaged = || Some(format!("{}AAAA", sealed(&codec(), now)));
     let ok = |why, cookie, deed, body, then, log| Row {
         why,
@@ -93,19 +94,115 @@ fn rows() -> Vec<Row> {
             status: 404,
             ..ok("an error response sets cookies too", fresh(), "fail", "fail", Set(7, 1), None)
         },
-        ok("expired: cleared", expired(), "read", "nobody", Removed, None),
+        ok("expired: a read leaves it alone", expired(), "read", "nobody", Untouched, None),
         ok(
             "expired: the handler knows",
             expired(),
             "reason",
             "the session has expired (idle timeout)",
-            Removed,
+            Untouched,
             None,
         ),
+        ok("due, and looked at without keeping it alive", due(), "peek", "7", Untouched, None),
+        ok("nothing to update: nothing begins", None, "update", "none", Untouched, None),
+        ok("updated to the same: nothing", fresh(), "update", "same", Untouched, None),
+        ok("updated into being", None, "begin", "begin", Set(5, 0), None),
+        ok("updated", fresh(), "begin", "begin", Set(5, 0), None),
+        ok("updated twice", None, "twice", "twice", Set(5, 1), None),
+        ok("taken: cleared", fresh(), "take", "taken", Removed, None),
+        ok("nothing to take: nothing", None, "take", "none", Untouched, None),
+        ok("expired: nothing to take", expired(), "take", "none", Untouched, None),
+        ok("unknown key: nothing to update", of_unknown_key(), "update", "none", Untouched, None),
+        refused(
+            "unknown key: an update that begins one would destroy it",
+            of_unknown_key(),
+            "begin",
+            503,
+            "WARN the request carries a session",
+        ),
+        refused(
+            "updated while somebody holds what was changed before",
+            fresh(),
+            "held",
+            500,
+            "ERROR the session is to be updated while",
+        ),
+        ok("a login takes along what was there", fresh(), "keep", "keep", Set(8, 1), None),
+        ok("a login where nothing was", None, "keep", "keep", Set(8, 1), None),
+        refused(
+            "a lifetime for a session that goes on",
+            fresh(),
+            "lifetime",
+            500,
+            "ERROR a lifetime was set for a session that did not begin",
+        ),
+        ok("asked beforehand, it does not fit", fresh(), "full", "full", Untouched, None),
+        ok("not accepted: none for the handlers", locked_out(), "read", "nobody", Untouched, None),
+        ok(
+            "not accepted: the handler knows",
+            locked_out(),
+            "reason",
+            "the application does not accept the session",
+            Untouched,
+            None,
+        ),
+        ok("not accepted: a change begins anew", locked_out(), "buy", "buy", Set(0, 1), None),
+        Row {
+            status: 503,
+            body: "down",
+            ..refused(
+                "a change before a failure of the server is not kept",
+                fresh(),
+                "down",
+                503,
+                "WARN the response tells of a failure; a change of the session is not kept",
+            )
+        },
+        Row {
+            body: "late",
+            ..refused(
+                "a change before the time ran out is not kept",
+                fresh(),
+                "late",
+                408,
+                "WARN the response tells of a failure",
+            )
+        },
+        Row {
+            body: "slow",
+            ..refused(
+                "nor one before that of another server did",
+                None,
+                "slow",
+                504,
+                "WARN the response tells of a failure",
+            )
+        },
+        Row {
+            status: 503,
+            ..ok("a logout before a failure is kept", fresh(), "quit", "quit", Removed, None)
+        },
         ok("expired: a change begins a session", expired(), "buy", "buy", Set(0, 1), None),
         ok("expired, but nobody looked", expired(), "ignore", "ignore", Untouched, None),
-        ok("damaged: cleared", damaged(), "read", "nobody", Removed, None),
-        ok("nonsense: cleared", Some(format!("{NAME}=%%%")), "read", "nobody", Removed, None),
+        ok("damaged: a read leaves it alone", damaged(), "read", "nobody", Untouched, None),
+        ok("damaged: a change replaces it", damaged(), "buy", "buy", Set(0, 1), None),
+        ok(
+            "nonsense: a read leaves it alone",
+            Some(format!("{NAME}=%%%")),
+            "read",
+            "nobody",
+            Untouched,
+            None,
+        ),
+        ok(
+            "nonsense: a change replaces it",
+            Some(format!("{NAME}=%%%")),
+            "buy",
+            "buy",
+            Set(0, 1),
+            None,
+        ),
+        ok("a logout removes what does not open", damaged(), "logout", "logout", Removed, None),
         ok("unknown key: kept", of_unknown_key(), "read", "nobody", Untouched, None),
         ok("unknown key: a login replaces it", of_unknown_key(), "login", "login", Set(8, 0), None),
         ok("unknown key: a logout removes it", of_unknown_key(), "logout", "logout", Removed, None),
@@ -195,12 +292,13 @@ pub(crate) async fn hold(send: impl AsyncFn(&str, Option<&str>) -> Answer) {
         }
         // What the middleware answers by itself does not depend on the session any more.
         let own_refusal = ["huge", "side"].contains(&deed);
+        let busy = log.is_some_and(|log| log.starts_with("WARN the request carries"));
         let looked = deed != "ignore" && !own_refusal;
         let set = !matches!(then, Untouched);
         let header = |name| answer.all(name).collect::<Vec<_>>();
         assert_eq!(header("vary"), if looked { &["cookie"][..] } else { &[] }, "{why}");
         assert_eq!(header("cache-control"), if set { &["no-store"][..] } else { &[] }, "{why}");
-        let later = if status == 503 { &["1"][..] } else { &[] };
+        let later = if busy { &["1"][..] } else { &[] };
         assert_eq!(header("retry-after"), later, "{why}: another node may do better");
         match log {
             None => assert!(lines.is_empty(), "{why}: {lines:?}"),
@@ -211,6 +309,33 @@ pub(crate) async fn hold(send: impl AsyncFn(&str, Option<&str>) -> Answer) {
     }
     own_headers_stay(&send).await;
     ids_change_at_a_login(&send).await;
+    a_session_may_have_a_lifetime_of_its_own(&send).await;
+}
+
+/// Holds what changes where the application says that what this node cannot read is lost.
+pub(crate) async fn replace(send: impl AsyncFn(&str, Option<&str>) -> Answer) {
+    let logged = Log::start();
+    let unknown = sealed(&Codec::new(key(3)), Duration::ZERO);
+    for (deed, status, set) in [
+        ("read", 200, None),
+        ("update", 200, None),
+        ("buy", 200, Some((0, 1))),
+        ("begin", 200, Some((5, 0))),
+    ] {
+        let answer = send(deed, Some(&unknown)).await;
+        assert_eq!(answer.status, status, "{deed}");
+        let found = answer.cookies(NAME).next().map(|cookie| {
+            let codec = codec();
+            let opened = codec.decode(&codec.request([pair(cookie)])).unwrap().unwrap();
+            (opened.session.user, opened.session.cart.len())
+        });
+        assert_eq!(found, set, "{deed}");
+        let lines = logged.take();
+        let told = lines.iter().filter(|line| {
+            line.starts_with("WARN a session that this node cannot read is replaced: the key ")
+        });
+        assert_eq!(told.count(), usize::from(set.is_some()), "{deed}: {lines:?}");
+    }
 }
 
 async fn own_headers_stay(send: &impl AsyncFn(&str, Option<&str>) -> Answer) {
@@ -219,7 +344,9 @@ async fn own_headers_stay(send: &impl AsyncFn(&str, Option<&str>) -> Answer) {
     assert_eq!(answer.cookies(NAME).count(), 1);
     assert_eq!(answer.all("vary").collect::<Vec<_>>(), ["accept-encoding", "cookie"]);
     assert_eq!(answer.all("cache-control").collect::<Vec<_>>(), ["no-store, no-transform"]);
-    assert_eq!(answer.all("cdn-cache-control").count(), 0);
+    for name in ["cdn-cache-control", "surrogate-control", "edge-control", "x-accel-expires"] {
+        assert_eq!(answer.all(name).count(), 0, "{name}");
+    }
 }
 
 async fn ids_change_at_a_login(send: &impl AsyncFn(&str, Option<&str>) -> Answer) {
@@ -233,4 +360,22 @@ async fn ids_change_at_a_login(send: &impl AsyncFn(&str, Option<&str>) -> Answer
     assert_eq!(id(&first).await, id(&changed).await, "a change goes on");
     let renewed = next("login", &changed).await;
     assert_ne!(id(&changed).await, id(&renewed).await, "a login begins anew");
+    let login = send("device", Some(&renewed)).await;
+    let cookie = pair(login.cookies(NAME).next().unwrap());
+    assert_eq!(login.body, id(cookie).await);
+    assert_ne!(login.body, id(&renewed).await, "known to the handler before the cookie is made");
+}
+
+async fn a_session_may_have_a_lifetime_of_its_own(
+    send: &impl AsyncFn(&str, Option<&str>) -> Answer,
+) {
+    let answer = send("brief", None).await;
+    let first = answer.cookies(NAME).next().unwrap().to_owned();
+    assert!(!first.contains("Max-Age"), "{first}");
+    let answer = send("buy", Some(pair(&first))).await;
+    let next = answer.cookies(NAME).next().unwrap();
+    assert!(!next.contains("Max-Age"), "a change keeps it: {next}");
+    let codec = codec();
+    let opened = codec.decode(&codec.request([pair(next)])).unwrap().unwrap();
+    assert_eq!(opened.expires, opened.sealed + Duration::from_secs(60));
 }

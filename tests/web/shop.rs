@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use sealed_session::web::{ChangeError, Session};
-use sealed_session::{Codec, Key, KeyRing, RingKey};
+use sealed_session::{Codec, EncodeError, Key, KeyRing, Lifetime, Opened, RingKey};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,10 +39,21 @@ pub(crate) fn key(n: u8) -> Key {
     Key::from_bytes(secret).unwrap()
 }
 
+/// Whom the application does not let in, whatever their cookies say.
+pub(crate) const LOCKED_OUT: u32 = 13;
+
+pub(crate) fn accept(opened: &Opened<Shop>) -> bool {
+    opened.session.user != LOCKED_OUT
+}
+
 /// A visitor's cookie as `codec` set it this long ago.
 pub(crate) fn sealed(codec: &Codec<Shop>, age: Duration) -> String {
+    sealed_for(7, codec, age)
+}
+
+pub(crate) fn sealed_for(user: u32, codec: &Codec<Shop>, age: Duration) -> String {
     let request = codec.request::<_, str>([]);
-    let shop = Shop { user: 7, cart: vec![] };
+    let shop = Shop { user, cart: vec![] };
     let set = codec.renew_at(&shop, &request, SystemTime::now() - age).unwrap();
     pair(set.values().next().unwrap()).to_owned()
 }
@@ -59,16 +70,48 @@ pub(crate) fn act(deed: &str, session: &Session<Shop>) -> Result<String, ChangeE
         "read" => return Ok(session.get().map_or("nobody".into(), |shop| shop.user.to_string())),
         "reason" => return Ok(session.opened().map_or_else(|e| e.to_string(), |_| "none".into())),
         "id" => return Ok(id(session)),
-        "buy" | "fail" | "headers" | "panic" | "side" => {
+        "peek" => return Ok(session.peek().map_or("nobody".into(), |shop| shop.user.to_string())),
+        "buy" | "fail" | "down" | "late" | "slow" | "headers" | "panic" | "side" => {
             session.change(|shop| shop.cart.push("pen".into()))?
         }
-        "same" => session.change(|_| ())?,
-        "huge" => session.change(|shop| {
-            shop.cart =
-                (0..2000).map(|n: u32| format!("{:x}", n.wrapping_mul(2_654_435_761))).collect()
+        "update" => return session.update(|shop| shop.as_mut().map_or("none", |_| "same").into()),
+        "begin" => session.update(|shop| shop.get_or_insert_default().user = 5)?,
+        "take" => return session.update(|shop| shop.take().map_or("none", |_| "taken").into()),
+        "twice" => {
+            session.update(|shop| shop.get_or_insert_default().user = 5)?;
+            session.update(|shop| shop.as_mut().unwrap().cart.push("ink".into()))?;
+        }
+        "held" => {
+            session.update(|shop| shop.get_or_insert_default().user = 5)?;
+            let _held = session.get();
+            session.update(|shop| *shop = None)?;
+        }
+        "full" => {
+            let cart = heavy();
+            return Ok(match session.fits(&Shop { user: 7, cart }) {
+                Err(EncodeError::TooLarge(_)) => "full".into(),
+                other => format!("{other:?}"),
+            });
+        }
+        "keep" => session.renew_with(|old| {
+            let mut cart = old.map(|old| old.cart.clone()).unwrap_or_default();
+            cart.push(format!("of {}", old.map_or(0, |old| old.user)));
+            Shop { user: 8, cart }
         })?,
+        "brief" => {
+            session.renew(Shop { user: 8, cart: vec![] })?;
+            let lifetime = Lifetime::new().idle_timeout(Duration::from_secs(60)).browser_session();
+            session.set_lifetime(lifetime)?;
+        }
+        "lifetime" => session.set_lifetime(Lifetime::new().browser_session())?,
+        "device" => {
+            session.renew(Shop { user: 8, cart: vec![] })?;
+            return Ok(format!("{:?}", session.id()));
+        }
+        "same" => session.change(|_| ())?,
+        "huge" => session.change(|shop| shop.cart = heavy())?,
         "login" => session.renew(Shop { user: 8, cart: vec![] })?,
-        "logout" => session.clear()?,
+        "logout" | "quit" => session.clear()?,
         "switch" => {
             session.clear()?;
             session.change(|shop| shop.user = 9)?;
@@ -93,7 +136,24 @@ pub(crate) fn act(deed: &str, session: &Session<Shop>) -> Result<String, ChangeE
 
 fn id(session: &Session<Shop>) -> String {
     let opened = session.opened().unwrap();
+    assert_eq!(opened.as_ref().and_then(|opened| opened.id), session.id());
     opened.map_or("none".into(), |opened| format!("{:?}", opened.id))
+}
+
+/// More than a cookie holds.
+fn heavy() -> Vec<String> {
+    (0..2000).map(|n: u32| format!("{:x}", n.wrapping_mul(2_654_435_761))).collect()
+}
+
+/// The status of what the handler answers.
+pub(crate) fn status(deed: &str) -> u16 {
+    match deed {
+        "fail" => 404,
+        "late" => 408,
+        "down" | "quit" => 503,
+        "slow" => 504,
+        _ => 200,
+    }
 }
 
 /// What the application puts into its response beside the session.
@@ -104,6 +164,9 @@ pub(crate) fn own_headers(deed: &str) -> &'static [(&'static str, &'static str)]
             ("vary", "accept-encoding"),
             ("cache-control", "public, max-age=60, no-transform"),
             ("cdn-cache-control", "max-age=600"),
+            ("surrogate-control", "max-age=600"),
+            ("edge-control", "max-age=600"),
+            ("x-accel-expires", "600"),
         ],
         _ => &[],
     }

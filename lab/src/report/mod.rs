@@ -1,0 +1,58 @@
+//! The report: what a run found, as tables, plots and advice.
+
+mod advice;
+mod find;
+mod plot;
+mod plots;
+mod tables;
+
+use std::fs;
+use std::path::Path;
+
+use crate::Result;
+use crate::run::Run;
+
+/// Writes `FOUR_WAYS.md` and its plots into this folder.
+pub(crate) fn write(run: &Run, docs: &Path) -> Result<()> {
+    let plots = docs.join("four_ways");
+    fs::create_dir_all(&plots)?;
+    for (name, svg) in plots::all(run) {
+        fs::write(plots.join(name), svg)?;
+    }
+    fs::write(docs.join("FOUR_WAYS.md"), page(run))?;
+    Ok(())
+}
+
+fn page(run: &Run) -> String {
+    let versions: Vec<_> =
+        run.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    format!(
+        r#"# The four ways, side by side
+
+An application on one node gets a second one behind a round-robin proxy, and users have to log in again and again.
+There are four known answers: replicate the sessions between the nodes, stick each client to a node, keep the sessions in
+a central store, or keep them in the client's cookie. Each has drawbacks that are named everywhere, and nowhere with a
+figure. Here are the figures, from real programs on one machine, and against this crate where it loses.
+
+This page and its plots are written by [`lab/`](../lab), and so are all figures in them:
+
+```sh
+cargo run --release --manifest-path lab/Cargo.toml             # all of it; it names the programs that are missing
+cargo run --release --manifest-path lab/Cargo.toml -- --quick  # what must hold on any machine, as CI runs it
+```
+
+Run of {date}, {seconds} s, on {machine}: {versions}. {note}
+
+{advice}
+
+{tables}
+"#,
+        date = run.date,
+        seconds = run.seconds,
+        machine = run.machine,
+        versions = versions.join(", "),
+        note = run.note.as_deref().unwrap_or(""),
+        advice = advice::all(run),
+        tables = tables::all(run),
+    )
+}

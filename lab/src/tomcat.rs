@@ -1,0 +1,142 @@
+//! Tomcat nodes that replicate their sessions, on loopback and without multicast.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::Result;
+use crate::process::{self, Process, free_port};
+use crate::programs::TOMCAT;
+
+const SERVER: &str = include_str!("../tomcat/server.xml");
+const WEB: &str = include_str!("../tomcat/web.xml");
+const SHOP: &str = include_str!("../tomcat/Shop.java");
+const SERVLET: &str = include_str!("../tomcat/ShopServlet.java");
+
+/// How the nodes replicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replication {
+    /// To all nodes, and the response does not wait.
+    DeltaAsynchronous,
+    /// To all nodes, before the response.
+    DeltaSynchronous,
+    /// To one other node, before the response; the rest learn where a session is.
+    Backup,
+}
+
+impl Replication {
+    fn manager(self) -> &'static str {
+        match self {
+            Self::DeltaAsynchronous | Self::DeltaSynchronous => {
+                "<Manager className=\"org.apache.catalina.ha.session.DeltaManager\" \
+                 stateTransferTimeout=\"5\" expireSessionsOnShutdown=\"false\" \
+                 notifyListenersOnReplication=\"false\"/>"
+            }
+            Self::Backup => {
+                "<Manager className=\"org.apache.catalina.ha.session.BackupManager\" \
+                 mapSendOptions=\"6\" expireSessionsOnShutdown=\"false\" \
+                 notifyListenersOnReplication=\"false\"/>"
+            }
+        }
+    }
+
+    /// Bits of Tribes: 8 sends asynchronously; 2 waits for the receiver, and 4 for its having done it.
+    fn send_options(self) -> &'static str {
+        if self == Self::DeltaSynchronous { "6" } else { "8" }
+    }
+}
+
+/// What all nodes of a cluster have in common.
+#[derive(Debug)]
+pub(crate) struct Tomcats {
+    replication: Replication,
+    folder: PathBuf,
+    receivers: Vec<u16>,
+}
+
+impl Tomcats {
+    /// Compiles the servlet, in both releases, and reserves a port for each node that may ever be.
+    pub(crate) async fn new(replication: Replication, folder: &Path, most: usize) -> Result<Self> {
+        for release in [1, 2] {
+            let source = folder.join(format!("release{release}"));
+            fs::create_dir_all(&source)?;
+            fs::write(source.join("Shop.java"), SHOP.replace(&format!("//{release} "), ""))?;
+            fs::write(source.join("ShopServlet.java"), SERVLET)?;
+            let servlets = format!("{TOMCAT}/lib/servlet-api.jar");
+            let [shop, servlet] = ["Shop.java", "ShopServlet.java"].map(|name| source.join(name));
+            let [classes, shop, servlet] = [&source, &shop, &servlet].map(|p| p.to_string_lossy());
+            process::output(&["javac", "-cp", &servlets, "-d", &classes, &shop, &servlet]).await?;
+        }
+        let receivers = (0..most).map(|_| free_port()).collect::<Result<_>>()?;
+        Ok(Self { replication, folder: folder.into(), receivers })
+    }
+
+    /// Starts node `i`. Its heap is bounded, so that what it takes is what it needs.
+    pub(crate) fn start(&self, i: usize, port: u16, release: u32) -> Result<Process> {
+        let base = self.folder.join(format!("tomcat{}", i + 1));
+        let classes = base.join("webapps/ROOT/WEB-INF/classes");
+        for folder in [&classes, &base.join("conf"), &base.join("logs"), &base.join("temp")] {
+            fs::create_dir_all(folder)?;
+        }
+        let source = self.folder.join(format!("release{release}"));
+        for class in ["Shop.class", "ShopServlet.class"] {
+            fs::copy(source.join(class), classes.join(class))?;
+        }
+        fs::write(base.join("webapps/ROOT/WEB-INF/web.xml"), WEB)?;
+        fs::write(base.join("conf/web.xml"), "<web-app version=\"6.0\"/>")?;
+        fs::write(base.join("conf/server.xml"), self.server_xml(i, port))?;
+        let base = base.to_string_lossy();
+        let property = |name: &str, value: &str| format!("-D{name}={value}");
+        Process::start(
+            &format!("tomcat{}", i + 1),
+            &self.folder,
+            &[
+                "java",
+                "-Xmx2g",
+                &property("lab.node", &format!("n{}", i + 1)),
+                &property("catalina.base", &base),
+                &property("catalina.home", TOMCAT),
+                &property("java.io.tmpdir", &format!("{base}/temp")),
+                "-cp",
+                &format!("{TOMCAT}/bin/bootstrap.jar:{TOMCAT}/bin/tomcat-juli.jar"),
+                "org.apache.catalina.startup.Bootstrap",
+                "start",
+            ],
+        )
+    }
+
+    fn server_xml(&self, i: usize, port: u16) -> String {
+        let member = |element: &str, j: usize| {
+            let port = self.receivers[j];
+            let id = ["0"; 15].join(",");
+            format!(
+                "<{element} className=\"org.apache.catalina.tribes.membership.StaticMember\" \
+                 host=\"127.0.0.1\" port=\"{port}\" uniqueId=\"{{{id},{}}}\"/>",
+                j + 1
+            )
+        };
+        let others = (0..self.receivers.len()).filter(|j| *j != i).map(|j| member("Member", j));
+        let members: String = [member("LocalMember", i)].into_iter().chain(others).collect();
+        SERVER
+            .replace("@HTTP@", &port.to_string())
+            .replace("@SEND@", self.replication.send_options())
+            .replace("@MANAGER@", self.replication.manager())
+            .replace("@RECEIVER@", &self.receivers[i].to_string())
+            .replace("@MEMBERS@", &members)
+    }
+}
+
+/// Returns the bytes of live objects in the heaps of these processes, after a full collection.
+pub(crate) async fn live_heap(ids: &[u32]) -> Result<u64> {
+    let mut sum = 0;
+    for id in ids {
+        let id = id.to_string();
+        process::output(&["jcmd", &id, "GC.run"]).await?;
+        let info = process::output(&["jcmd", &id, "GC.heap_info"]).await?;
+        let used = info.lines().filter(|line| line.contains(" total ")).filter_map(|line| {
+            let (_, used) = line.split_once(" used ")?;
+            used.split('K').next()?.parse::<u64>().ok()
+        });
+        sum += used.sum::<u64>() * 1024;
+    }
+    Ok(sum)
+}
