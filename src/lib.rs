@@ -1,13 +1,43 @@
-//! Client-side sessions: the session in the client's own cookie, sealed under a rotating key ring.
+//! Client-side sessions: the session lives in the user's own cookie, sealed with AES-GCM under a rotating key ring.
 //!
-//! A web application behind a load balancer loses its users' logins when a session lives in one node's
-//! memory. This crate puts the session into the cookie instead, so that every node can serve every
-//! user and there is nothing to run, to copy or to lose. It takes a session of any serde type, packs it
-//! and seals it with AES-GCM; it refuses what browsers would drop or proxies would not pass; and it opens
-//! what browsers send back. It is synchronous, needs no runtime, and knows no web framework: strings in,
-//! strings out.
+//! Any node serves any user, and there is nothing to run, to copy or to lose. For web applications with more than one node
+//! and no wish for a session store.
 //!
-//! # Example
+//! # In a web framework
+//!
+//! A middleware reads the request and writes the response. In [axum](web::axum), with the feature `axum`:
+//!
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
+//! use axum::{Router, routing::{get, post}};
+//! use sealed_session::web::axum::{ChangeError, Session, SessionLayer};
+//! use sealed_session::{Codec, KeyRing};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Default, Serialize, Deserialize)]
+//! struct Shop { cart: Vec<String> }
+//!
+//! async fn show(session: Session<Shop>) -> String {
+//!     session.get().map_or("an empty cart".into(), |shop| shop.cart.join(", "))
+//! }
+//!
+//! async fn buy(session: Session<Shop>, item: String) -> Result<(), ChangeError> {
+//!     session.change(|shop| shop.cart.push(item))
+//! }
+//!
+//! // The keys are in the variable SEALED_SESSION_KEYS, the same on all nodes.
+//! # let _ = || -> Result<Router, Box<dyn std::error::Error>> {
+//! let codec = Codec::<Shop>::new(KeyRing::from_env()?);
+//! let app = Router::new().route("/cart", get(show).post(buy)).layer(SessionLayer::new(codec));
+//! # Ok(app) };
+//! ```
+//!
+//! Likewise in [actix-web](web::actix) and in any [tower](web::tower) service. The rules that the middlewares follow are
+//! in [`web`]. [`guide::frameworks`] shows Rocket, poem, salvo, warp and plain hyper.
+//!
+//! # Without a framework
+//!
+//! The [`Codec`] is synchronous, needs no runtime, and knows no framework: header strings in, header strings out.
 //!
 //! ```
 //! use sealed_session::{Codec, KeyRing};
@@ -16,12 +46,11 @@
 //! #[derive(Serialize, Deserialize)]
 //! struct Session { user: u64, cart: Vec<String> }
 //!
-//! // Once, at start. Every node has the same keys, here in the variable SEALED_SESSION_KEYS.
 //! # let _ = || -> Result<KeyRing, Box<dyn std::error::Error>> {
 //! let ring = KeyRing::from_env()?;
 //! # Ok(ring) };
 //! # let ring = sealed_session::Key::generate()?;
-//! let codec = Codec::<Session>::new(ring);
+//! let codec = Codec::<Session>::new(ring); // once, at start
 //!
 //! // In each request: its `Cookie` headers, whatever holds them.
 //! let request = codec.request(["theme=dark; lang=en"]);
@@ -47,6 +76,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # The first key
+//!
+//! [`Key::generate`] creates a key, and [`Key::expose_text`] returns the text for the variable. From a checkout of this
+//! crate:
+//!
+//! ```sh
+//! export SEALED_SESSION_KEYS="$(cargo run --quiet --example keygen)"
+//! ```
+//!
+//! # Guides
+//!
+//! | guide | what it answers |
+//! |---|---|
+//! | [`frameworks`](guide::frameworks) | How do I use it from my web framework? |
+//! | [`operating`](guide::operating) | How do I make, rotate and revoke keys? What do I do at 3 a.m.? |
+//! | [`revocation`](guide::revocation) | How do I end sessions before their time? |
+//! | [`overflow`](guide::overflow) | What if a session is sometimes larger than its cookies? |
+//! | [`coming_from`](guide::coming_from) | How do I switch from another library without a logout? |
+//! | [`security`](guide::security) | What can attackers try, what stops them, and what does not? |
+//! | [`sizes`](guide::sizes) | How large do the cookies get? |
+//! | [`format`](guide::format) | What are the bytes of a cookie? |
+//! | [`dependencies`](guide::dependencies) | Which crates come along, and who keeps them? |
+//!
 //! # How it works
 //!
 //! ```text
@@ -64,7 +116,7 @@
 //!   name and to a context of yours.
 //! - **Split**, if asked for ([`Limits`]); otherwise one cookie or an error that names the heaviest fields.
 //!
-//! The bytes are specified in [`docs::format`].
+//! The bytes are specified in [`guide::format`].
 //!
 //! # Two versions always run at once
 //!
@@ -78,15 +130,13 @@
 //! activation some time ahead ([`RingKey::activates`]); all nodes switch to it by themselves, and sessions
 //! in use move to it. [`RingKey::revoked`] ends what a leaked key sealed.
 //!
-//! [`Key::generate`] makes a key and [`Key::expose_text`] its text, as does `sealed-session keygen` of the tool. Nodes get keys
-//! from an environment variable ([`KeyRing::from_env`]), or from a key file that a daily job rotates and that nodes
-//! load while they run (`Watcher`, feature `watch`). All that operators do with them is in `docs::operating`
-//! (feature `watch`) and in
-//! [`docs/OPERATING.md`](https://github.com/sealed-session/sealed-session/blob/main/docs/OPERATING.md).
+//! Nodes get keys from an environment variable ([`KeyRing::from_env`]), or from a [`KeyFile`] that a daily job rotates and
+//! that nodes load while they run ([`Watcher`], feature `watch`). All that operators do with them is in
+//! [`guide::operating`].
 //!
 //! # Security
 //!
-//! The attacks, each with what stops it and the test that shows it, are in [`docs::security`]. What holds,
+//! The attacks, each with what stops it and the test that shows it, are in [`guide::security`]. What holds,
 //! whoever writes the `Cookie` header:
 //!
 //! - Nobody without the key reads a session, changes it, or makes one up; nor moves it to another cookie,
@@ -99,9 +149,8 @@
 //!
 //! What no sealed cookie can do, and what helps:
 //!
-//! - **Be revoked** by itself: a copy of a cookie works until it expires, also after a logout. With the feature
-//!   `revocation` it ends, on all nodes: `Builder::revocations`. Without it, keep the timeouts short, and compare
-//!   [`Opened::began`] with a "log out everywhere" time of the user, where you load the user anyway.
+//! - **Be taken back**: a copy of a cookie works until the session's timeouts, also after a logout. With
+//!   [`Builder::revocations`] a logout is final, and a user or everybody can be logged out: see [`guide::revocation`].
 //! - **Order parallel requests**: the last response wins. Keep in the session what can stand this, and
 //!   what must not be lost (balances, stock) in a database.
 //! - **Be large**: see [`Limits`]; what does not fit goes into a store, if you give one (feature `store`).
@@ -115,19 +164,19 @@
 //! None is on by default. Each adds something and changes nothing else:
 //!
 //! - `json`, `postcard`, `bincode`: further values of [`Format`]. A codec opens every format compiled in.
-//! - `key-file`: `KeyFile`, a file of keys with their times; `Policy`, which rotates it.
-//! - `watch`: `Watcher`, which keeps a ring as its file says while requests run.
+//! - `key-file`: [`KeyFile`], a file of keys with their times; [`Policy`], which rotates it.
+//! - `watch`: [`Watcher`], which keeps a ring as its file says while requests run.
 //! - `legacy`: readers of the cookies of other libraries, in [`legacy`], so that a switch logs nobody out.
 //! - `tracing`, `metrics`: events and counters of what is opened, refused and sealed, and by which key.
 //! - `store`, `store-redis`: a store for sessions that do not fit into their cookies, and for values beside a session;
 //!   in a directory, or in Redis or Valkey. A session that fits asks no store.
-//! - `revocation`: `Builder::revocations` and `revocation::Journal`, which end sessions before their time, without a round
-//!   trip per request; `revocation-redis`: `revocation::RedisFeed`, which carries this between machines.
+//! - `revocation`, `revocation-redis`: sessions ended before their time, in [`revocation::Revocations`]; shared by a journal file on one
+//!   machine, or by Redis or Valkey between machines.
 //! - `cli`: the tool `sealed-session`, for key files and to inspect cookies.
 //! - `aws-lc-rs`: AES by AWS-LC in the place of RustCrypto's. The bytes are the same, so nodes may differ. It is
 //!   faster, most so on long sessions, and needs a C compiler. See [below](#aws-lc).
-//! - `tower`, `axum`, `actix-web`: middlewares and extractors in `web`, which call the codec and write the
-//!   response for you. Other frameworks: [`docs::frameworks`].
+//! - `tower`, `axum`, `actix-web`: middlewares and extractors in [`web`], which call the codec and write
+//!   the response for you. Other frameworks: [`guide::frameworks`].
 //!
 //! # AWS-LC
 //!
@@ -145,11 +194,33 @@
 //! of their frameworks: `http` 1, `tower-layer` and `tower-service` 0.3, `axum-core` 0.5, `actix-web` 4. All
 //! others are of `std`, `serde` and this crate.
 //!
+//! # Processors
+//!
+//! Any that Rust's standard library has. The vectors run on x86-64, on 32-bit Arm and on s390x, which is big-endian, in
+//! each run of the checks; aarch64, i686, RISC-V and both kinds of WebAssembly are compiled.
+//!
+//! On `wasm32-unknown-unknown` an application adds two things. The time: there [`SystemTime::now`] panics, so give a
+//! [`Builder::clock`]. Random bytes: add `getrandom` with its feature `wasm_js`, which asks the browser or the edge runtime.
+//!
+//! [`SystemTime::now`]: std::time::SystemTime::now
+//!
 //! # MSRV
 //!
 //! Rust 1.88, that of the dependencies. Raising it is a minor release.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The page links to what features add.
+#![cfg_attr(
+    not(all(
+        feature = "watch",
+        feature = "axum",
+        feature = "actix-web",
+        feature = "revocation",
+        feature = "store",
+        feature = "legacy"
+    )),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 mod bytes;
 mod codec;
@@ -214,12 +285,12 @@ pub use redis::RedisUrlError;
 #[cfg(feature = "store")]
 pub use store::attached::Attached;
 
-/// Pages to read, and no code.
+/// Guides: pages to read, and no code.
 ///
 /// How all this is tested is in
 /// [`docs/TESTING.md`](https://github.com/sealed-session/sealed-session/blob/main/docs/TESTING.md), and how fast it is in
 /// [`benches/README.md`](https://github.com/sealed-session/sealed-session/blob/main/benches/README.md).
-pub mod docs {
+pub mod guide {
     /// What the bytes of a cookie are: the specification, for whoever writes a reader.
     ///
     #[doc = include_str!("../docs/FORMAT.md")]
@@ -269,8 +340,8 @@ pub mod docs {
     pub mod dependencies {}
 }
 
-/// Compiles the examples of the README.
-#[cfg(doctest)]
+/// Compiles the examples of the README, which begin with axum.
+#[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 

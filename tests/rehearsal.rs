@@ -496,7 +496,7 @@ struct Aftermath {
 }
 
 /// A key leaks while it seals, and is followed by another. The thief forges sessions under it, and uses each at once, so that it is
-/// sealed again by the new key; he goes on with that at nodes that do not know of the revocation yet, and makes his sessions begin
+/// resealed by the new key; he goes on with that at nodes that do not know of the revocation yet, and makes his sessions begin
 /// as late as a node takes it. `cutoffs` says what the operators do: nothing beside the revocation, a cutoff with it, and another
 /// one so long after the last node has the first.
 fn incident(cutoffs: (bool, Option<Duration>)) -> Aftermath {

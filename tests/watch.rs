@@ -235,7 +235,7 @@ fn a_revocation_takes_effect_whatever_else_is_wrong_with_the_file() {
             matches!(refused, DecodeError::RevokedKey(id) if id == leaked),
             "{what}: {refused}"
         );
-        // What was opened before is not sealed again, and nothing else is sealed by the key.
+        // What was opened before is not resealed, and nothing else is sealed by the key.
         let refused = codec.encode_at(&"joe".to_owned(), &request, day(1)).unwrap_err();
         assert!(matches!(refused, EncodeError::Ended(_)), "{what}: {refused}");
         let nobody = codec.request::<_, str>([]);
@@ -245,7 +245,7 @@ fn a_revocation_takes_effect_whatever_else_is_wrong_with_the_file() {
             let event = watcher.poll_at(day(1));
             assert!(
                 matches!(event, Some(WatchEvent::NothingSeals(_))),
-                "{what}, at each look: {event:?}"
+                "{what}, at each check: {event:?}"
             );
         }
 
@@ -334,7 +334,7 @@ fn a_cutoff_ends_what_was_forged_and_sealed_again_and_no_more() {
     KeyFile::edit(&path, |file| Policy::default().revoke_at(file, leaked, day(3))).unwrap();
     watcher.poll_at(day(3)).expect("the revocation");
     assert_eq!(decode(&laundered, day(3)).unwrap().expect("it lives on").key, good);
-    // What a request has open when the cutoff comes is not sealed again.
+    // What a request has open when the cutoff comes is not resealed.
     let open = codec.request([&laundered]);
     codec.decode_at(&open, day(3)).unwrap().expect("it lives on");
 

@@ -3,7 +3,7 @@
 //! Each is a number of units since 1970 and a form: how many digits follow the second, and whether it ends in `Z` or in
 //! `+00:00`. Reading is strict: each text has one number and form, and each of those one text.
 
-/// Says how a time is written.
+/// How a time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Form {
     /// 0, 3, 6 or 9 digits of the second, divided by 3.

@@ -277,7 +277,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// Default: none; such a session is an error.
     ///
     /// A session that fits costs nothing new. The [limits](Self::limits) say from where on the store is used. See
-    /// [`docs::overflow`](crate::docs::overflow).
+    /// [`guide::overflow`](crate::guide::overflow).
     #[cfg(feature = "store")]
     pub fn overflow(mut self, store: impl BlobStore) -> Self {
         self.overflow = Some(Arc::new(Overflow::new(Arc::new(store))));
@@ -435,7 +435,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// While they are there, sessions have less room by what the removal of the old cookies takes in a response.
     ///
     /// Where nodes of the old application answer requests while the new release is rolled out, see
-    /// [`Reader::old_nodes_until`]. The guide is [`docs::coming_from`](crate::docs::coming_from).
+    /// [`Reader::old_nodes_until`]. The guide is [`guide::coming_from`](crate::guide::coming_from).
     ///
     /// # Example
     ///

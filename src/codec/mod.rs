@@ -233,7 +233,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.encode_changed_at(session, request, self.settings.now())
     }
 
-    /// Does what [`encode_changed`](Self::encode_changed) does, at the time `now`.
+    /// Behaves as [`encode_changed`](Self::encode_changed) does, at the time `now`.
     ///
     /// # Errors
     ///
@@ -257,7 +257,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         self.touch_at(request, self.settings.now())
     }
 
-    /// Does what [`touch`](Self::touch) does, at the time `now`.
+    /// Behaves as [`touch`](Self::touch) does, at the time `now`.
     pub fn touch_at(&self, request: &RequestCookies<'_>, now: SystemTime) -> SetCookies {
         let keys = self.settings.ring.load();
         match self.settings.known(request, &keys, now) {
@@ -276,7 +276,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// Checks that a session comes back as it is, for the tests of an application: seals it, opens it, and compares.
     ///
     /// Call it with sessions of each shape that the application makes. Sealing makes the same check each time, so that
-    /// what cannot be read is refused on the spot. What no check can see from outside is listed at [`Format`].
+    /// what cannot be read is refused on the spot. What no check can see from outside is listed at [`Format`](crate::Format).
     ///
     /// # Errors
     ///

@@ -212,7 +212,7 @@ impl<T: Serialize> Settings<T> {
         }
     }
 
-    /// Makes of what an old cookie brought a session that begins now.
+    /// Creates a session that begins now from what an old cookie brought.
     fn take(
         &self,
         old: Brought<T>,

@@ -40,7 +40,7 @@ use crate::message::session_id::SessionId;
 pub struct Opened<T> {
     /// The session itself.
     pub session: T,
-    /// When it began: the time of the [`Codec::renew`] or of the first [`Codec::encode`].
+    /// When it began: the time of the [`Codec::renew`](crate::Codec::renew) or of the first [`Codec::encode`](crate::Codec::encode).
     pub began: SystemTime,
     /// When it was last sealed.
     pub sealed: SystemTime,
@@ -60,7 +60,7 @@ pub struct Opened<T> {
     /// [`Builder::also_reads`](crate::Builder::also_reads). Then it begins now, has no id yet, and `key` is the one that
     /// will seal it.
     pub moved_from: Option<String>,
-    /// Why [`Codec::encode`] will reseal it even if it is unchanged; `None` if it will not.
+    /// Why [`Codec::encode`](crate::Codec::encode) will reseal it even if it is unchanged; `None` if it will not.
     pub reseal: Option<Reseal>,
 }
 

@@ -297,7 +297,7 @@ impl KeyFile {
         self.records.iter().map(|record| record.id).collect()
     }
 
-    /// Tells what the file takes back.
+    /// What the file takes back.
     #[cfg(feature = "watch")]
     pub(crate) fn revocations(&self) -> Revocations {
         let revoked = self.records.iter().filter(|r| matches!(r.role, Role::Revoked));
@@ -657,7 +657,7 @@ pub enum KeyFileError {
 }
 
 impl KeyFileError {
-    /// Says where it was found, if that is not known yet.
+    /// Adds where it was found, if that is not known yet.
     pub(crate) fn found_in(self, place: String) -> Self {
         match self {
             Self::TooLong

@@ -55,7 +55,7 @@ mod unix {
             self.open_with(name, OFlags::RDWR)
         }
 
-        /// Makes a file that its owner alone may read.
+        /// Creates a file that its owner alone may read.
         pub(crate) fn create(&self, name: &OsStr) -> io::Result<File> {
             self.open_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
         }

@@ -80,7 +80,7 @@ impl KeyRing {
     /// [`DecodeError::BeforeCutoff`](crate::DecodeError::BeforeCutoff), whatever key sealed them: for all clones of the
     /// ring, at once.
     ///
-    /// Revoking a leaked key ends what it sealed. A session that was forged with it, and sealed again by another key
+    /// Revoking a leaked key ends what it sealed. A session that was forged with it, and resealed by another key
     /// before that, is ended by this. Of several times the latest counts, and [`replace`](Self::replace) changes none.
     /// Sessions that begin on a node with the cutoff live, those of the same second too.
     pub fn refuse_before(&self, time: SystemTime) {

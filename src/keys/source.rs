@@ -161,7 +161,7 @@ impl KeySource {
         Ok(Contents { text: Text::read(file)?, refusal })
     }
 
-    /// Says where a file is that something is wrong with.
+    /// Adds to an error where the file is.
     pub(crate) fn named(&self, error: KeyFileError) -> KeyFileError {
         let place = match &self.origin {
             Origin::File(path, _) => path.display().to_string(),

@@ -98,7 +98,7 @@ pub enum WatchEvent {
         /// Why the file was refused, if it was.
         error: Option<KeyFileError>,
     },
-    /// No key of the ring may seal: no session can begin or change. Told at each look until it has passed.
+    /// No key of the ring may seal: no session can begin or change. Told at each check until it has passed.
     NothingSeals(KeyFileError),
     /// The file is broken or gone. The ring stays as it is. Told once, until something else happens.
     Failed(KeyFileError),

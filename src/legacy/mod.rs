@@ -4,7 +4,7 @@
 //! [`Builder::also_reads`](crate::Builder::also_reads) gives it to a codec, which tries it only where its own cookie is
 //! absent, and only until the end date given there. Nothing is ever written in an old format.
 //!
-//! [`docs::coming_from`](crate::docs::coming_from) is the guide, with a section for each library.
+//! [`guide::coming_from`](crate::guide::coming_from) is the guide, with a section for each library.
 //!
 //! # In the box
 //!

@@ -38,7 +38,7 @@ impl Dictionary {
     }
 }
 
-/// Compresses one value after another, each from a fresh start.
+/// A compressor of one value after another, each from a fresh start.
 pub(crate) struct Compressor {
     method: Option<Method>,
     /// No value is longer.

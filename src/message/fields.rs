@@ -177,7 +177,7 @@ impl SpanRecorder {
         self.strict = strict;
     }
 
-    /// Gives the number of entries of the next map or sequence that does not tell it, if a pass before counted it.
+    /// Returns the number of entries of the next map or sequence that does not tell it, if a pass before counted it.
     fn known_len(&self) -> Option<usize> {
         let (known, used) = &self.known;
         let len = known.get(used.get()).copied();

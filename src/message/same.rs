@@ -109,7 +109,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Shows a key: a string without what its format puts around it.
+    /// Formats a key: a string without what its format puts around it.
     fn name(&self) -> String {
         let Self::Leaf(bytes) = self else { return "?".to_owned() };
         let text = match bytes {

@@ -5,7 +5,7 @@
 //! - Out: [`Revocations`], which a codec asks for each session it opens, and which never waits.
 //! - A fault of a journal or a feed never takes back what is known: the set only grows, until its sessions are dead.
 //!
-//! How to use it, what holds, and for how long: [`docs::revocation`](crate::docs::revocation).
+//! How to use it, what holds, and for how long: [`guide::revocation`](crate::guide::revocation).
 
 pub(crate) mod entry;
 #[cfg(feature = "revocation-redis")]

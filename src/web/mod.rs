@@ -37,7 +37,7 @@
 //! | tower, hyper with tower | `tower` | `tower::SessionLayer`, and `tower::session` | in the module |
 //! | actix-web | `actix-web` | `actix::SessionMiddleware`, and [`Session`] as an extractor | [`actix.rs`] |
 //!
-//! [`docs::frameworks`](crate::docs::frameworks) tells how it is done in others. An nginx before the nodes needs
+//! [`guide::frameworks`](crate::guide::frameworks) tells how it is done in others. An nginx before the nodes needs
 //! no setting; [`nginx.conf`] is one that was tried.
 //!
 //! A handler takes a [`Session`], reads it and changes it; the middleware does the rest when the head of
@@ -138,7 +138,7 @@
 //! context, as one that does not open, which a change replaces.
 //!
 //! When moving here from another library, give the cookie another name than it had, and
-//! [read the old one](crate::docs::coming_from) for a while. Under the same name, its values may look like sessions of an
+//! [read the old one](crate::guide::coming_from) for a while. Under the same name, its values may look like sessions of an
 //! unknown key, which are kept, and every change would be refused until the old cookie is gone.
 //!
 //! # Streams

@@ -312,7 +312,7 @@ fn users_go_back_and_forth_between_old_and_new_nodes() {
     change(&codec, &mut browser, "jane, and a hat", at(10));
     assert!(browser.has("old"));
     assert_eq!(visit(&codec, &mut browser, at(20)).unwrap(), "jane, and a hat");
-    // Idle for long enough to be sealed again, byte for byte.
+    // Idle for long enough to be resealed, byte for byte.
     assert_eq!(visit(&codec, &mut browser, at(DAY / 2)).unwrap(), "jane, and a hat");
     assert!(browser.has("old"));
     // No old node runs any more.

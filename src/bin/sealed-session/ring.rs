@@ -102,7 +102,7 @@ pub(crate) enum Command {
         #[arg(long)]
         replace: bool,
         /// End all sessions that began before this time too, whatever key sealed them, `now` or a time such as
-        /// 2026-11-03T00:00:00Z: one that was forged under the key may have been sealed again by another since.
+        /// 2026-11-03T00:00:00Z: one that was forged under the key may have been resealed by another since.
         #[arg(long, value_name = "TIME", value_parser = past)]
         since: Option<SystemTime>,
     },
@@ -242,7 +242,7 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
             })?;
             if since.is_none() && !out.json {
                 out.note(
-                    "if it leaked: what was forged under it and sealed again by another key lives on; when all nodes \
+                    "if it leaked: what was forged under it and resealed by another key lives on; when all nodes \
                      have this file, `sealed-session ring cutoff now` ends that",
                 );
             }

@@ -146,7 +146,7 @@ impl RedisFeed {
     }
 }
 
-/// Holds the thread of a [`RedisFeed`]; when dropped, it sends what is queued, and ends. The set then stays as it is, and
+/// The thread of a [`RedisFeed`]; when dropped, it sends what is queued, and ends. The set then stays as it is, and
 /// becomes stale.
 #[must_use = "the feed ends when this is dropped"]
 pub struct Feed {
