@@ -43,7 +43,7 @@ pub(crate) struct CartLine {
 }
 
 /// Two JWTs, a refresh token, groups.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OpenIdConnect {
     pub(crate) sub: String,
     pub(crate) id_token: String,

@@ -14,6 +14,9 @@ pub(crate) struct Claim {
 pub(crate) fn check(run: &Run) -> Vec<Claim> {
     let mut claims = Vec::new();
     let mut claim = |holds: bool, text: String| claims.push(Claim { holds, text });
+    for fault in &run.faults {
+        claim(false, fault.clone());
+    }
     for outcome in &run.outcomes {
         let (event, tally, users) = (outcome.event, &outcome.tally, outcome.users);
         let out = tally.logged_out.len();
@@ -121,7 +124,7 @@ pub(crate) fn check(run: &Run) -> Vec<Claim> {
             lost += step.tally.lost;
         }
         claim(
-            out == 0 && lost == 0,
+            !steps.is_empty() && out == 0 && lost == 0,
             format!("{road}: nobody was logged out ({out}), nothing lost ({lost})"),
         );
     }

@@ -28,6 +28,8 @@ pub(crate) struct Run {
     pub(crate) seconds: u64,
     /// What a reader must know of this run.
     pub(crate) note: Option<String>,
+    /// What went wrong with a system, whose figures are missing then.
+    pub(crate) faults: Vec<String>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) figures: Vec<Figures>,
     pub(crate) memory: Vec<Memory>,
@@ -84,6 +86,7 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Run> {
         versions: programs::versions().await?,
         seconds: 0,
         note: std::env::var("LAB_NOTE").ok(),
+        faults: Vec::new(),
         outcomes: Vec::new(),
         figures: Vec::new(),
         memory: Vec::new(),
@@ -97,12 +100,9 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Run> {
     }
     for system in plan.systems().into_iter().filter(|system| plan.measures(*system)) {
         let folder = folder.join(format!("figures_{system:?}"));
-        run.figures.push(
-            figures::measure(system, &folder, plan.quick)
-                .await
-                .map_err(|error| format!("figures of {system:?}: {error}"))?,
-        );
-        tell(since, &format!("{system:?}: figures"));
+        let figures = figures::measure(system, &folder, plan.quick).await;
+        let what = format!("{system:?}: figures");
+        run.figures.extend(run.faults.good(since, &what, figures));
     }
     if !plan.quick {
         memory_of(plan, folder, &mut run, since).await?;
@@ -112,8 +112,8 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Run> {
 }
 
 enum Done {
-    Events(System, Vec<Outcome>),
-    Migration(&'static str, Vec<Step>),
+    Events(System, Result<Vec<Outcome>>),
+    Migration(&'static str, Result<Vec<Step>>),
 }
 
 async fn events_and_migrations(
@@ -130,7 +130,6 @@ async fn events_and_migrations(
         tasks.spawn(async move {
             let _place = places.acquire_owned().await?;
             let outcomes = events::run(system, &folder, plan.quick).await;
-            let outcomes = outcomes.map_err(|error| format!("events of {system:?}: {error}"))?;
             Result::Ok(Done::Events(system, outcomes))
         });
     }
@@ -143,7 +142,6 @@ async fn events_and_migrations(
                     "from Redis" => migration::from_redis(&folder).await,
                     _ => migration::from_sticky(&folder).await,
                 };
-                let steps = steps.map_err(|error| format!("{road}: {error}"))?;
                 Result::Ok(Done::Migration(road, steps))
             });
         }
@@ -151,12 +149,12 @@ async fn events_and_migrations(
     while let Some(done) = tasks.join_next().await {
         match done?? {
             Done::Events(system, outcomes) => {
-                tell(since, &format!("{system:?}: events"));
-                run.outcomes.extend(outcomes);
+                let what = format!("{system:?}: events");
+                run.outcomes.extend(run.faults.good(since, &what, outcomes).unwrap_or_default());
             }
             Done::Migration(road, steps) => {
-                tell(since, &format!("migration {road}"));
-                run.migrations.insert(road.into(), steps);
+                let steps = run.faults.good(since, &format!("migration {road}"), steps);
+                run.migrations.insert(road.into(), steps.unwrap_or_default());
             }
         }
     }
@@ -172,16 +170,15 @@ async fn memory_of(plan: Plan, folder: &Path, run: &mut Run, since: Instant) -> 
         let (places, folder) = (Arc::clone(&places), folder.join(format!("memory_{system:?}")));
         tasks.spawn(async move {
             let _place = places.acquire_owned().await?;
-            let memory = memory::measure(system, &folder).await;
-            memory.map_err(|error| format!("memory of {system:?}: {error}").into())
+            Result::Ok((system, memory::measure(system, &folder).await))
         });
     }
-    while let Some(memory) = tasks.join_next().await {
-        let memory: Result<_> = memory?;
-        run.memory.extend(memory?);
+    while let Some(done) = tasks.join_next().await {
+        let (system, memory) = done??;
+        let memory = run.faults.good(since, &format!("{system:?}: memory"), memory);
+        run.memory.extend(memory.unwrap_or_default());
     }
     run.memory.sort_by_key(|memory| (memory.system, memory.sessions));
-    tell(since, "memory");
     Ok(())
 }
 
@@ -194,8 +191,26 @@ async fn by_session_cookie(folder: &Path) -> Result<Tally> {
     users.stop().await
 }
 
-fn tell(since: Instant, what: &str) {
-    eprintln!("{:4} s  {what}", since.elapsed().as_secs());
+trait Faults {
+    /// Tells that something is done, and keeps the reason if it is not.
+    fn good<T>(&mut self, since: Instant, what: &str, result: Result<T>) -> Option<T>;
+}
+
+impl Faults for Vec<String> {
+    fn good<T>(&mut self, since: Instant, what: &str, result: Result<T>) -> Option<T> {
+        let seconds = since.elapsed().as_secs();
+        match result {
+            Ok(good) => {
+                eprintln!("{seconds:4} s  {what}");
+                Some(good)
+            }
+            Err(error) => {
+                eprintln!("{seconds:4} s  {what}: {error}");
+                self.push(format!("{what}: {error}"));
+                None
+            }
+        }
+    }
 }
 
 fn date() -> Result<String> {

@@ -59,6 +59,7 @@ pub struct Builder<T> {
     skew: Duration,
     format: Format,
     compression: Compression,
+    reads_back: bool,
     padding: Padding,
     session_ids: bool,
     judge: Judge<T>,
@@ -100,6 +101,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
             skew: DEFAULT_SKEW,
             format: Format::default(),
             compression: Compression::default(),
+            reads_back: true,
             padding: Padding::default(),
             session_ids: false,
             judge: Judge::default(),
@@ -257,6 +259,20 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// Sets whether sessions are compressed. Default: [`Compression::Adaptive`].
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
+        self
+    }
+
+    /// Seals sessions without reading them back before.
+    ///
+    /// By default each session that is sealed anew is also read, and what was read is compared with it: some types are
+    /// written so that nothing reads them, or so that they read as another value. `encode` is an error then, and the client
+    /// keeps the session that it has. It takes about as long as [`Codec::decode`].
+    ///
+    /// Without it, such a session is sealed, and whoever has it stays locked out until it expires, or is given another value
+    /// than was set. So leave it out only where it costs too much, and for a type of which [`Codec::check`] passes all kinds
+    /// of values in your tests.
+    pub fn dangerous_without_read_back(mut self) -> Self {
+        self.reads_back = false;
         self
     }
 
@@ -494,7 +510,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
         if partitioned {
             self.limits.check_partitioned()?;
         }
-        let old = OldCookies::build(self.readers, &attributes.name, same_site)?;
+        let old = OldCookies::build(self.readers, &attributes.name, same_site, lifetimes.idle)?;
         let limits = self.limits.less_in_response(old.cost());
         let layout = Layout::new(limits, attributes.name.len(), attributes_len)?;
         Ok(Codec {
@@ -509,6 +525,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
                 judge: self.judge,
                 format: self.format,
                 compression: self.compression,
+                reads_back: self.reads_back,
                 padding: self.padding,
                 session_ids: self.session_ids,
                 schema,

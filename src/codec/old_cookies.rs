@@ -13,7 +13,7 @@
 //! Whatever is written removes the old cookie, unless it was sealed to stay beside it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use memchr::memmem;
 use serde::Serialize;
@@ -58,10 +58,18 @@ impl<T> OldCookies<T> {
         readers: Vec<(Reader<T>, SystemTime)>,
         name: &str,
         same_site: SameSite,
+        idle: Duration,
     ) -> Result<Self, ConfigError> {
         let build = |(reader, until): (Reader<T>, SystemTime)| {
             if reader.name == name {
                 return Err(ConfigError::OldName);
+            }
+            // What was sealed to stay beside the old cookie has to end before that is read no more.
+            let ends = |old_nodes: SystemTime| {
+                until.duration_since(old_nodes).is_ok_and(|alone| alone >= idle)
+            };
+            if !reader.old_nodes_until.is_none_or(ends) {
+                return Err(ConfigError::OldNodesTooLong);
             }
             let attributes = Unchecked {
                 name: reader.name.clone(),
@@ -135,7 +143,7 @@ impl<T> OldCookies<T> {
 
 impl<T> OldCookie<T> {
     fn old_nodes_run(&self, now: SystemTime) -> bool {
-        now < self.until && self.reader.old_nodes_until.is_some_and(|until| now < until)
+        self.reader.old_nodes_until.is_some_and(|until| now < until)
     }
 
     /// Returns whether its end date is still to come, and logs once that it is not.
@@ -228,7 +236,7 @@ impl<T: Serialize> Settings<T> {
         observe::old_cookie(name, "read", Severity::Info);
         let envelope = Envelope {
             format: self.format,
-            began: self.judge.beginning(&session, now, self.lifetimes.skew),
+            began: self.beginning(&session, keys, now),
             sealed: now.into(),
             schema: self.schema,
             id: None,

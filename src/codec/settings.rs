@@ -39,6 +39,8 @@ pub(crate) struct Settings<T> {
     pub(crate) judge: Judge<T>,
     pub(crate) format: Format,
     pub(crate) compression: Compression,
+    /// Whether what is sealed is read back before.
+    pub(crate) reads_back: bool,
     pub(crate) padding: Padding,
     pub(crate) session_ids: bool,
     pub(crate) schema: u32,

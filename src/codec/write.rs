@@ -24,10 +24,12 @@ use crate::message::envelope::{self, Envelope};
 use crate::message::fields::{SpanRecorder, Spans};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
+use crate::message::names::same_names;
 use crate::message::pack::{self, Compression, Packing};
 use crate::message::same::{self, Lists};
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
+use crate::message::shrink;
 use crate::message::unpack;
 use crate::observe::{self, Sealed};
 use crate::seal::{self, OVERHEAD, PREFIX};
@@ -95,8 +97,14 @@ pub(crate) fn touch<T: Serialize + DeserializeOwned>(
         Some(Reseal::Moved) => known.moved_from.is_some(),
         Some(_) => false,
     };
-    let session = if changes_over { codec.read(known).ok() } else { None };
-    let Some(session) = session else { return writer.reseal(known) };
+    let session = match changes_over.then(|| codec.read(known)) {
+        Some(Ok(session)) => session,
+        // It is not in a cookie of ours yet, so that there is nothing to reseal.
+        Some(Err(error)) if known.moved_from.is_some() => {
+            return Err(EncodeError::Serialize(Arc::new(error)));
+        }
+        _ => return writer.reseal(known),
+    };
     let mut recorder = SpanRecorder::default();
     let body = codec.format.serialize(&session, &mut recorder).map_err(EncodeError::Serialize)?;
     let drops_nothing = known.moved_from.is_some()
@@ -121,7 +129,9 @@ pub(crate) fn fits<T: Serialize + DeserializeOwned>(
     let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
     match start {
         // The client has it.
-        Start::Continue(known) if known.body() == body.as_slice() => Ok(()),
+        Start::Continue(known) if known.moved_from.is_none() && known.body() == body.as_slice() => {
+            Ok(())
+        }
         start => Writer { codec, request, keys, now }.fits(session, start, &body, recorder),
     }
 }
@@ -152,11 +162,20 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         recorder: SpanRecorder,
     ) -> Result<SetCookies, EncodeError> {
         let Self { codec, .. } = *self;
-        self.check(session, body)?;
+        self.check_len(session, body)?;
         let mut envelope = self.envelope(session, start)?;
         self.give_id(&mut envelope)?;
         let spans = recorder.into_spans();
-        let message = match smallest(codec, &envelope, body, &spans) {
+        let message = smallest(codec, &envelope, body, &spans);
+        #[cfg(feature = "store")]
+        let is_sealed = message.is_ok() || codec.overflow.is_some();
+        #[cfg(not(feature = "store"))]
+        let is_sealed = message.is_ok();
+        // What is refused for its size is not read for it.
+        if is_sealed {
+            self.check_reads_back(session, body)?;
+        }
+        let message = match message {
             #[cfg(feature = "store")]
             Err(_) if codec.overflow.is_some() => {
                 let packing = codec.packing_of_blobs();
@@ -173,9 +192,16 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         self.seal(&envelope, message, body.len())
     }
 
-    fn check(&self, session: &T, body: &SecretBytes) -> Result<(), EncodeError> {
+    fn check_len(&self, session: &T, body: &SecretBytes) -> Result<(), EncodeError> {
         if body.len() > MAX_BODY {
             return Err(too_large(session, (Limit::Session, body.len(), MAX_BODY)));
+        }
+        Ok(())
+    }
+
+    fn check_reads_back(&self, session: &T, body: &SecretBytes) -> Result<(), EncodeError> {
+        if !self.codec.reads_back {
+            return Ok(());
         }
         let reads_back = self.codec.format.check_reads_back(session, body);
         reads_back.map_err(|error| EncodeError::Serialize(Arc::new(error)))
@@ -184,13 +210,9 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     /// Makes what stands before the session, but for an id that has to be created.
     fn envelope(&self, session: &T, start: Start<'_>) -> Result<Envelope, EncodeError> {
         let Self { codec, keys, now, .. } = *self;
-        // What begins in the second of a cutoff begins after it.
-        let skew = codec.lifetimes.skew;
-        let cutoff = keys.cutoff().beginning(Seconds::from(now).0, skew);
-        let began = codec.judge.beginning(session, now, skew).max(Seconds(cutoff));
         let mut envelope = Envelope {
             format: codec.format,
-            began,
+            began: codec.beginning(session, keys, now),
             sealed: now.into(),
             schema: codec.schema,
             id: None,
@@ -225,7 +247,8 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         recorder: SpanRecorder,
     ) -> Result<(), EncodeError> {
         let codec = self.codec;
-        self.check(session, body)?;
+        self.check_len(session, body)?;
+        self.check_reads_back(session, body)?;
         let mut envelope = self.envelope(session, start)?;
         if codec.session_ids {
             envelope.id.get_or_insert(SessionId([0; SessionId::LEN]));
@@ -347,11 +370,18 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
     changed: bool,
 ) -> bool {
     let Envelope { format, schema, .. } = known.envelope;
-    (format, schema) == (codec.format, codec.schema) && known.body() == body
-        || !changed
-            && codec.read(known).is_ok_and(|known| {
-                codec.format.difference(session, body, &known, Lists::Ordered).is_none()
-            })
+    let is_alike = (format, schema) == (codec.format, codec.schema);
+    if is_alike && known.body() == body {
+        return true;
+    }
+    // With the same names in both, writing drops no field, so nobody has to read the old one to find that out.
+    let has_names = format == Format::MessagePack;
+    if changed || is_alike && has_names && same_names(known.body(), body) {
+        return false;
+    }
+    codec
+        .read(known)
+        .is_ok_and(|known| codec.format.difference(session, body, &known, Lists::Ordered).is_none())
 }
 
 /// Returns whether the client's session has nothing that this release does not know.
@@ -381,20 +411,22 @@ fn smallest<T>(
         Compression::Off => build(Packing::Plain),
         Compression::Smallest => build(Packing::Fields(Method::Deflate)),
         Compression::Adaptive => {
-            let fast = build(Packing::Fields(Method::Lz4));
-            if matches!(fast, Ok((_, 1))) {
-                return fast;
+            let mut out = begin(envelope, body.len());
+            let start = out.len();
+            pack::pack(body, spans, codec.format, Packing::Fields(Method::Lz4), &mut out);
+            let growth = envelope.growth(codec.lifetimes.absolute);
+            let cookies = |packed: usize| {
+                let message = start - PREFIX + packed + MARKER;
+                codec.padded(message, growth).map(|(cookies, _)| cookies)
+            };
+            if cookies(out.len() - start) != Some(1)
+                && let Some(packed) = out.get(start..)
+                && let Some(smaller) = shrink::shrink(body, spans, packed, cookies)
+            {
+                out = begin(envelope, smaller.len());
+                out.extend_from_slice(&smaller);
             }
-            match (fast, build(Packing::Fields(Method::Deflate))) {
-                (Ok((fast, cookies)), Ok((_, least))) if cookies <= least => Ok((fast, cookies)),
-                (fast, small) => {
-                    if small.is_ok() || fast.is_err() {
-                        small
-                    } else {
-                        fast
-                    }
-                }
-            }
+            finish(codec, envelope, out)
         }
         Compression::DangerousOneContext => {
             let fields = build(Packing::Fields(Method::Deflate));
@@ -416,12 +448,27 @@ fn message<T>(
     packed: usize,
     append: impl FnOnce(&mut Vec<u8>),
 ) -> Result<(SecretBytes, u8), Refusal> {
+    let mut out = begin(envelope, packed);
+    append(&mut out);
+    finish(codec, envelope, out)
+}
+
+/// Begins a message with a packed session of some such length.
+fn begin(envelope: &Envelope, packed: usize) -> SecretBytes {
     let mut out =
         SecretBytes::new(Vec::with_capacity(PREFIX + ENVELOPE + packed + packed / 8 + OVERHEAD));
     out.resize(PREFIX, 0);
     envelope.write(&mut out);
-    append(&mut out);
-    let len = out.len() - PREFIX + 1;
+    out
+}
+
+/// Pads a message that ends with its packed session.
+fn finish<T>(
+    codec: &Settings<T>,
+    envelope: &Envelope,
+    mut out: SecretBytes,
+) -> Result<(SecretBytes, u8), Refusal> {
+    let len = out.len() - PREFIX + MARKER;
     let growth = envelope.growth(codec.lifetimes.absolute);
     let Some((cookies, padded)) = codec.padded(len, growth) else {
         return Err(codec.layout.refusal(codec.chars(len + growth)));
@@ -429,6 +476,9 @@ fn message<T>(
     envelope::pad(&mut out, PREFIX + padded);
     Ok((out, cookies))
 }
+
+/// What marks the end of the packed session, before the padding.
+const MARKER: usize = 1;
 
 /// The limit that is broken, what is needed, and what is allowed.
 type Refusal = (Limit, usize, usize);
@@ -477,6 +527,13 @@ fn print<T>(
 }
 
 impl<T> Settings<T> {
+    /// Returns when a session begins that is made now. What begins in the second of a cutoff begins after it.
+    pub(super) fn beginning(&self, session: &T, keys: &Keys, now: SystemTime) -> Seconds {
+        let skew = self.lifetimes.skew;
+        let cutoff = keys.cutoff().beginning(Seconds::from(now).0, skew);
+        self.judge.beginning(session, now, skew).max(Seconds(cutoff))
+    }
+
     /// Appends the removal of the cookies that the request has from this index on, as far as the limit of the
     /// response allows.
     pub(crate) fn remove_from(

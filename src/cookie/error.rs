@@ -15,6 +15,12 @@ pub enum ConfigError {
     /// A reader is to read the cookie of another library that has the name of ours, which would be either's.
     #[error("the cookie of another library must have another name than ours")]
     OldName,
+    /// Nodes of the old application are said to run up to the end date of its cookie, or until shortly before it: whoever
+    /// comes with a session of these days after that date would be logged out.
+    #[error(
+        "the end date of an old cookie must be the idle timeout or more after the last old node is gone"
+    )]
+    OldNodesTooLong,
     /// The cookie-name ends with a dot and a number, as those of the further cookies of a split session do.
     #[error("the cookie name must not end with a dot and a number, as those of further cookies do")]
     NameOfChunk,
@@ -83,6 +89,16 @@ pub enum ConfigError {
         /// Which of the limits.
         what: &'static str,
         /// The highest value allowed.
+        allowed: usize,
+    },
+    /// The codecs of an application may together exceed what its proxy takes.
+    #[error("the codecs together have {what} of {needed}, {allowed} are allowed")]
+    TooMuchTogether {
+        /// Which of the limits.
+        what: &'static str,
+        /// The sum over the codecs.
+        needed: usize,
+        /// What the proxy takes.
         allowed: usize,
     },
     /// The limits leave no room for a session.

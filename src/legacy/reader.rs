@@ -129,7 +129,8 @@ impl<T> Reader<T> {
     /// - Where it is gone, because an old node logged the user out, the new cookie is good no more.
     /// - A login or a logout on a new node removes it.
     ///
-    /// From this time on, it is removed with the next response.
+    /// From this time on, it is removed with the next response. The end date has to be later by the idle timeout or more,
+    /// so that who comes after it with a session of these days was idle for too long in any case.
     #[must_use]
     pub fn old_nodes_until(mut self, time: SystemTime) -> Self {
         self.old_nodes_until = Some(time);

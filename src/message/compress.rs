@@ -43,6 +43,8 @@ pub(crate) struct Compressor {
     method: Option<Method>,
     /// No value is longer.
     longest: usize,
+    /// Of DEFLATE.
+    level: u32,
     deflate: Option<Compress>,
     output: SecretBytes,
     written: usize,
@@ -50,7 +52,13 @@ pub(crate) struct Compressor {
 
 impl Compressor {
     pub(crate) fn new(method: Option<Method>, longest: usize) -> Self {
-        Self { method, longest, deflate: None, output: SecretBytes::default(), written: 0 }
+        let output = SecretBytes::default();
+        Self { method, longest, level: SMALLEST, deflate: None, output, written: 0 }
+    }
+
+    /// Creates one for DEFLATE of this level.
+    pub(crate) fn deflate(level: u32, longest: usize) -> Self {
+        Self { level, ..Self::new(Some(Method::Deflate), longest) }
     }
 
     /// Compresses `value` to `output`, and returns false where it does not pay.
@@ -83,7 +91,7 @@ impl Compressor {
                 };
                 lz4_flex::block::compress_into_with_dict(value, &mut self.output, words).ok()
             }
-            (Method::Deflate, _) => self.deflate(value, dictionary),
+            (Method::Deflate, _) => self.deflate_value(value, dictionary),
         };
         self.written = written.unwrap_or(usize::MAX);
         self.written.saturating_add(SEGMENT_COST) <= value.len() - value.len() / 16
@@ -98,9 +106,13 @@ impl Compressor {
         self.output.get(..self.written).unwrap_or_default()
     }
 
-    fn deflate(&mut self, value: &[u8], dictionary: Dictionary) -> Option<usize> {
-        let deflate = self.deflate.get_or_insert_with(|| Compress::new(Level::new(6), false));
-        deflate.reset();
+    fn deflate_value(&mut self, value: &[u8], dictionary: Dictionary) -> Option<usize> {
+        // To reset it clears 128 KB, which a new one has just done.
+        if let Some(used) = &mut self.deflate {
+            used.reset();
+        }
+        let deflate =
+            self.deflate.get_or_insert_with(|| Compress::new(Level::new(self.level), false));
         if dictionary != Dictionary::None {
             deflate.set_dictionary(dictionary.bytes()).ok()?;
         }
@@ -185,6 +197,9 @@ const MIN_LZ4: usize = 96;
 
 /// Of an address, the dictionary has the beginning.
 const MIN_WORDS: usize = 32;
+
+/// The level of DEFLATE that is as small as any, as good as.
+pub(crate) const SMALLEST: u32 = 6;
 
 /// What a segment of its own costs at most, with the one that then follows.
 pub(crate) const SEGMENT_COST: usize = 8;

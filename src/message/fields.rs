@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::MAX_BODY;
-use crate::message::notation::MIN_DECIMAL;
+use crate::message::notation::{MIN_DECIMAL, Notation};
 
 /// The size of one top-level field of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -386,7 +386,7 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
         let done = self.inner.serialize_str(v)?;
         if recorder.lists.get() == 0 {
             recorder.last.set(Shape::Str(v.len()));
-        } else if v.len() >= MIN_DECIMAL {
+        } else if v.len() >= MIN_DECIMAL && Notation::may_hold(v.as_bytes()) {
             let span = StringSpan { end: recorder.written.get(), len: v.len() };
             recorder.spans.borrow_mut().strings.push(span);
         }

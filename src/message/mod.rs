@@ -14,6 +14,7 @@ pub(crate) mod extension;
 pub(crate) mod fields;
 pub(crate) mod format;
 pub(crate) mod lifetime;
+pub(crate) mod names;
 pub(crate) mod notation;
 pub(crate) mod origin;
 pub(crate) mod pack;
@@ -21,6 +22,7 @@ pub(crate) mod same;
 pub(crate) mod seconds;
 pub(crate) mod segment;
 pub(crate) mod session_id;
+pub(crate) mod shrink;
 pub(crate) mod unpack;
 
 /// The most bytes that a session may have before packing, and so the hard limit of inflating: 64 KiB, far

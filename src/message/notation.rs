@@ -47,11 +47,17 @@ impl Notation {
         })
     }
 
+    /// Returns whether a string may be in some notation, by its first characters.
+    #[inline]
+    pub(crate) fn may_hold(chars: &[u8]) -> bool {
+        classes(chars.get(..chars.len().min(FIRST)).unwrap_or_default()) & OTHER == 0
+    }
+
     /// Returns the notations that a string may be in by its length and its first characters, best first.
     pub(crate) fn candidates(chars: &[u8]) -> [Option<Self>; 3] {
         let len = chars.len();
-        let first = chars.get(..len.min(12)).unwrap_or_default();
-        let classes = first.iter().fold(0, |classes, c| classes | class(*c));
+        let first = chars.get(..len.min(FIRST)).unwrap_or_default();
+        let classes = classes(first);
         let is_time = chars.get(10) == Some(&b'T') && first.first().is_some_and(u8::is_ascii_digit);
         if is_time && (20..=35).contains(&len) {
             return [timestamp::parse(chars).map(|(_, form)| Self::Time(form)), None, None];
@@ -156,17 +162,35 @@ pub(crate) const MIN_TEXT: usize = 16;
 /// As [`MIN_TEXT`], for decimal numbers, which shrink to less than a half.
 pub(crate) const MIN_DECIMAL: usize = 12;
 
-/// Returns what a character may be part of.
-fn class(c: u8) -> u8 {
-    match c {
-        b'0'..=b'9' => DIGIT,
-        b'a'..=b'f' => HEX,
-        b'A'..=b'Z' | b'g'..=b'z' => LETTER,
-        b'-' | b'_' => URL,
-        b'+' | b'/' | b'=' => STANDARD,
-        _ => OTHER,
-    }
+/// So many characters tell most strings apart that are in no notation.
+const FIRST: usize = 12;
+
+/// Returns what these characters may be part of, all together.
+#[inline]
+fn classes(chars: &[u8]) -> u8 {
+    chars.iter().fold(0, |classes, c| classes | CLASSES.get(usize::from(*c)).unwrap_or(&OTHER))
 }
+
+/// What each character may be part of.
+const CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
+    let (mut c, mut at) = (0_u8, 0);
+    while c < 0x80 {
+        let (_, rest) = classes.split_at_mut(at);
+        if let [class, ..] = rest {
+            *class = match c {
+                b'0'..=b'9' => DIGIT,
+                b'a'..=b'f' => HEX,
+                b'A'..=b'Z' | b'g'..=b'z' => LETTER,
+                b'-' | b'_' => URL,
+                b'+' | b'/' | b'=' => STANDARD,
+                _ => OTHER,
+            };
+        }
+        (c, at) = (c + 1, at + 1);
+    }
+    classes
+};
 
 const DIGIT: u8 = 1;
 const HEX: u8 = 2;

@@ -85,9 +85,17 @@ impl Head {
     }
 }
 
-/// Writes the bytes that a compressed segment has after inflating, and how it was compressed.
-pub(crate) fn write_expanded(expanded: usize, method: Method, out: &mut Vec<u8>) {
+/// Writes a segment of what so many bytes were compressed to.
+pub(crate) fn write_compressed(
+    dictionary: Dictionary,
+    method: Method,
+    expanded: usize,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+) {
+    Head::Compressed(dictionary, bytes.len()).write(out);
     write_varint(wide(expanded) << 1 | u64::from(method == Method::Deflate), out);
+    out.extend_from_slice(bytes);
 }
 
 /// One segment, as it was read.

@@ -169,7 +169,7 @@ fn the_old_cookie_is_read_only_where_ours_is_absent() {
 
 #[test]
 fn no_old_cookie_is_read_from_the_end_date_on() {
-    for codec in [codec(), builder(reader().old_nodes_until(at(99 * DAY))).build().unwrap()] {
+    for codec in [codec(), beside()] {
         let request = || codec.request(["old=sealed.jane"]);
         let last = at(14 * DAY) - std::time::Duration::from_nanos(1);
         assert!(codec.decode_at(&request(), last).unwrap().is_some());
@@ -259,6 +259,11 @@ fn settings_that_browsers_or_proxies_would_turn_into_a_silent_failure_are_refuse
     let named = |name: &str| Reader::new(name, |_| None);
     assert_eq!(build(named("__Host-session")), ConfigError::OldName);
     assert_eq!(build(named("two words")), ConfigError::Name);
+    for days in [13, 14, 15] {
+        let build = builder(reader().old_nodes_until(at(days * DAY))).build();
+        let expected = if days == 13 { None } else { Some(ConfigError::OldNodesTooLong) };
+        assert_eq!(build.err(), expected, "the idle timeout is a day");
+    }
     assert!(matches!(build(reader().path("account")), ConfigError::Path { .. }));
     assert!(matches!(build(reader().domain("")), ConfigError::Domain { .. }));
     assert_eq!(build(named("__Host-old").domain("example.com")), ConfigError::HostPrefix);
@@ -297,6 +302,36 @@ fn what_cannot_be_sealed_leaves_the_old_cookie_alone() {
     let request = codec.request(["old=sealed.jane"]);
     let error = codec.encode_at(&noise(9000), &request, at(0)).unwrap_err();
     assert!(matches!(error, EncodeError::TooLarge(_)));
+}
+
+#[test]
+fn a_session_that_does_not_read_back_is_not_sealed_and_the_old_cookie_stays() {
+    #[derive(Debug, PartialEq)]
+    struct Odd(u8);
+    impl serde::Serialize for Odd {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_u8(self.0)
+        }
+    }
+    impl<'de> serde::Deserialize<'de> for Odd {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let n = u8::deserialize(deserializer)?;
+            if n % 2 == 1 { Ok(Self(n)) } else { Err(serde::de::Error::custom("even")) }
+        }
+    }
+    let reader = Reader::new("old", |value| Some(Odd(*value.first()? - b'0')));
+    let codec = Codec::builder(ring()).also_reads(reader, at(DAY)).build().unwrap();
+    for (value, is_sealed) in [("old=7", true), ("old=8", false)] {
+        let request = codec.request([value]);
+        let opened = codec.decode_at(&request, at(0)).unwrap().unwrap();
+        assert_eq!(
+            codec.encode_at(&opened.session, &request, at(0)).unwrap().is_empty(),
+            !is_sealed
+        );
+        assert_eq!(codec.touch_at(&request, at(0)).is_empty(), !is_sealed);
+        let set = codec.touch_at(&request, at(0));
+        assert_eq!(set.removed().count(), usize::from(is_sealed), "{value}");
+    }
 }
 
 // While nodes of the old application run, for a day.

@@ -181,6 +181,10 @@ fn every_other_error_has_its_message() {
             "the cookie name has 129 bytes, 128 are allowed",
         ),
         (
+            Box::new(ConfigError::OldNodesTooLong),
+            "the end date of an old cookie must be the idle timeout or more after the last old node is gone",
+        ),
+        (
             Box::new(ConfigError::OldName),
             "the cookie of another library must have another name than ours",
         ),
@@ -221,6 +225,14 @@ fn every_other_error_has_its_message() {
         (
             Box::new(ConfigError::LimitTooHigh { what: "cookies", allowed: 4 }),
             "cookies must be at most 4",
+        ),
+        (
+            Box::new(ConfigError::TooMuchTogether {
+                what: "response_bytes",
+                needed: 6000,
+                allowed: 3000,
+            }),
+            "the codecs together have response_bytes of 6000, 3000 are allowed",
         ),
         (
             Box::new(ConfigError::LimitTooLow),

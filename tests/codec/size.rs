@@ -285,7 +285,8 @@ fn deflate_steps_in_where_lz4_would_not_fit() {
     for cookie_bytes in (1400..3900).step_by(100) {
         let fast = sizes(Compression::Adaptive, cookie_bytes);
         let small = sizes(Compression::Smallest, cookie_bytes);
-        assert_eq!(fast.0, small.0, "{cookie_bytes}");
+        // Only the longest of values get it then, within a budget.
+        assert!((small.0..=small.0 + 1).contains(&fast.0), "{cookie_bytes}");
         as_many += usize::from(fast.0 > 1 && fast.1 > small.1);
     }
     assert!(as_many > 0, "LZ4 stays where DEFLATE needs as many cookies");

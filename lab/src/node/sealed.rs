@@ -40,8 +40,7 @@ pub(super) fn revocable<S: Shop>(name: &Arc<str>, arguments: &[&str]) -> Result<
         eprintln!("no revocations yet: {:?}", feed.status());
     }
     std::mem::forget(feed);
-    let codec =
-        codec::<S>(keys)?.revocations(revocations, |_| [SubjectTag::from_bytes([0; 16]); 0]);
+    let codec = codec::<S>(keys)?.revocations(revocations, |_| None::<SubjectTag>);
     Ok(shop::<Session<S>>(name).layer(SessionLayer::new(codec.build()?)))
 }
 

@@ -49,6 +49,7 @@ fn rows(run: &Run) -> Vec<[String; 4]> {
         let tabs = run.figures(system)?.tabs;
         Some(format!("{} of {}", tabs.lost, tabs.writes))
     };
+    let logout = |system| dash(run.figures(system).map(super::tables::logout_holds));
     let row = |have: &str, need: &str, take: &str, because: String| {
         [have.into(), need.into(), take.into(), because]
     };
@@ -77,14 +78,25 @@ fn rows(run: &Run) -> Vec<[String; 4]> {
         row(
             "sessions of 8 KB",
             "them to stay so",
-            "a central store",
-            format!("each request would carry {} bytes more, in several cookies", dash(more(SIZES[2]))),
+            "a central store, or sealed cookies with overflow",
+            format!(
+                "in cookies alone, each request would carry {} bytes more; with overflow it carries {} in all, and Redis is as \
+                 needed as it is for a central store: lost without a file, it logs out {}",
+                dash(more(SIZES[2])),
+                dash(up(System::Overflow, SIZES[2]).map(count)),
+                out(System::Overflow, Event::RedisLost)
+            ),
         ),
         row(
             "accounts that must be locked, copied cookies that must end",
             "a logout that holds at once, everywhere",
-            "a central store, or cookies with short timeouts",
-            "with a store, no node took the old cookie again; by itself a cookie is good until its timeout".into(),
+            "a central store, or sealed cookies with revocation",
+            format!(
+                "the old cookie is refused by every node after: Redis {}, revocation {}; and when Redis is lost, revocation logs out {}",
+                logout(System::Redis),
+                logout(System::Revocable),
+                out(System::Revocable, Event::RedisLost)
+            ),
         ),
         row(
             "changes at the same time that must all count",
@@ -107,7 +119,11 @@ fn rows(run: &Run) -> Vec<[String; 4]> {
                 out(System::Redis, Event::RedisKept),
                 dash(run.outcome(System::Redis, Event::RedisStopped).map(|outcome| {
                     let tally = &outcome.tally;
-                    format!("{} of {} requests failed or were slow", tally.failed + tally.slow, tally.requests)
+                    format!(
+                        "{} of {} requests failed or were slow",
+                        tally.failed + tally.slow,
+                        tally.requests
+                    )
                 }))
             ),
         ),
@@ -150,7 +166,11 @@ fn rows(run: &Run) -> Vec<[String; 4]> {
                 let (out, requests) = steps.fold((0, 0), |(out, requests), step| {
                     (out + step.tally.logouts, requests + step.tally.requests)
                 });
-                format!("{out} logouts in {} requests, {} bytes of session", count(requests as f64), count(SIZE as f64))
+                format!(
+                    "{out} logouts in {} requests, {} bytes of session",
+                    count(requests as f64),
+                    count(SIZE as f64)
+                )
             },
         ),
     ]

@@ -71,6 +71,10 @@ impl Law {
 
     pub(super) fn text(self) -> String {
         let Self { base, each } = self;
+        // A few bytes are not of the requests.
+        if self.at(4.0) < 10.0 {
+            return "0".into();
+        }
         // What is less than a part in a hundred is the measurement's.
         let whole = self.at(4.0).max(1.0);
         match (base.abs() > 0.02 * whole, each.abs() > 0.02 * whole) {

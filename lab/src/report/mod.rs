@@ -51,8 +51,16 @@ Run of {date}, {seconds} s, on {machine}: {versions}. {note}
         seconds = run.seconds,
         machine = run.machine,
         versions = versions.join(", "),
-        note = run.note.as_deref().unwrap_or(""),
+        note = note(run),
         advice = advice::all(run),
         tables = tables::all(run),
     )
+}
+
+fn note(run: &Run) -> String {
+    let faults = run
+        .faults
+        .iter()
+        .map(|fault| format!("Missing: {}.", fault.lines().next().unwrap_or_default()));
+    run.note.iter().cloned().chain(faults).collect::<Vec<_>>().join(" ")
 }

@@ -29,12 +29,15 @@ pub(crate) struct Heat {
     pub(crate) title: String,
     pub(crate) columns: Vec<String>,
     /// Name, and for each column what stands there and its share from 0 to 1.
-    pub(crate) rows: Vec<(String, Vec<Option<(String, f64)>>)>,
+    pub(crate) rows: Vec<(String, Vec<Cell>)>,
 }
+
+/// What stands in a cell, and its share; `None` if nothing is known.
+pub(crate) type Cell = Option<(String, f64)>;
 
 impl Heat {
     pub(crate) fn draw(&self) -> String {
-        const LABEL: f64 = 250.0;
+        const LABEL: f64 = 275.0;
         const ROW: f64 = 26.0;
         let top = 100.0;
         let cell = (WIDTH - LABEL - 10.0) / self.columns.len() as f64;
@@ -44,7 +47,7 @@ impl Heat {
             let lines = wrap(column, 12);
             for (j, line) in lines.iter().enumerate() {
                 let y = top - 8.0 - 15.0 * (lines.len() - 1 - j) as f64;
-                text(&mut svg, x, y, "middle", "font-size=\"12\"", line);
+                text(&mut svg, x, y, "middle", "font-size=\"11\"", line);
             }
         }
         for (j, (name, cells)) in self.rows.iter().enumerate() {
@@ -216,7 +219,7 @@ pub(crate) struct Bars {
 
 impl Bars {
     pub(crate) fn draw(&self) -> String {
-        const LABEL: f64 = 290.0;
+        const LABEL: f64 = 320.0;
         const ROW: f64 = 22.0;
         let top = 60.0;
         let mut svg = open(top + ROW * self.rows.len() as f64 + 10.0, &self.title);

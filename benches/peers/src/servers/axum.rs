@@ -8,9 +8,10 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum_extra::extract::PrivateCookieJar;
 use axum_extra::extract::cookie::{Cookie, Key};
-use sealed_session::Codec;
 use sealed_session::web::tower::SessionLayer;
 use sealed_session::web::{ChangeError, Session};
+use sealed_session::{Attached, Codec, Limits};
+use serde::{Deserialize, Serialize};
 use tower_sessions::{MemoryStore, SessionManagerLayer, SessionStore};
 use tower_sessions_redis_store::RedisStore;
 use tower_sessions_redis_store::fred::prelude::{ClientLike as _, Config, Pool};
@@ -36,6 +37,67 @@ pub(super) fn bare(listener: TcpListener, _: u16) {
 }
 
 pub(super) fn ours<T: Served>(listener: TcpListener, _: u16) {
+    sealed_session(listener, Codec::<T>::new(key()));
+}
+
+pub(super) fn in_two_cookies<T: Served>(listener: TcpListener, _: u16) {
+    let codec = Codec::<T>::builder(key()).limits(Limits::NGINX_PROXY_BUFFER_8K).build();
+    sealed_session(listener, codec.expect("settings"));
+}
+
+pub(super) fn in_four_cookies<T: Served>(listener: TcpListener, _: u16) {
+    let codec = Codec::<T>::builder(key()).limits(Limits::NGINX_PROXY_BUFFER_16K).build();
+    sealed_session(listener, codec.expect("settings"));
+}
+
+pub(super) fn overflow<T: Served>(listener: TcpListener, redis: u16) {
+    let codec = Codec::<T>::builder(key()).overflow(store(redis)).build();
+    sealed_session(listener, codec.expect("settings"));
+}
+
+/// The session is in the cookie, and what is large beside it; no handler asks for that.
+pub(super) fn attached<T: Served>(listener: TcpListener, redis: u16) {
+    #[derive(Clone, Default, Serialize, Deserialize)]
+    #[serde(bound = "T: Served")]
+    struct Beside<T> {
+        count: u64,
+        large: Attached<T>,
+    }
+    async fn login<T: Served>(session: Session<Beside<T>>) -> Result<String, ChangeError> {
+        let sample = T::sample();
+        let count = sample.count();
+        session.renew(Beside { count, large: Attached::new(sample) })?;
+        Ok(count.to_string())
+    }
+    async fn read<T: Served>(session: Session<Beside<T>>) -> Result<String, StatusCode> {
+        Ok(session.get().ok_or(StatusCode::UNAUTHORIZED)?.count.to_string())
+    }
+    async fn change<T: Served>(session: Session<Beside<T>>) -> Result<String, ChangeError> {
+        let change = |beside: &mut Beside<T>| {
+            beside.count += 1;
+            beside.count
+        };
+        Ok(session.change(change)?.to_string())
+    }
+    let codec = Codec::<Beside<T>>::builder(key()).overflow(store(redis)).build();
+    let app = Router::new()
+        .route("/login", post(login::<T>))
+        .route("/read", get(read::<T>))
+        .route("/change", post(change::<T>))
+        .layer(SessionLayer::new(codec.expect("settings")));
+    serve(listener, async { app });
+}
+
+fn key() -> sealed_session::Key {
+    sealed_session::Key::generate().expect("random bytes")
+}
+
+fn store(redis: u16) -> sealed_session::store::RedisStore {
+    let url = format!("redis://127.0.0.1:{redis}");
+    sealed_session::store::RedisStore::new(&url).expect("an address")
+}
+
+fn sealed_session<T: Served>(listener: TcpListener, codec: Codec<T>) {
     async fn login<T: Served>(session: Session<T>) -> Result<String, ChangeError> {
         session.renew(T::sample())?;
         Ok(T::sample().count().to_string())
@@ -47,12 +109,11 @@ pub(super) fn ours<T: Served>(listener: TcpListener, _: u16) {
     async fn change<T: Served>(session: Session<T>) -> Result<String, ChangeError> {
         Ok(session.change(T::change)?.to_string())
     }
-    let key = sealed_session::Key::generate().expect("random bytes");
     let app = Router::new()
         .route("/login", post(login::<T>))
         .route("/read", get(read::<T>))
         .route("/change", post(change::<T>))
-        .layer(SessionLayer::new(Codec::<T>::new(key)));
+        .layer(SessionLayer::new(codec));
     serve(listener, async { app });
 }
 

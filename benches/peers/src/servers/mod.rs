@@ -11,12 +11,14 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio, exit};
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::process_seconds;
 use crate::contest::median;
 use crate::contestants::Session;
 use crate::plot::{self, Cost};
 use crate::redis;
-use crate::sessions::{self, Login, Shop};
+use crate::sessions::{self, Change, Login, OpenIdConnect, Shop};
 use load::{Load, Visitor};
 
 /// A session that a server can keep.
@@ -45,6 +47,42 @@ impl Served for Shop {
 
     fn count(&self) -> u64 {
         self.last_seen
+    }
+}
+
+/// What needs two cookies.
+impl Served for OpenIdConnect {
+    fn sample() -> Self {
+        sessions::openid_connect_large()
+    }
+
+    fn count(&self) -> u64 {
+        self.expires_at
+    }
+}
+
+/// What needs four cookies: a user who is logged in at three providers.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Federated {
+    first: OpenIdConnect,
+    second: OpenIdConnect,
+    third: OpenIdConnect,
+}
+
+impl Change for Federated {
+    fn change(&mut self) -> u64 {
+        self.first.change()
+    }
+}
+
+impl Served for Federated {
+    fn sample() -> Self {
+        let one = sessions::openid_connect_large;
+        Self { first: one(), second: one(), third: one() }
+    }
+
+    fn count(&self) -> u64 {
+        self.first.count()
     }
 }
 
@@ -89,12 +127,35 @@ fn contestants<T: Served>() -> Vec<Contestant> {
     ]
 }
 
+/// Those for sessions that are larger than a cookie.
+fn large<T: Served>(cookies: Contestant) -> Vec<Contestant> {
+    vec![
+        of("axum", BARE, axum::bare),
+        cookies,
+        of("axum", "sealed-session, overflow", axum::overflow::<T>).in_redis(),
+        of("axum", "sealed-session, attached, not asked for", axum::attached::<T>).in_redis(),
+        of("axum", "tower-sessions, Redis", axum::tower_sessions_redis::<T>).in_redis(),
+    ]
+}
+
+fn in_two_cookies() -> Vec<Contestant> {
+    let cookies = axum::in_two_cookies::<OpenIdConnect>;
+    large::<OpenIdConnect>(of("axum", "sealed-session, two cookies", cookies))
+}
+
+fn in_four_cookies() -> Vec<Contestant> {
+    let cookies = axum::in_four_cookies::<Federated>;
+    large::<Federated>(of("axum", "sealed-session, four cookies", cookies))
+}
+
 /// Answers requests as the contestant of this number until standard input ends: `serve SESSION NUMBER PORT`.
 pub(crate) fn serve(args: &[String]) {
     let [session, number, redis] = args else { panic!("serve SESSION NUMBER PORT") };
     let contestants = match &**session {
         "login" => contestants::<Login>(),
         "shop" => contestants::<Shop>(),
+        "OpenID Connect" => in_two_cookies(),
+        "federated" => in_four_cookies(),
         _ => panic!("no session has this name: {session}"),
     };
     let number: usize = number.parse().expect("a number");
@@ -154,12 +215,18 @@ pub(crate) fn compare() {
         "One thread for requests, {} connections, all on loopback. µs are of processor time, by process.\n",
         load::VISITORS
     );
-    table::<Login>("login", false);
-    table::<Shop>("shop", true);
+    table("login", &contestants::<Login>(), false);
+    table("shop", &contestants::<Shop>(), true);
+    overflow();
 }
 
-fn table<T: Served>(session: &str, drawn: bool) {
-    let contestants = contestants::<T>();
+/// Sessions larger than a cookie.
+fn overflow() {
+    table("OpenID Connect", &in_two_cookies(), false);
+    table("federated", &in_four_cookies(), false);
+}
+
+fn table(session: &str, contestants: &[Contestant], drawn: bool) {
     let store = redis::Server::start();
     if let Err(error) = &store {
         println!(
@@ -200,7 +267,7 @@ fn table<T: Served>(session: &str, drawn: bool) {
     for framework in ["axum", "actix-web"] {
         let of_it = || taking_part.iter().filter(|entry| entry.contestant.framework == framework);
         for (operation, verb) in OPERATIONS {
-            let bare = of_it().find(|entry| entry.contestant.name == BARE).expect("it takes part");
+            let Some(bare) = of_it().find(|entry| entry.contestant.name == BARE) else { continue };
             let bare = bare.median(operation, |run| run.server);
             let mut bars = Vec::new();
             for entry in of_it() {
