@@ -8,6 +8,7 @@ mod growth;
 mod plot;
 mod redis;
 mod refused;
+mod revocation;
 mod scale;
 mod servers;
 #[path = "../../sessions/mod.rs"]
@@ -27,12 +28,13 @@ usage: cargo run --release -- [SECTION]...
   growth   time and memory from nothing to 8 KB
   threads  one and two threads with one ring that is replaced 100 times a second
   redis    one decode beside one look-up in a Redis on loopback
+  revocation  what revocation adds to a request, how fast it spreads, what it takes
   servers  requests to servers of axum and actix-web, with sessions kept in nine ways
 
 Without a section, all of them. `peers`, `growth` and `servers` each draw a plot into the folder above.";
 
 fn main() -> ExitCode {
-    let sections: [(&str, fn()); 9] = [
+    let sections: [(&str, fn()); 10] = [
         ("shapes", shapes::table),
         ("peers", contest::peers),
         ("formats", contest::formats),
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ("growth", growth::table),
         ("threads", scale::threads),
         ("redis", redis::compare),
+        ("revocation", revocation::table),
         ("servers", servers::compare),
     ];
     let wanted: Vec<_> = std::env::args().skip(1).collect();
