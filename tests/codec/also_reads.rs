@@ -6,8 +6,7 @@ use std::time::SystemTime;
 
 use sealed_session::legacy::Reader;
 use sealed_session::{
-    Advice, Builder, Codec, ConfigError, DecodeError, EncodeError, Limits, Padding, Reseal,
-    SetCookies,
+    Advice, Builder, Codec, ConfigError, DecodeError, EncodeError, Limits, Reseal, SetCookies,
 };
 
 use super::browser::Browser;
@@ -559,7 +558,7 @@ mod with_revocation {
         let codec = Codec::<String>::builder(ring())
             .also_reads(reader(), at(2 * DAY))
             .revocations(Revocations::new(3 * WEEK), |_| [])
-            .padding(Padding::DangerousNone)
+            .padding(sealed_session::Padding::DangerousNone)
             .idle_timeout(2 * WEEK / 3)
             .build()
             .unwrap();
