@@ -19,7 +19,7 @@ use crate::codec::opened::Opened;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
 use crate::codec::write::Start;
-use crate::cookie::limits::{Cost, MAX_TEXT};
+use crate::cookie::limits::{Cost, Limits, MAX_TEXT};
 use crate::cookie::set_cookies::SetCookies;
 use crate::keys::ring::{KeyRing, Keys};
 use crate::message::seconds::Seconds;
@@ -526,6 +526,11 @@ impl<T> Codec<T> {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.settings.attributes.name
+    }
+
+    /// Returns the limits, for [`Limits::holds`](crate::Limits::holds).
+    pub fn limits(&self) -> Limits {
+        self.settings.layout.limits()
     }
 
     /// Returns the key ring, whose keys can be replaced while requests run.

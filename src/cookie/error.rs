@@ -91,6 +91,16 @@ pub enum ConfigError {
         /// The highest value allowed.
         allowed: usize,
     },
+    /// The codecs of an application may together exceed what its proxy takes.
+    #[error("the codecs together have {what} of {needed}, {allowed} are allowed")]
+    TooMuchTogether {
+        /// Which of the limits.
+        what: &'static str,
+        /// The sum over the codecs.
+        needed: usize,
+        /// What the proxy takes.
+        allowed: usize,
+    },
     /// The limits leave no room for a session.
     #[error(
         "the limits leave no room for a session; raise them, or shorten the name and the attributes"

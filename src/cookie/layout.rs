@@ -84,6 +84,10 @@ impl Layout {
         .unwrap_or((Limit::Response, response_bytes, self.limits.response_bytes))
     }
 
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Returns the bytes of `Set-Cookie` lines that are left beside those of a session.
     pub(crate) fn response_bytes_left(&self, used: usize) -> usize {
         self.limits.response_bytes.saturating_sub(used)

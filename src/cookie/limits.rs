@@ -22,6 +22,9 @@ use crate::seal::MAX_CHUNKS;
 /// | [`NGINX_PROXY_BUFFER_8K`](Self::NGINX_PROXY_BUFFER_8K) | ≤ 2 | 7000 | 6144 | `proxy_buffer_size 8k;` |
 /// | [`NGINX_PROXY_BUFFER_16K`](Self::NGINX_PROXY_BUFFER_16K) | ≤ 4 | 14000 | 12288 | `proxy_buffer_size 16k; proxy_buffers 8 16k; large_client_header_buffers 4 16k;` |
 ///
+/// A session is judged by its length with [padding](crate::Padding): under the default names and attributes, the largest one
+/// of the last profile takes three cookies.
+///
 /// The numbers leave room for the application's other headers and cookies: an unmodified nginx takes
 /// a response head of 4095 bytes and a `Cookie` line of 8182. Apache, HAProxy, Varnish, Caddy and Node
 /// pass the second profile with their defaults; Tomcat and lighttpd do too, where other headers are few.
@@ -108,6 +111,48 @@ impl Limits {
     /// Sets the most cookies of one session: 1 to 4.
     pub const fn cookies(self, most: u8) -> Self {
         Self { cookies: most, ..self }
+    }
+
+    /// Checks that the codecs of one application, with these limits, together keep to this one: to what the proxy takes.
+    /// Each codec knows but its own, and a proxy counts all cookies of a response and of a request. Call it at start.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::TooMuchTogether`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use sealed_session::{Codec, Key, KeyRing, Limits};
+    ///
+    /// const PROXY: Limits = Limits::UNMODIFIED_NGINX;
+    /// let ring = KeyRing::from(Key::generate()?);
+    /// let shop = Codec::<String>::builder(ring.clone())
+    ///     .limits(PROXY.response_bytes(2500).request_bytes(2500))
+    ///     .build()?;
+    /// let theme = Codec::<u8>::builder(ring)
+    ///     .name("__Host-theme")
+    ///     .limits(PROXY.response_bytes(500).request_bytes(500))
+    ///     .build()?;
+    /// PROXY.holds([shop.limits(), theme.limits()])?;
+    /// # assert!(PROXY.holds([PROXY, theme.limits()]).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn holds(self, codecs: impl IntoIterator<Item = Self>) -> Result<(), ConfigError> {
+        let (mut response, mut request) = (0_usize, 0_usize);
+        for codec in codecs {
+            response = response.saturating_add(codec.response_bytes);
+            request = request.saturating_add(codec.request_bytes);
+        }
+        for (what, needed, allowed) in [
+            ("response_bytes", response, self.response_bytes),
+            ("request_bytes", request, self.request_bytes),
+        ] {
+            if needed > allowed {
+                return Err(ConfigError::TooMuchTogether { what, needed, allowed });
+            }
+        }
+        Ok(())
     }
 
     /// Chromium keeps 10,240 bytes of cookies in a partition, and drops the oldest beyond that.

@@ -99,7 +99,7 @@
 //! request that asks for a session. One codec installed twice is no harm.
 //!
 //! The limits are those of one codec, and a proxy counts all cookies of a response. So divide among the codecs of
-//! an application what the proxy takes:
+//! an application what the proxy takes, and let [`Limits::holds`](crate::Limits::holds) check it at start:
 //!
 //! ```
 //! use sealed_session::{Codec, KeyRing, Limits};
@@ -107,13 +107,15 @@
 //! # #[derive(serde::Serialize, serde::Deserialize)] struct Theme;
 //!
 //! # fn codecs(ring: KeyRing) -> Result<(), sealed_session::ConfigError> {
+//! const PROXY: Limits = Limits::UNMODIFIED_NGINX;
 //! let shop = Codec::<Shop>::builder(ring.clone())
-//!     .limits(Limits::UNMODIFIED_NGINX.response_bytes(2500))
+//!     .limits(PROXY.response_bytes(2500).request_bytes(2500))
 //!     .build()?;
 //! let theme = Codec::<Theme>::builder(ring)
 //!     .name("__Host-theme")
-//!     .limits(Limits::UNMODIFIED_NGINX.response_bytes(500)) // 3000 together
+//!     .limits(PROXY.response_bytes(500).request_bytes(500))
 //!     .build()?;
+//! PROXY.holds([shop.limits(), theme.limits()])?; // 3000 together
 //! # Ok(()) }
 //! # codecs(sealed_session::Key::generate()?.into())?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -418,9 +418,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         let Settings { codec, accept, .. } = &*self.shared.settings;
         #[cfg(feature = "store")]
         let ahead = self.state().ahead.take();
-        #[cfg(not(feature = "store"))]
-        let ahead = None;
+        #[cfg(feature = "store")]
         let opened = ahead.unwrap_or_else(|| codec.decode(&self.shared.request));
+        #[cfg(not(feature = "store"))]
+        let opened = codec.decode(&self.shared.request);
         let opened = match (opened, accept) {
             (Ok(Some(opened)), Some(accept)) if !accept(&opened) => {
                 let error = DecodeError::NotAccepted;

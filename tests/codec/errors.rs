@@ -227,6 +227,14 @@ fn every_other_error_has_its_message() {
             "cookies must be at most 4",
         ),
         (
+            Box::new(ConfigError::TooMuchTogether {
+                what: "response_bytes",
+                needed: 6000,
+                allowed: 3000,
+            }),
+            "the codecs together have response_bytes of 6000, 3000 are allowed",
+        ),
+        (
             Box::new(ConfigError::LimitTooLow),
             "the limits leave no room for a session; raise them, or shorten the name and the attributes",
         ),

@@ -247,6 +247,22 @@ fn a_positional_format_needs_a_schema_number() {
 }
 
 #[test]
+fn codecs_that_together_exceed_the_proxy_are_refused_at_start() {
+    const PROXY: Limits = Limits::UNMODIFIED_NGINX;
+    let part = |response, request| {
+        let limits = PROXY.response_bytes(response).request_bytes(request);
+        Codec::<u8>::builder(ring()).limits(limits).build().unwrap().limits()
+    };
+    let refused = |what, needed| Err(ConfigError::TooMuchTogether { what, needed, allowed: 3000 });
+    assert_eq!(PROXY.holds([]), Ok(()));
+    assert_eq!(PROXY.holds([part(2500, 2500), part(500, 500)]), Ok(()));
+    assert_eq!(PROXY.holds([part(2500, 2500), part(501, 500)]), refused("response_bytes", 3001));
+    assert_eq!(PROXY.holds([part(2500, 2500), part(500, 501)]), refused("request_bytes", 3001));
+    assert_eq!(PROXY.holds([PROXY, PROXY]), refused("response_bytes", 6000));
+    assert_eq!(Codec::<u8>::new(ring()).limits(), PROXY);
+}
+
+#[test]
 fn settings_at_their_edges_work() {
     for setup in [
         (|b| b.name("a".repeat(128))) as fn(Builder<u8>) -> Builder<u8>,
