@@ -87,19 +87,23 @@ def glibc() -> str:
 def against_targets() -> str:
     """Holds the fresh user's table against what was wanted."""
     small = {"empty", "login", "40 permissions", "names not of ASCII"}
-    missed, lines = 0, ["| session | decode | wanted | change | wanted | bytes | wanted | decode over floor | wanted |"]
-    lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    missed, lines = 0, [
+        "| session | decode | wanted | change | not read back | wanted | bytes | wanted | decode over floor | wanted |"
+    ]
+    lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 
-    def cell(value: str, most: float) -> str:
+    def cell(value: str, most: float, between: str | None = None) -> str:
         nonlocal missed
         over = float(value) > most
         missed += over
-        return f"**{value}** | {most}" if over else f"{value} | {most}"
+        cells = [f"**{value}**" if over else value, between, str(most)]
+        return " | ".join(cell for cell in cells if cell is not None)
 
-    for name, json, _, decode, floor, _, change, _, _, _, _, size in rows(shapes_of("shapes")):
+    for cells in rows(shapes_of("shapes")):
+        name, json, _, decode, floor, _, change, _, _, _, _, size, unread, _ = cells
         lines.append(
             f"| {name} | {cell(decode, 0.9 if name in small else 0.7)} "
-            f"| {cell(change, 0.8 if name in ('shop', 'OpenID Connect') else 1.0)} "
+            f"| {cell(change, 0.8 if name in ('shop', 'OpenID Connect') else 1.0, unread)} "
             f"| {cell(size, 0.65) if int(json) >= 400 else f'{size} | '} | {cell(floor, 1.3)} |"
         )
     lines.append(f"\nIn bold what was missed: {missed}.")

@@ -121,6 +121,17 @@ pub(crate) fn ours<T: Session>() -> Contestant<T> {
     ours_as("sealed-session", codec(Format::MessagePack, Compression::Adaptive, Padding::Padme))
 }
 
+/// As [`ours`], but what is sealed is not read back before.
+pub(crate) fn ours_not_read_back<T: Session>() -> Contestant<T> {
+    let codec = Codec::<T>::builder(Key::generate().expect("random bytes"))
+        .name(NAME)
+        .limits(Limits::NGINX_PROXY_BUFFER_16K)
+        .dangerous_without_read_back()
+        .build()
+        .expect("settings that fit each other");
+    ours_as("sealed-session, not read back", codec)
+}
+
 /// Without compression and padding, to be held against [`floor`].
 pub(crate) fn ours_plain<T: Session>() -> Contestant<T> {
     ours_as(

@@ -6,14 +6,15 @@ use crate::sessions::{self, shapes};
 
 const TARGETS: &str = "\
 Medians of processor time, in ns; ratios are to `serde_json` and `cookie::PrivateJar`, and to the floor, in the same rounds.
-*Change* is decode, change, and encode.";
+*Change* is decode, change, and encode. The last two columns are without reading back what is sealed
+(`Builder::dangerous_without_read_back`).";
 
 pub(crate) fn table() {
     println!("{TARGETS}\n");
     println!(
-        "| session | JSON bytes | decode ns | × jar | × floor | change ns | × jar | × floor | renew ns | × jar | bytes | × jar |"
+        "| session | JSON bytes | decode ns | × jar | × floor | change ns | × jar | × floor | renew ns | × jar | bytes | × jar | change × jar | renew × jar |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     row("empty", &shapes::empty());
     row("login", &sessions::login());
     row("40 permissions", &shapes::permissions());
@@ -28,15 +29,22 @@ pub(crate) fn table() {
 
 fn row<T: Session>(name: &str, session: &T) {
     let json = serde_json::to_string(session).expect("JSON").len();
-    let scores =
-        measure(&[contestants::ours(), contestants::private_jar(), contestants::floor()], session);
-    let [ours, jar, floor] = &scores[..] else { unreachable!("three") };
+    let scores = measure(
+        &[
+            contestants::ours(),
+            contestants::private_jar(),
+            contestants::floor(),
+            contestants::ours_not_read_back(),
+        ],
+        session,
+    );
+    let [ours, jar, floor, unread] = &scores[..] else { unreachable!("four") };
     let bytes = |score: &Score| match score.cookies {
         1 => score.bytes.to_string(),
         cookies => format!("{} ({cookies})", score.bytes),
     };
     println!(
-        "| {name} | {json} | {:.0} | {:.2} | {:.2} | {:.0} | {:.2} | {:.2} | {:.0} | {:.2} | {} | {:.2} |",
+        "| {name} | {json} | {:.0} | {:.2} | {:.2} | {:.0} | {:.2} | {:.2} | {:.0} | {:.2} | {} | {:.2} | {:.2} | {:.2} |",
         ours.decode.median(),
         ours.decode.over(&jar.decode),
         ours.decode.over(&floor.decode),
@@ -47,5 +55,7 @@ fn row<T: Session>(name: &str, session: &T) {
         ours.encode.over(&jar.encode),
         bytes(ours),
         ours.bytes as f64 / jar.bytes as f64,
+        unread.cycle.over(&jar.cycle),
+        unread.encode.over(&jar.encode),
     );
 }
