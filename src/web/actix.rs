@@ -72,8 +72,8 @@ use serde::de::DeserializeOwned;
 use super::before::Outcome;
 use super::caching;
 use super::installed::{Installed, LayerError};
-pub use super::session::Session;
-use super::session::{ChangeError, Refusal, Settled, Slot};
+pub use super::session::{ChangeError, Session};
+use super::session::{Refusal, Settled, Slot};
 use super::settings::{Settings, Unreadable};
 use crate::{Codec, Opened, SetCookies};
 

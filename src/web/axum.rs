@@ -96,8 +96,7 @@ use serde::de::DeserializeOwned;
 use super::installed::LayerError;
 #[cfg(feature = "store")]
 use super::overflow::LoadError;
-use super::session::ChangeError;
-pub use super::session::Session;
+pub use super::session::{ChangeError, Session};
 pub use super::tower::SessionLayer;
 use super::tower::find;
 
