@@ -85,7 +85,8 @@ fn change(mut file: KeyFile, clock: &mut SystemTime, steps: Vec<(u8, Step)>) {
             Step::Revoke(which) => policy.revoke_at(&mut file, pick(which), now),
             Step::CutOff(by) => {
                 let by_seconds = Duration::from_secs(by.unsigned_abs().into());
-                let at = if by < 0 { now.checked_sub(by_seconds) } else { now.checked_add(by_seconds) };
+                let at =
+                    if by < 0 { now.checked_sub(by_seconds) } else { now.checked_add(by_seconds) };
                 policy.cut_off_at(&mut file, at.unwrap_or(now), now)
             }
             Step::AtOnce => {

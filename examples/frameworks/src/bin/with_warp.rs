@@ -36,7 +36,10 @@ fn visit(codec: Codec<Session>, headers: HeaderMap) -> impl Reply {
 }
 
 /// Counts this visit: gives the number, and the cookies that keep it.
-fn count(codec: &Codec<Session>, request: &RequestCookies) -> Result<(u32, SetCookies), EncodeError> {
+fn count(
+    codec: &Codec<Session>,
+    request: &RequestCookies,
+) -> Result<(u32, SetCookies), EncodeError> {
     let opened = codec.decode(request).unwrap_or_else(|error| {
         eprintln!("{error}"); // for the log; the visitor goes on without a session
         None
