@@ -90,6 +90,7 @@
 //! | guide | what it answers |
 //! |---|---|
 //! | [`frameworks`](guide::frameworks) | How do I use it from my web framework? |
+//! | [`sessions`](guide::sessions) | How do I change the type of a session while old ones are out there? |
 //! | [`operating`](guide::operating) | How do I make, rotate and revoke keys? What do I do at 3 a.m.? |
 //! | [`revocation`](guide::revocation) | How do I end sessions before their time? |
 //! | [`overflow`](guide::overflow) | What if a session is sometimes larger than its cookies? |
@@ -98,6 +99,7 @@
 //! | [`sizes`](guide::sizes) | How large do the cookies get? |
 //! | [`format`](guide::format) | What are the bytes of a cookie? |
 //! | [`dependencies`](guide::dependencies) | Which crates come along, and who keeps them? |
+//! | [the four ways](https://github.com/sealed-session/sealed-session/blob/main/docs/FOUR_WAYS.md) | Replicated, sticky, central or in the cookie: which way is right for me? |
 //!
 //! # How it works
 //!
