@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::extract::Path;
 use axum::http::header::{HeaderName, SET_COOKIE};
 use axum::routing::get;
-use sealed_session::{Codec, EncodeError, Key, Limits};
+use sealed_session::{Codec, EncodeError, Key, Limits, Padding};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -118,7 +118,13 @@ fn codec<T: Serialize + DeserializeOwned + 'static>() -> Codec<T> {
 
 fn full_codec<T: Serialize + DeserializeOwned + 'static>() -> Codec<T> {
     let limits = Limits::NGINX_PROXY_BUFFER_16K.cookies(1).cookie_bytes(4096);
-    Codec::builder(key()).name("__Host-full").limits(limits).build().unwrap()
+    // Padded lengths end some bytes before the limit; this is about the last one.
+    Codec::builder(key())
+        .name("__Host-full")
+        .limits(limits)
+        .padding(Padding::DangerousNone)
+        .build()
+        .unwrap()
 }
 
 fn key() -> Key {
