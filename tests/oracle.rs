@@ -69,6 +69,13 @@ fn the_length_of_the_cookie_tells_nothing_of_another_field() {
     });
     assert!(whole > 0.8, "{whole}");
 
+    // What an application asks for by a dangerous name has the leak that the name tells of.
+    let one = codec::<Fields>(Compression::DangerousOneContext, Padding::DangerousNone);
+    let found = row("two fields", "DangerousOneContext", "DangerousNone", &|secret, note| {
+        length(&one, &Fields { csrf: secret.to_owned(), note: note.to_owned() })
+    });
+    assert!(found > 0.8, "{found}");
+
     for compression in [Compression::Off, Compression::Adaptive, Compression::Smallest] {
         for padding in [Padding::Padme, Padding::DangerousNone] {
             let how = (format!("{compression:?}"), format!("{padding:?}"));

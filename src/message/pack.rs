@@ -55,8 +55,7 @@ pub enum Compression {
     /// **Only for sessions in which there is no secret beside text that others choose**: such as the attributes of a
     /// user from a directory, whose names and values repeat each other. If a CSRF token or an access token stands in the
     /// session beside a name, a search or an address that an attacker can send, then the attacker learns the token from
-    /// the length of the cookie, character by character (CRIME): with one guess for each character of the alphabet and some fillers, which
-    /// is some 10,000 requests for 64 bits.
+    /// the length of the cookie, character by character (CRIME). `tests/oracle.rs` learns 64 bits in some 12,000 requests.
     DangerousOneContext,
 }
 
