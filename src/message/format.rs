@@ -20,7 +20,7 @@ use crate::message::same::{self, Lists};
 /// to 128 levels, but not that of enums, and the positional ones bound none.
 ///
 /// In the named formats two versions of a struct read each other: an unknown field is ignored, a missing
-/// one needs `#[serde(default)]`, the order does not matter. See [the guide](crate::docs::sessions). The positional formats store no
+/// one needs `#[serde(default)]`, the order does not matter. See [the guide](crate::guide::sessions). The positional formats store no
 /// names; reading with a changed struct may give a *wrong* session, so they demand a
 /// [`Builder::schema`](crate::Builder::schema) number that changes with the struct, and a session in one of them is read by a codec of that
 /// format and schema alone, or by a [migration that says so](crate::Builder::migration_in).
