@@ -27,7 +27,7 @@ struct World {
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let builder = builder().compression(Compression::Off).overflow(MemoryStore::new());
     let codec = builder.build().expect("settings");
-    let session = Session { text: "x".repeat(10_000), beside: Attached::new("beside".into()) };
+    let session = Session { text: "x".repeat(30_000), beside: Attached::new("beside".into()) };
     let set = codec.renew_at(&session, &codec.request([""]), at(0)).expect("it overflows");
     let header = set.values().next().and_then(|line| line.split(';').next()).expect("a cookie");
     let [blob, beside] = set.blobs() else { panic!("two blobs") };

@@ -147,6 +147,10 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
         now: SystemTime,
     ) -> Result<(), DecodeError> {
         self.check(found, keys, now)?;
+        if found.moved_from.is_some() && self.judge.revokes() {
+            // The old cookie may have been logged out meanwhile.
+            return self.judge.old_cookie(&self.read(found)?, &found.envelope).map(|_| ());
+        }
         self.judge.again(&found.tags, found.envelope.began, || self.read(found))
     }
 

@@ -24,7 +24,6 @@ use crate::message::envelope::{self, Envelope};
 use crate::message::fields::{SpanRecorder, Spans};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
-use crate::message::names::same_names;
 use crate::message::pack::{self, Compression, Packing};
 use crate::message::same::{self, Lists};
 use crate::message::seconds::Seconds;
@@ -374,9 +373,7 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
     if is_alike && known.body() == body {
         return true;
     }
-    // With the same names in both, writing drops no field, so nobody has to read the old one to find that out.
-    let has_names = format == Format::MessagePack;
-    if changed || is_alike && has_names && same_names(known.body(), body) {
+    if changed {
         return false;
     }
     codec

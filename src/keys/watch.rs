@@ -254,7 +254,9 @@ impl Watcher {
         if let Some(key) = file.ring_keys().find(opens) {
             return Err(KeyFileError::TakenBack(key.id()));
         }
-        if hash == self.loaded {
+        // A cutoff that is to come, taken from a file that was refused, is corrected by the file of before too.
+        let agreed = before.cutoff() <= Cutoff::now(now).max(file.cutoff);
+        if hash == self.loaded && agreed {
             return Ok(None);
         }
         let (had, has) = (self.ring.ids(), file.ids());

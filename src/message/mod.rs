@@ -14,7 +14,6 @@ pub(crate) mod extension;
 pub(crate) mod fields;
 pub(crate) mod format;
 pub(crate) mod lifetime;
-pub(crate) mod names;
 pub(crate) mod notation;
 pub(crate) mod origin;
 pub(crate) mod pack;

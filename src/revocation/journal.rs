@@ -280,7 +280,7 @@ impl Keeper {
 
     /// Reads what was written since the last time, or all of another generation.
     fn read(&mut self, read: &mut Reading) -> Result<(), JournalError> {
-        let mut file = match File::open(&self.path) {
+        let mut file = match existing().read(true).open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.generation = None;
@@ -376,7 +376,7 @@ impl Keeper {
             return Ok(());
         }
         let written = (|| {
-            let mut file = OpenOptions::new().write(true).open(&self.path)?;
+            let mut file = existing().write(true).open(&self.path)?;
             // What a crash has torn goes.
             file.set_len(self.offset)?;
             file.seek(SeekFrom::Start(self.offset))?;
@@ -435,10 +435,7 @@ impl Keeper {
 
     /// Takes the lock that all writers take, until the result is dropped.
     fn lock(&self, deadline: Instant) -> Result<File, JournalError> {
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true);
-        private(&mut options);
-        let file = options.open(&self.lock).map_err(|error| self.io(error))?;
+        let file = self.open_lock().map_err(|error| self.io(error))?;
         loop {
             match fs4::FileExt::try_lock(&file) {
                 Ok(()) => return Ok(file),
@@ -450,6 +447,21 @@ impl Keeper {
                 }
                 Err(fs4::TryLockError::Error(error)) => return Err(self.io(error)),
             }
+        }
+    }
+
+    /// Opens the lock file. One that is new gets the owner of the journal, so that an administrator leaves none behind that
+    /// the service cannot open.
+    fn open_lock(&self) -> io::Result<File> {
+        match create(&self.lock) {
+            Ok(file) => {
+                keep_owner(&self.path, &file)?;
+                Ok(file)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                existing().write(true).open(&self.lock)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -508,10 +520,20 @@ fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// What opens a file that is there. No link is followed, since an administrator may revoke in a folder of the service, who
+/// could lead the write to another file.
+fn existing() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    private(&mut options);
+    options
+}
+
 #[cfg(unix)]
 fn private(options: &mut OpenOptions) {
+    use rustix::fs::OFlags;
     use std::os::unix::fs::OpenOptionsExt;
     options.mode(0o600);
+    options.custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0));
 }
 
 #[cfg(not(unix))]

@@ -99,6 +99,10 @@ pub struct Full {
     pub entries: usize,
 }
 
+/// How far ahead the time of an entry counts for how long it is kept: longer than any session lives, and than old cookies
+/// of another library are read.
+const MOST_AHEAD: u64 = 2 * 400 * 86_400;
+
 impl Revocations {
     /// Creates an empty set, for codecs whose absolute timeout is at most this long.
     ///
@@ -348,7 +352,7 @@ impl Revocations {
         // Who can write there can log users out, and shall not be able to fill the memory of all nodes for ever.
         let latest = match entry.before {
             SESSION => Seconds::from(now).0,
-            before => before.max(Seconds::from(now).0),
+            before => before.clamp(Seconds::from(now).0, Seconds::from(now).0 + MOST_AHEAD),
         };
         let until = entry.until.min(latest.saturating_add(self.shared.keep.as_secs()));
         if until <= Seconds::from(now).0 {
@@ -383,7 +387,8 @@ impl Revocations {
             added = table.add(entry, mark, now, || !full());
         }
         match added {
-            Added::New => {
+            Added::New { dead } => {
+                len.fetch_sub(dead, Ordering::Relaxed);
                 let entries = len.fetch_add(1, Ordering::Relaxed) + 1;
                 observe::revocations(entries);
                 Ok(true)

@@ -60,8 +60,8 @@ impl Value {
 /// What adding an entry brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Added {
-    /// It is the first of its target.
-    New,
+    /// It is the first of its target; so many dead ones made room for it.
+    New { dead: usize },
     /// It reaches further than what was known.
     Further,
     /// All of it was known.
@@ -112,14 +112,17 @@ impl Table {
         if !room() {
             return Added::Full;
         }
+        let mut dead = 0;
         if (*filled + 1) * 4 > slots.len() * 3 {
-            *filled = part.rebuild(&slots, now, self.seeds);
+            let live = part.rebuild(&slots, now, self.seeds);
+            dead = *filled - live;
+            *filled = live;
             fill(&part.slots.load(), key, place, new);
         } else {
             fill(&slots, key, place, new);
         }
         *filled += 1;
-        Added::New
+        Added::New { dead }
     }
 
     /// Forgets what is dead in one part; returns how many entries that has lost and has left.
@@ -297,7 +300,7 @@ mod tests {
                 let until = until.div_ceil(UNIT) * UNIT;
                 let added = table.add(entry(target, before, until), mark, 0, || true);
                 let expected = match map.get(&target) {
-                    None => Added::New,
+                    None => Added::New { dead: 0 },
                     Some(known) if before > known.0 || until > known.1 => Added::Further,
                     Some(_) => Added::Known,
                 };
@@ -326,7 +329,7 @@ mod tests {
         let table = Table::new([7, 9]);
         for n in 1..=20_000 {
             let until = if n % 2 == 0 { 1000 } else { 1_000_000 };
-            assert_eq!(table.add(entry(n, 5, until), 0, 0, || true), Added::New);
+            assert_eq!(table.add(entry(n, 5, until), 0, 0, || true), Added::New { dead: 0 });
         }
         let bytes = table.bytes();
         let (mut lost, mut left) = (0, 0);
@@ -359,7 +362,7 @@ mod tests {
     #[test]
     fn a_table_that_has_no_room_takes_nothing_new_and_goes_on_with_what_it_has() {
         let table = Table::new([7, 9]);
-        assert_eq!(table.add(entry(1, 5, 1000), 0, 0, || true), Added::New);
+        assert_eq!(table.add(entry(1, 5, 1000), 0, 0, || true), Added::New { dead: 0 });
         assert_eq!(table.add(entry(2, 5, 1000), 0, 0, || false), Added::Full);
         assert_eq!(table.add(entry(1, 6, 1000), 0, 0, || false), Added::Further);
         assert_eq!(table.before(&1_u128.to_be_bytes()), 6);

@@ -31,14 +31,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
         Ok(())
     }
 
-    /// Revokes the session of the request, if it has an id.
+    /// Revokes the session of the request, and the old cookie that it was read from.
     pub(super) fn revoke(&self) -> Result<(), ChangeError> {
-        let Some(revocations) = self.codec().revocations() else { return Ok(()) };
-        if let Ok(Some(opened)) = self.opened()
-            && let Some(id) = opened.id
-        {
-            let receipt = revocations.revoke_session(id);
-            self.await_stored(receipt.map_err(|full| self.not_revoked(full))?);
+        let receipt = self.codec().revoke(self.request()).map_err(|full| self.not_revoked(full))?;
+        if let Some(receipt) = receipt {
+            self.await_stored(receipt);
         }
         Ok(())
     }

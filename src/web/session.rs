@@ -485,6 +485,11 @@ impl<T> Session<T> {
         Self { shared: Arc::new(Shared { settings, request, state, written, panicked }) }
     }
 
+    #[cfg(feature = "revocation")]
+    pub(super) fn request(&self) -> &RequestCookies<'static> {
+        &self.shared.request
+    }
+
     pub(super) fn codec(&self) -> &Codec<T> {
         &self.shared.settings.codec
     }
@@ -607,8 +612,13 @@ impl<T: Serialize + DeserializeOwned + 'static> Turn<'_, T> {
         if state.intent == Intent::Continue {
             drop(state);
             // As the request brought it: so it can be read once more, and what others hold of it is theirs.
-            let opened = self.session.codec().decode(&self.session.shared.request);
-            return Ok(opened.ok().flatten().map(|opened| opened.session));
+            return match self.session.codec().decode(&self.session.shared.request) {
+                Ok(opened) => Ok(opened.map(|opened| opened.session)),
+                Err(error) if error.is_readable_elsewhere() => {
+                    Err(ChangeError::WouldReplace(error).logged(self.name()))
+                }
+                Err(_) => Ok(None),
+            };
         }
         match state.session.take().map(Arc::try_unwrap) {
             Some(Err(held)) => {
@@ -716,12 +726,23 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
         let mut state = self.0.state();
         state.settled = true;
         let due = match &state.opened {
+            // Others' sessions may have been revoked all the same.
+            #[cfg(feature = "revocation")]
+            None => {
+                let receipts = mem::take(&mut state.receipts);
+                drop(state);
+                let before = revocation::before(codec, receipts, false, None);
+                return Ok(Settled { before, ..Settled::default() });
+            }
+            #[cfg(not(feature = "revocation"))]
             None => return Ok(Settled::default()),
             Some(Ok(Some(opened))) => state.used && opened.reseal.is_some(),
             Some(_) => false,
         };
         let (intent, begin, begins) = (state.intent, state.begin, state.begins());
         let session = state.session.clone();
+        // Nothing of a session that the application refuses is continued: neither its id nor its beginning.
+        let refused = matches!(state.opened, Some(Err(DecodeError::NotAccepted)));
         #[cfg(feature = "revocation")]
         let receipts = mem::take(&mut state.receipts);
         #[cfg(feature = "revocation")]
@@ -747,12 +768,16 @@ impl<T: Serialize + DeserializeOwned + 'static> Pending<T> {
                 tracing::warn!(target: TARGET, cookie, status, "the response tells of a failure; a change of the session is not kept");
                 SetCookies::default()
             }
-            (_, None) => codec.clear(request),
+            // It was moved out for a closure that has not come to its end.
+            (_, None) => {
+                tracing::error!(target: TARGET, cookie = codec.name(), "{}", Refusal::Unfinished);
+                return Err(Refusal::Unfinished);
+            }
             (Intent::Renew, Some(session)) => {
                 codec.renew_with(&session, request, begin).inspect_err(log)?
             }
             // It keeps what was set for it, unless the request brought one that this node cannot read.
-            (Intent::Change, Some(session)) if begins && begin != Begin::new() => {
+            (Intent::Change, Some(session)) if refused || begins && begin != Begin::new() => {
                 codec.renew_with(&session, request, begin).inspect_err(log)?
             }
             (Intent::Change, Some(session)) => {
@@ -811,6 +836,10 @@ pub(super) enum Refusal {
     Encode(#[from] EncodeError),
     #[error("a handler panicked; the cookie is left alone")]
     Panic,
+    #[error(
+        "a change of the session was under way when the response was there; the cookie is left alone"
+    )]
+    Unfinished,
     #[cfg(feature = "actix-web")]
     #[error("what had to happen before the response went out did not")]
     Before,

@@ -10,7 +10,10 @@ import sys
 import sealed
 
 vectors = pathlib.Path(__file__).parents[1] / "vectors"
-files = [pathlib.Path(argument) for argument in sys.argv[1:]] or sorted(vectors.glob("*.json"))
+files = [pathlib.Path(argument) for argument in sys.argv[1:]] or [
+    vectors / "sealed_by_python.json",
+    vectors / "v1.json",
+]
 
 passed = failed = 0
 for file in files:
