@@ -1,7 +1,8 @@
 //! The middlewares: logouts that are final, and answers while nobody knows what is revoked.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use sealed_session::legacy::Reader;
 use sealed_session::revocation::{Journal, RedisFeed, Revocations, SubjectTag, WhenStale};
 use sealed_session::web::{ChangeError, Session};
 use sealed_session::{Codec, Key, KeyRing};
@@ -20,7 +21,12 @@ fn user(user: u64) -> SubjectTag {
 }
 
 fn codec(ring: &KeyRing, set: &Revocations) -> Codec<Shop> {
+    let old = Reader::new("old", |value| {
+        let user = std::str::from_utf8(value).ok()?.strip_prefix("sealed.")?.parse().ok()?;
+        Some(Shop { user, clicks: 0 })
+    });
     Codec::builder(ring.clone())
+        .also_reads(old, SystemTime::now() + WEEK)
         .revocations(set.clone(), |shop: &Shop| [user(shop.user)])
         .touch_after(Duration::from_secs(1))
         .build()
@@ -186,6 +192,21 @@ in_both!(a_logout_ends_every_copy_of_the_cookie, |one, set, app| {
     assert_eq!(app.get("/", &cookie).await.body, "nobody");
     assert_eq!(set.len(), 1);
 });
+
+in_both!(
+    a_logout_ends_every_copy_of_the_old_cookie_that_the_session_came_from,
+    |one, _set, app| {
+        let app = app(None);
+        for at_once in [true, false] {
+            let old = format!("old=sealed.{}", 7 + u8::from(at_once));
+            let answer = app.get("/", &old).await;
+            assert_ne!(answer.body, "nobody");
+            let ours = if at_once { old.clone() } else { answer.cookie() };
+            assert_eq!(app.get("/logout", &ours).await.status, 200);
+            assert_eq!(app.get("/", &old).await.body, "nobody", "at once: {at_once}");
+        }
+    }
+);
 
 in_both!(a_logout_waits_until_it_is_stored_and_no_longer_than_is_set, |one, set, app| {
     let folder = tempfile::tempdir().unwrap();
