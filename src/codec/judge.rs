@@ -29,7 +29,7 @@ pub(crate) struct Ended {
     pub(crate) revocations: Option<Revocations>,
 }
 
-/// Tells the tags of a session, one after the other.
+/// A function that passes on the tags of a session, one after the other.
 #[cfg(feature = "revocation")]
 type TagsOf<T> = Box<dyn Fn(&T, &mut dyn FnMut(SubjectTag)) + Send + Sync>;
 

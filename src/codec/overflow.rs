@@ -306,7 +306,7 @@ impl<T> Settings<T> {
         self.lifetimes.absolute + self.lifetimes.skew
     }
 
-    /// Lets the fields of a session leave what has to be stored while it is written. `renews` where a session begins, which
+    /// Collects from the fields of a session what has to be stored while it is written. `renews` where a session begins, which
     /// may bring along values that were stored for an older one.
     pub(super) fn with_attached(
         &self,

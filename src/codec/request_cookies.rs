@@ -58,7 +58,7 @@ impl<'a> RequestCookies<'a> {
     }
 }
 
-/// Tells the codecs of a program apart: what one opened, with its keys and timeouts, is no answer for another.
+/// The identity of a codec within a program: what one opened, with its keys and timeouts, is no answer for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CodecId(u64);
 

@@ -206,7 +206,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         reads_back.map_err(|error| EncodeError::Serialize(Arc::new(error)))
     }
 
-    /// Makes what stands before the session, but for an id that has to be created.
+    /// Creates what stands before the session, but for an id that has to be created.
     fn envelope(&self, session: &T, start: Start<'_>) -> Result<Envelope, EncodeError> {
         let Self { codec, keys, now, .. } = *self;
         let mut envelope = Envelope {
@@ -480,7 +480,7 @@ const MARKER: usize = 1;
 /// The limit that is broken, what is needed, and what is allowed.
 type Refusal = (Limit, usize, usize);
 
-/// Tells a refusal that is no matter of the session's fields.
+/// Observes a refusal that is no matter of the session's fields.
 fn refused((limit, needed, allowed): Refusal) -> EncodeError {
     EncodeError::TooLarge(TooLarge { limit, needed, allowed, heaviest: Vec::new() })
 }

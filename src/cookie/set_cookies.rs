@@ -108,12 +108,12 @@ impl SetCookies {
         self.id
     }
 
-    /// Names the cookies that get a new value, in the order of their chunks.
+    /// Returns the names of the cookies that get a new value, in the order of their chunks.
     pub fn set(&self) -> impl Iterator<Item = &str> {
         self.cookies.iter().filter(|cookie| !cookie.removes).map(SetCookie::name)
     }
 
-    /// Names the cookies that are removed.
+    /// Returns the names of the cookies that are removed.
     pub fn removed(&self) -> impl Iterator<Item = &str> {
         self.cookies.iter().filter(|cookie| cookie.removes).map(SetCookie::name)
     }

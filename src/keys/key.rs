@@ -46,7 +46,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Gives the length of a key: 32 bytes.
+    /// The length of a key: 32 bytes.
     pub const LEN: usize = 32;
 
     /// Generates a key from the operating system's random source.

@@ -243,7 +243,7 @@ impl Policy {
         Ok(vec![Change::Added { id, activates }])
     }
 
-    /// Lets a key of the file seal from now on, in the place of the primary: a pending one ahead of its
+    /// Promotes a key of the file, so that it seals from now on, in the place of the primary: a pending one ahead of its
     /// time, or an older one again.
     ///
     /// # Errors
@@ -368,7 +368,7 @@ impl Policy {
         Ok(cutoff_time(cutoff).map(Change::CutOff).into_iter().collect())
     }
 
-    /// Says from when a key may be retired, so that no session is lost; `None` while no other key
+    /// Returns from when a key may be retired, so that no session is lost; `None` while no other key
     /// takes over from it, or if it never sealed by this file.
     #[must_use]
     pub fn retirable(&self, file: &KeyFile, id: KeyId) -> Option<SystemTime> {
@@ -456,7 +456,7 @@ impl KeyFile {
         self.records.iter().filter_map(Record::seals_from).filter(|later| *later > from).min()
     }
 
-    /// Lets those keys go on that seal now and last: they have no successor any more by which their
+    /// Keeps those keys that seal now and last: they have no successor any more by which their
     /// retirement was set.
     fn keep_sealing(&mut self, now: SystemTime) -> Vec<Change> {
         let last = self.newest().map(|record| record.id);
@@ -470,7 +470,7 @@ impl KeyFile {
         changes
     }
 
-    /// Makes sure that no key activates at this time: one that does gives way by a second.
+    /// Ensures that no key activates at this time: one that does gives way by a second.
     fn clear_activation(&mut self, at: SystemTime) {
         let there = self.records.iter().position(|record| record.seals_from() == Some(at));
         if let Some(i) = there
@@ -500,7 +500,7 @@ fn after(time: SystemTime, duration: Duration) -> SystemTime {
     whole(time.checked_add(duration).unwrap_or(SystemTime::UNIX_EPOCH + FAR))
 }
 
-/// Tells one change that was made to a key file.
+/// One change that was made to a key file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {

@@ -84,7 +84,7 @@ impl KeySource {
         Ok(Self { origin: Origin::File(Path::new(&folder).join(name), Guard::Manager) })
     }
 
-    /// Names a program that prints the key file: the client of a secret manager, or what decrypts a file.
+    /// Creates a source: a program that prints the key file: the client of a secret manager, or what decrypts a file.
     ///
     /// It is run at each read, without a shell and without an input, for up to 10 seconds
     /// ([`timeout`](Self::timeout)). On Unix, it has a process group of its own, which is killed when it is late.

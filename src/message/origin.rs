@@ -10,7 +10,7 @@ use crate::message::error::MessageError;
 /// The cookie of another library that a session was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Origin {
-    /// Tells that cookie from others.
+    /// Distinguishes that cookie from others.
     pub(crate) tag: OriginTag,
     /// Whether the session is valid only beside that very cookie, since nodes of the old application run.
     pub(crate) beside: bool,

@@ -24,7 +24,7 @@ use crate::xaes::{NONCE, TAG};
 
 pub(crate) mod binding;
 
-/// Gives the bytes that sealing adds to a message: 45.
+/// The bytes that sealing adds to a message: 45.
 pub(crate) const OVERHEAD: usize = PREFIX + TAG;
 
 /// The message begins here.

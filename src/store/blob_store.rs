@@ -84,7 +84,7 @@ pub trait BlobStore: Send + Sync + 'static {
     /// [`StoreError`]; the response becomes a 503 then, and the cookie goes on.
     fn get(&self, id: BlobId, most: usize) -> StoreFuture<'_, Option<Vec<u8>>>;
 
-    /// Lets a blob live no longer than `rest` from now; with zero, removes it. Never prolongs its life. Nothing happens if
+    /// Shortens the life of a blob to `rest` from now; with zero, removes it. Never prolongs its life. Nothing happens if
     /// there is none.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ pub trait BlobStore: Send + Sync + 'static {
     /// [`StoreError`]; it is logged, and the blob ends at its time.
     fn expire_within(&self, id: BlobId, rest: Duration) -> StoreFuture<'_, ()>;
 
-    /// Lets a blob live at least for `lives` from now. Never shortens its life. Nothing happens if there is none.
+    /// Extends the life of a blob to `lives` from now. Never shortens its life. Nothing happens if there is none.
     ///
     /// # Errors
     ///

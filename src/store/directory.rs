@@ -127,7 +127,7 @@ struct Folder {
     most: u64,
     /// The bytes of all blobs, as of the last sweep, and what this process has written since.
     used: AtomicU64,
-    /// Tells the new files of this process apart.
+    /// Distinguishes the new files of this process.
     written: AtomicU64,
     swept: Mutex<SystemTime>,
 }

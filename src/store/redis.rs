@@ -261,7 +261,7 @@ impl Link {
         Ok((*number, new))
     }
 
-    /// Lets go of a connection, if it is still the present one.
+    /// Drops a connection, if it is still the present one.
     fn forget(&self, used: u64) {
         // Whoever has it locked makes a new one.
         if let Ok(mut current) = self.current.try_lock()

@@ -74,7 +74,7 @@ struct Shared<T> {
     /// The session's cookies as they came to the middleware.
     request: RequestCookies<'static>,
     state: Mutex<State<T>>,
-    /// Tells that a write has ended.
+    /// Notified when a write has ended.
     written: Condvar,
     panicked: AtomicBool,
 }
@@ -459,7 +459,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
 
 #[cfg(feature = "revocation")]
 impl<T> Session<T> {
-    /// Lets the response wait until something is stored.
+    /// Makes the response wait until something is stored.
     pub(super) fn await_stored(&self, receipt: crate::revocation::Receipt) {
         self.state().receipts.push(receipt);
     }
@@ -699,7 +699,7 @@ pub(super) struct Slot<T>(Session<T>);
 pub(super) struct Pending<T>(Session<T>);
 
 impl<T: Serialize + DeserializeOwned + 'static> Slot<T> {
-    /// Makes both for a request that has these `Cookie` headers.
+    /// Creates both for a request that has these `Cookie` headers.
     pub(super) fn new<'a, B: AsRef<[u8]> + ?Sized + 'a>(
         settings: &Arc<Settings<T>>,
         cookie_headers: impl IntoIterator<Item = &'a B>,

@@ -40,7 +40,7 @@ mod tests {
     use super::aws_lc;
     use super::{KEY, NONCE, TAG, rust_crypto};
 
-    /// Holds both vectors of the specification, of which one has a first bit of L that is 0 and the other
+    /// Checks both vectors of the specification, of which one has a first bit of L that is 0 and the other
     /// one that is 1.
     fn agrees(seal: impl Fn(&[u8; KEY], &[u8; NONCE], &[u8], &mut [u8]) -> [u8; TAG]) {
         for (key, associated, sealed) in [
@@ -59,7 +59,7 @@ mod tests {
         agrees_over_ten_thousand_random_messages(seal);
     }
 
-    /// Holds the accumulated vector of the specification.
+    /// Checks the accumulated vector of the specification.
     fn agrees_over_ten_thousand_random_messages(
         seal: impl Fn(&[u8; KEY], &[u8; NONCE], &[u8], &mut [u8]) -> [u8; TAG],
     ) {

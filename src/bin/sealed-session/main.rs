@@ -13,7 +13,7 @@ use sealed_session::Key;
 
 use crate::output::{Failure, Output};
 
-/// Makes keys, rotates key rings, and looks into session cookies.
+/// Makes keys, rotates key rings, and inspects session cookies.
 ///
 /// Secrets are never taken from the command line, where other users can read them, but from files, the
 /// standard input, or the environment.

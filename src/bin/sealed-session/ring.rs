@@ -255,7 +255,7 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
     }
 }
 
-/// Lets a key seal in the place of one that is to be revoked: one that waits and that all nodes know, or a new one.
+/// Promotes a key in the place of one that is to be revoked: one that waits and that all nodes know, or a new one.
 fn replace_at(file: &mut KeyFile, id: KeyId, now: SystemTime) -> Result<Vec<Change>, PolicyError> {
     let policy = Policy::default();
     let pending = file.keys_at(now).into_iter();

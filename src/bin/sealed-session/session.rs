@@ -220,7 +220,7 @@ fn rounded_integer(text: &str) -> Option<&str> {
     None
 }
 
-/// Says so if a number is one that may have been an integer of more than 64 bits.
+/// Prints a note if a number is one that may have been an integer of more than 64 bits.
 fn warn_of_rounding(session: &Value, out: &Output) {
     fn is_in(value: &Value) -> bool {
         match value {
