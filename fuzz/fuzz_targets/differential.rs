@@ -37,8 +37,9 @@ fuzz_target!(|input: (&str, &[u8])| {
     let header = neighbours.replacen('|', &format!("; {NAME}={}; ", seal(message)), 1);
     let whole = OLD.request([&header]);
     let pairs = cookie::Cookie::split_parse(&header).flatten();
-    let pairs: Vec<_> = pairs.map(|c| (c.name().to_owned(), c.value().to_owned())).collect();
-    let cut = OLD.request_from_pairs(pairs.iter().map(|(name, value)| (&**name, &**value)));
+    let ours = pairs.filter(|cookie| cookie.name() == NAME);
+    let ours: Vec<_> = ours.map(|cookie| format!("{NAME}={}", cookie.value())).collect();
+    let cut = OLD.request(&ours);
     let decoded = OLD.decode_at(&whole, at(0));
     // That crate leaves out what has no valid name, and so knows less of a header than we do.
     let other = OLD.decode_at(&cut, at(0));
