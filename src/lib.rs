@@ -198,8 +198,8 @@
 //!
 //! # Processors
 //!
-//! Any that Rust's standard library has. The vectors run on x86-64, on 32-bit Arm and on s390x, which is big-endian, in
-//! each run of the checks; aarch64, i686, RISC-V and both kinds of WebAssembly are compiled.
+//! The vectors run on x86-64, on 32-bit Arm and on s390x, which is big-endian, in each run of the checks. aarch64, i686,
+//! RISC-V and both kinds of WebAssembly (`wasm32-unknown-unknown`, `wasm32-wasip1`) are compiled.
 //!
 //! On `wasm32-unknown-unknown` an application adds two things. The time: there [`SystemTime::now`] panics, so give a
 //! [`Builder::clock`]. Random bytes: add `getrandom` with its feature `wasm_js`, which asks the browser or the edge runtime.
