@@ -53,6 +53,20 @@ async fn each_failure_of_the_store_has_its_outcome() {
     .await;
 }
 
+#[cfg(feature = "revocation")]
+#[actix_web::test]
+async fn a_logout_while_the_store_is_down_ends_every_copy_of_the_cookie() {
+    let store = TestStore::default();
+    let revoked =
+        sealed_session::revocation::Revocations::new(std::time::Duration::from_secs(7 * 86_400));
+    let app = app!(crate::app::revoking_codec(store.clone(), &revoked));
+    outcomes::revoke(&store, &revoked, async |path, cookie| {
+        let request = test::TestRequest::with_uri(path).insert_header(("cookie", cookie));
+        answer(test::call_service(&app, request.to_request()).await).await
+    })
+    .await;
+}
+
 #[cfg(feature = "store-redis")]
 #[actix_web::test]
 #[ignore = "needs redis-server; .ci/run has it"]

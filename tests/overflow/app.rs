@@ -21,6 +21,17 @@ pub(crate) fn codec(store: impl BlobStore) -> Codec<Shop> {
     Codec::builder(key).overflow(store).build().unwrap()
 }
 
+/// The same, where a logout revokes.
+#[cfg(feature = "revocation")]
+pub(crate) fn revoking_codec(
+    store: impl BlobStore,
+    revoked: &sealed_session::revocation::Revocations,
+) -> Codec<Shop> {
+    let key = Key::from_bytes(*b"this key is public, never use it").unwrap();
+    let builder = Codec::builder(key).overflow(store);
+    builder.revocations(revoked.clone(), |_: &Shop| []).build().unwrap()
+}
+
 /// What a handler may answer instead.
 #[derive(Debug)]
 pub(crate) enum Failure {

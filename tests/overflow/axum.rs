@@ -59,6 +59,16 @@ async fn each_failure_of_the_store_has_its_outcome() {
     outcomes::hold(&store, async |path, cookie| send(&app, path, cookie).await).await;
 }
 
+#[cfg(feature = "revocation")]
+#[tokio::test]
+async fn a_logout_while_the_store_is_down_ends_every_copy_of_the_cookie() {
+    let store = TestStore::default();
+    let revoked =
+        sealed_session::revocation::Revocations::new(std::time::Duration::from_secs(7 * 86_400));
+    let app = app(crate::app::revoking_codec(store.clone(), &revoked));
+    outcomes::revoke(&store, &revoked, async |path, cookie| send(&app, path, cookie).await).await;
+}
+
 #[cfg(feature = "store-redis")]
 #[tokio::test]
 #[ignore = "needs redis-server; .ci/run has it"]

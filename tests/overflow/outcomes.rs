@@ -201,6 +201,26 @@ pub(crate) async fn hold(store: &TestStore, send: impl AsyncFn(&str, &str) -> An
     assert_eq!(send("/user/0", &large).await.body, "nobody");
 }
 
+/// Holds that a logout ends each copy of the cookie, though the store cannot be asked for the session: by its id, which is
+/// in the cookie.
+#[cfg(feature = "revocation")]
+pub(crate) async fn revoke(
+    store: &TestStore,
+    revoked: &sealed_session::revocation::Revocations,
+    send: impl AsyncFn(&str, &str) -> Answer,
+) {
+    for (n, visitor) in (1..).zip([Large, Attached, Small]) {
+        let cookie = visit(visitor, store, &send).await;
+        assert_eq!(send("/user/0", &cookie).await.body, "7");
+        store.set(Fault::Down);
+        let answer = send("/emergency/logout", &cookie).await;
+        assert_eq!((answer.status, answer.cookie().as_deref()), (200, Some("")), "{visitor:?}");
+        store.set(Fault::None);
+        assert_eq!(revoked.len(), n, "{visitor:?}");
+        assert_eq!(send("/user/0", &cookie).await.body, "nobody", "{visitor:?}");
+    }
+}
+
 /// Returns a visitor's cookie.
 async fn visit(
     visitor: Visitor,
