@@ -2,7 +2,7 @@
 
 A room is a folder or a file of src/; its floor stands below. A file may import from its own room and from rooms on lower
 floors. Rooms on the top floor use the public interface alone: `use crate::{Name}` of what src/lib.rs exports. Documentation
-links do not count, and src/lib.rs exports everything.
+links do not count, and src/lib.rs exports everything. The table of floors in CONTRIBUTING.md must say the same.
 """
 
 import re
@@ -48,6 +48,12 @@ for path in sorted(root.rglob("*.rs")):
                     faults.append(f"src/{path.relative_to(root)}:{line}: {room} imports from {name}")
             elif FLOOR[room] < TOP:
                 faults.append(f"src/{path.relative_to(root)}:{line}: {room} imports {name} from the crate's root")
+
+guide = (root.parent / "CONTRIBUTING.md").read_text()
+told = re.findall(r"^\| (\d+) \| (`.*?`) \|", guide, re.M)
+told = [re.findall(r"`(\w+)`", rooms) for _, rooms in sorted(told, key=lambda row: int(row[0]))]
+if [sorted(rooms) for rooms in told] != [sorted(rooms) for rooms in FLOORS]:
+    faults.append(f"CONTRIBUTING.md: its table of floors {told} is not {FLOORS}")
 
 print(*faults, sep="\n") if faults else print("all imports run downwards")
 sys.exit(bool(faults))

@@ -839,6 +839,34 @@ fn a_file_that_root_changes_stays_that_of_the_service() {
     ));
 }
 
+/// A service lays a link in its folder that leads to a key file of root's.
+#[cfg(unix)]
+#[test]
+fn root_follows_no_link_of_another_user() {
+    use std::os::unix::fs::{chown, symlink};
+    let place = tempfile::tempdir().unwrap();
+    let [ours, theirs] = ["ours", "theirs"].map(|name| place.path().join(name));
+    for folder in [&ours, &theirs] {
+        fs::create_dir(folder).unwrap();
+        set_mode(folder, 0o700);
+    }
+    one_key(day(0)).create(ours.join("keys.toml")).unwrap();
+    let link = theirs.join("keys.toml");
+    symlink(ours.join("keys.toml"), &link).unwrap();
+    let policy = Policy::default();
+    KeySource::file(&link).load().unwrap();
+    KeyFile::edit(&link, |file| policy.rotate_at(file, day(28))).unwrap();
+    if chown(&theirs, Some(34_567), None).is_err() {
+        return; // not root
+    }
+    let told = "is not read by root, because a link in the folder of another user leads to it: name the file itself";
+    let whole = format!("the key file {} {told}", link.display());
+    assert_eq!(KeySource::file(&link).load().unwrap_err().to_string(), whole);
+    let refused = KeyFile::edit(&link, |file| policy.rotate_at(file, day(58))).unwrap_err();
+    assert_eq!(refused.to_string(), whole);
+    KeySource::file(ours.join("keys.toml")).load().unwrap();
+}
+
 /// The folder is exchanged between the reading and the writing, for a link to that of another service.
 #[cfg(unix)]
 #[test]

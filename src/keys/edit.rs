@@ -12,7 +12,7 @@ use fs4::TryLockError;
 
 use crate::keys::file::{KeyFile, KeyFileError, MAX_LEN, Text};
 use crate::keys::folder::Folder;
-use crate::keys::source::{KeySource, open_in};
+use crate::keys::source::{KeySource, follow, open_in};
 
 impl KeyFile {
     /// Writes a new file with mode 0600, for its owner alone.
@@ -58,7 +58,7 @@ impl KeyFile {
         let path = path.as_ref();
         let failed = |error| KeyFileError::Open { path: path.to_owned(), error: Arc::new(error) };
         // A link stays, and what it points to is replaced.
-        let target = path.canonicalize().map_err(failed)?;
+        let target = follow(path)?;
         let (folder, name) = Folder::of(&target).map_err(failed)?;
         let _lock = lock(&folder, &name, &target, PATIENCE)?;
         let opened = open_in(&folder, &name, path)?;

@@ -55,7 +55,7 @@ impl KeySource {
     /// Creates a source: a file that only its owner may read: mode 0600 or 0400, or it is refused.
     ///
     /// For root, it must also lie where nobody else can exchange it: the folder belongs to root or to the owner of
-    /// the file, and others cannot write to it.
+    /// the file, and others cannot write to it. The same holds for the folder of a link that leads to the file.
     ///
     /// On systems without such modes nothing is checked.
     pub fn file(path: impl Into<PathBuf>) -> Self {
@@ -149,8 +149,7 @@ impl KeySource {
         let failed = |error| KeyFileError::Open { path: path.clone(), error: Arc::new(error) };
         let file = match guard {
             Guard::Mode if is_root() => {
-                let target = path.canonicalize().map_err(failed)?;
-                let (folder, name) = Folder::of(&target).map_err(failed)?;
+                let (folder, name) = Folder::of(&follow(path)?).map_err(failed)?;
                 let file = folder.open(&name).map_err(failed)?;
                 check_trust(&file, &folder, path)?;
                 file
@@ -181,6 +180,22 @@ impl fmt::Debug for KeySource {
             }
         }
     }
+}
+
+/// Returns the path of the file that a path leads to. Root follows no link that others can turn to another file.
+pub(crate) fn follow(path: &Path) -> Result<PathBuf, KeyFileError> {
+    let failed = |error| KeyFileError::Open { path: path.to_owned(), error: Arc::new(error) };
+    let target = path.canonicalize().map_err(failed)?;
+    let link = path.symlink_metadata().map_err(failed)?;
+    if link.is_symlink() && is_root() {
+        let folder = Folder::of(path).and_then(|(folder, _)| folder.metadata()).map_err(failed)?;
+        let file = target.metadata().map_err(failed)?;
+        let [link, folder, file] = [&link, &folder, &file].map(Holder::of);
+        if let Some(reason) = distrust_link(&link, &folder, &file) {
+            return Err(KeyFileError::Untrusted { path: path.to_owned(), reason });
+        }
+    }
+    Ok(target)
 }
 
 /// Opens a file that is to be changed, in its folder, and checks it.
@@ -240,12 +255,29 @@ struct Holder {
     links: u64,
 }
 
-/// Returns why root does not read a file, if it does not.
-fn distrust(file: &Holder, folder: &Holder) -> Option<&'static str> {
-    const ROOT: u32 = 0;
+const ROOT: u32 = 0;
+
+/// Returns whether others than the owner of a folder can exchange what stands in it.
+fn others_exchange(entry: &Holder, folder: &Holder) -> bool {
     let others_write = folder.mode & 0o022 != 0;
     let sticky = folder.mode & 0o1000 != 0;
-    if others_write && !(sticky && file.user == ROOT) {
+    others_write && !(sticky && entry.user == ROOT)
+}
+
+/// Returns why root does not follow a link to a file, if it does not.
+fn distrust_link(link: &Holder, folder: &Holder, file: &Holder) -> Option<&'static str> {
+    if others_exchange(link, folder) {
+        return Some(
+            "others than its owner can write to the folder of the link: run `chmod go-w` on that",
+        );
+    }
+    (folder.user != ROOT && folder.user != file.user)
+        .then_some("a link in the folder of another user leads to it: name the file itself")
+}
+
+/// Returns why root does not read a file, if it does not.
+fn distrust(file: &Holder, folder: &Holder) -> Option<&'static str> {
+    if others_exchange(file, folder) {
         return Some("others than its owner can write to its folder: run `chmod go-w` on that");
     }
     if folder.user == ROOT || file.user == folder.user {
@@ -324,6 +356,33 @@ mod tests {
                 "{} in {} {mode:o}: {found:?}",
                 file.user,
                 folder.user
+            );
+        }
+    }
+
+    #[test]
+    fn root_follows_no_link_that_others_can_turn() {
+        const SERVICE: u32 = 33;
+        for (link, folder, mode, file, trusted) in [
+            (0, 0, 0o755, 0, true),
+            (0, 0, 0o755, SERVICE, true),
+            (SERVICE, SERVICE, 0o700, SERVICE, true),
+            (SERVICE, SERVICE, 0o700, 0, false),
+            (0, SERVICE, 0o755, 0, false),
+            (0, 0, 0o1777, 0, true),
+            (SERVICE, 0, 0o1777, 0, false),
+            (0, 0, 0o777, 0, false),
+            (SERVICE, SERVICE, 0o770, SERVICE, false),
+        ] {
+            let holder = |user, mode| Holder { user, mode, links: 1 };
+            let (link, file) = (holder(link, 0o777), holder(file, 0o600));
+            let found = distrust_link(&link, &holder(folder, mode), &file);
+            assert_eq!(
+                found.is_none(),
+                trusted,
+                "{} in {folder} {mode:o} to {}",
+                link.user,
+                file.user
             );
         }
     }
