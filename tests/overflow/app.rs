@@ -32,6 +32,11 @@ pub(crate) fn revoking_codec(
     builder.revocations(revoked.clone(), |_: &Shop| []).build().unwrap()
 }
 
+/// The codec of a node that has the key and no store.
+pub(crate) fn without_store() -> Codec<Shop> {
+    Codec::new(Key::from_bytes(*b"this key is public, never use it").unwrap())
+}
+
 /// What a handler may answer instead.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -100,8 +105,9 @@ pub(crate) fn aged(
     codec: &Codec<Shop>,
     age: Duration,
     len: usize,
+    tokens: Attached<String>,
 ) -> (String, sealed_session::SetCookies) {
-    let shop = Shop { user: 7, text: noise(len), ..Shop::default() };
+    let shop = Shop { user: 7, text: noise(len), tokens };
     let request = codec.request::<_, str>([]);
     let set = codec.renew_at(&shop, &request, SystemTime::now() - age).unwrap();
     let pair = set.values().next().unwrap().split(';').next().unwrap().to_owned();
