@@ -143,10 +143,7 @@ pub(crate) fn act(deed: &str, session: &Session<Shop>) -> Result<String, ChangeE
 }
 
 /// Changes the session in another thread, which has begun when this returns, and goes on when it is [told to](go_on).
-fn under_way(
-    session: &Session<Shop>,
-    change: fn(&Session<Shop>, &dyn Fn()) -> Result<(), ChangeError>,
-) {
+fn under_way(session: &Session<Shop>, change: fn(&Session<Shop>, &dyn Fn()) -> Outcome) {
     let session = session.clone();
     let (begun, begins) = mpsc::channel();
     let (ends, is_to_end) = mpsc::channel::<()>();
@@ -163,13 +160,14 @@ fn under_way(
 }
 
 /// Lets a change that is under way come to its end, and returns its outcome.
-pub(crate) fn go_on() -> Option<Result<(), ChangeError>> {
+pub(crate) fn go_on() -> Option<Outcome> {
     let (ends, writer) = UNDER_WAY.take()?;
     drop(ends);
     Some(writer.join().unwrap())
 }
 
-type UnderWay = (mpsc::Sender<()>, thread::JoinHandle<Result<(), ChangeError>>);
+type Outcome = Result<(), ChangeError>;
+type UnderWay = (mpsc::Sender<()>, thread::JoinHandle<Outcome>);
 
 thread_local! {
     static UNDER_WAY: Cell<Option<UnderWay>> = const { Cell::new(None) };
