@@ -1,11 +1,15 @@
 //! One operation on one session, so many times, for callgrind to count: see `instructions.sh`. And the bytes
 //! of the session, for `thresholds.py`.
+//!
+//! After a plus sign, the operation has a setting that this session does not need: `decode+store`, `encode+reader`.
 
 #[path = "sessions/mod.rs"]
 mod sessions;
 
 use std::hint::black_box;
+use std::time::{Duration, SystemTime};
 
+use sealed_session::legacy::Reader;
 use sealed_session::{Codec, Key, Padding};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,7 +42,19 @@ where
         println!("{}", set.values().map(str::len).sum::<usize>());
         return;
     }
-    let codec = Codec::<T>::new(key);
+    let (operation, setting) = operation.split_once('+').unwrap_or((operation, ""));
+    let builder = Codec::<T>::builder(key);
+    let builder = match setting {
+        "" => builder,
+        "reader" => {
+            let end = SystemTime::now() + Duration::from_secs(86_400);
+            builder.also_reads(Reader::new("id", |_| None), end)
+        }
+        #[cfg(feature = "store")]
+        "store" => builder.overflow(sealed_session::store::MemoryStore::new()),
+        _ => unreachable!("no setting has this name: {setting}"),
+    };
+    let codec = builder.build().expect("settings that fit each other");
     let request = codec.request::<_, str>([]);
     let set = codec.renew(session, &request).expect("fits");
     let header = set.values().next().and_then(|line| line.split(';').next()).expect("a cookie");

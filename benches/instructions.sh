@@ -7,23 +7,29 @@ cd "$(dirname "$0")/.."
 
 command -v valgrind >/dev/null || { echo "valgrind is missing: apt install valgrind" >&2; exit 1; }
 baseline=benches/instructions.txt
-binary=$(cargo bench --quiet --no-run --bench instructions --message-format json |
-    python3 -c '
+built() {
+    cargo bench --quiet --no-run --bench instructions --message-format json "$@" |
+        python3 -c '
 import json, sys
 found = [m["executable"] for m in map(json.loads, sys.stdin)
          if m.get("executable") and m["target"]["name"] == "instructions"]
-print(found[-1])')
+print(found[-1])'
+}
+binary=$(built)
 
 # Start and end of the process cancel out between two numbers of rounds.
 collected() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$binary" "$@" 2>&1 |
         awk '/Collected/ { print $NF }'
 }
+of_one() {
+    few=$(collected "$@" 10)
+    many=$(collected "$@" 110)
+    echo $(((many - few) / 100))
+}
 counts=$(for session in login shop openid_connect; do
     for operation in encode decode; do
-        few=$(collected $operation $session 10)
-        many=$(collected $operation $session 110)
-        echo "$operation $session $(((many - few) / 100))"
+        echo "$operation $session $(of_one $operation $session)"
     done
 done)
 
@@ -44,3 +50,18 @@ join <(awk '{ print $1 "/" $2, $3 }' "$baseline" | sort) \
         if (rows != 6) { print "the baseline does not have all six counts" > "/dev/stderr"; exit 1 }
         exit failed > 0
     }'
+
+# A session that fits its cookies costs nothing new where a store is set or another library's cookies are read: 1 % is
+# the bound, in one program.
+binary=$(built --features store)
+for setting in store reader; do
+    for operation in encode decode; do
+        plain=$(of_one $operation login)
+        with=$(of_one $operation+$setting login)
+        awk -v plain="$plain" -v with="$with" -v what="$operation+$setting" 'BEGIN {
+            slow = with > plain * 1.01
+            printf "%-24s %8d, without %8d: %+.1f %%%s\n", what, with, plain, (with / plain - 1) * 100, slow ? "  SLOWER" : ""
+            exit slow
+        }'
+    done
+done

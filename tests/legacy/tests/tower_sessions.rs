@@ -29,14 +29,14 @@ async fn page(session: Session<Shop>) -> String {
     session.get().map_or("nobody".into(), |shop| shop.user.to_string())
 }
 
+// From here on as in the guide.
+
 /// The id in the old cookie, from the bytes of the header.
 fn old_id(headers: &HeaderMap) -> Option<Id> {
     let headers = headers.get_all("cookie").iter().filter_map(|header| header.to_str().ok());
     let mut cookies = headers.flat_map(|header| header.split(';'));
     cookies.find_map(|cookie| cookie.trim_matches([' ', '\t']).strip_prefix("id=")?.parse().ok())
 }
-
-// From here on as in the guide.
 
 /// Reads the old store once, for those who come with the old cookie alone.
 async fn bring(
