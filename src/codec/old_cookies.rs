@@ -29,6 +29,7 @@ use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::settings::Settings;
 use crate::cookie::attributes::{SameSite, SetCookie, Unchecked};
 use crate::cookie::error::ConfigError;
+use crate::cookie::found::cookies;
 use crate::cookie::old::OldValues;
 use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
@@ -94,9 +95,15 @@ impl<T> OldCookies<T> {
 
     /// Finds the old cookies in one `Cookie` header value.
     pub(crate) fn read_header<'a>(&self, found: &mut Vec<OldValues<'a>>, header: &'a [u8]) {
-        found.resize_with(self.0.len(), OldValues::default);
-        for (old, found) in self.0.iter().zip(found) {
-            found.read_header(&old.finder, header);
+        for (index, old) in self.0.iter().enumerate() {
+            let mut values = cookies(&old.finder, header).peekable();
+            // Most requests have none.
+            if values.peek().is_some() {
+                found.resize_with(self.0.len(), OldValues::default);
+                if let Some(found) = found.get_mut(index) {
+                    found.add(values);
+                }
+            }
         }
     }
 
@@ -134,8 +141,10 @@ impl<T> OldCookies<T> {
 
     /// Returns what the first old cookie that opens brings.
     fn read(&self, request: &RequestCookies<'_>, now: SystemTime) -> Option<Brought<T>> {
-        self.0.iter().zip(&request.old).enumerate().find_map(|(index, (old, found))| {
-            let (session, tag) = if old.is_read(now) { old.read(found, now) } else { None }?;
+        self.0.iter().enumerate().find_map(|(index, old)| {
+            // It is told that the date has passed, whether such a cookie is there or not.
+            let found = if old.is_read(now) { request.old.get(index) } else { None }?;
+            let (session, tag) = old.read(found, now)?;
             Some(Brought { index, session, tag })
         })
     }

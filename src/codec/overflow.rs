@@ -321,7 +321,9 @@ impl<T> Settings<T> {
         if set_cookies.set().next().is_none() {
             return Ok(set_cookies);
         }
-        let Collected { fresh, stored, replaced, .. } = scope.collected();
+        let Some(Collected { fresh, stored, replaced, .. }) = scope.collected() else {
+            return Ok(set_cookies);
+        };
         let compress = self.packing_of_blobs() != Packing::Plain;
         // What is new is read back too, as one that is stored.
         let is_new = |id: &BlobId| fresh.iter().any(|fresh| fresh.id() == *id);
@@ -358,7 +360,8 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
             // What it is made to is of no interest, but what it refers to.
             drop(self.format.serialize(&session, &mut SpanRecorder::default()));
         }
-        let ended = body.into_iter().chain(scope.collected().stored);
+        let beside = scope.collected().map(|collected| collected.stored).unwrap_or_default();
+        let ended = body.into_iter().chain(beside);
         work.expires.extend(ended.map(|id| (id, Duration::ZERO)));
         work
     }

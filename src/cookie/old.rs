@@ -3,18 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use memchr::memmem;
-
-use crate::cookie::found::cookies;
-
 /// The different values of one name, found as ours are: in the bytes of the header, with nothing decoded.
 #[derive(Clone, Default)]
 pub(crate) struct OldValues<'a>(Vec<Cow<'a, [u8]>>);
 
 impl<'a> OldValues<'a> {
-    /// Finds them in one `Cookie` header value.
-    pub(crate) fn read_header(&mut self, name: &memmem::Finder<'_>, header: &'a [u8]) {
-        for (rest, value) in cookies(name, header) {
+    /// Adds those among the cookies of one header whose names begin with this one's.
+    pub(crate) fn add(&mut self, cookies: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+        for (rest, value) in cookies {
             if rest.is_empty()
                 && self.0.len() < MAX_VALUES
                 && self.iter().all(|known| known != value)

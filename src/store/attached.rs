@@ -346,9 +346,12 @@ impl Scope {
         Self { outer: COLLECTED.replace(Some(Collected::default())) }
     }
 
-    /// Returns what was left until now.
-    pub(crate) fn collected(&self) -> Collected {
-        COLLECTED.replace(Some(Collected::default())).unwrap_or_default()
+    /// Returns what was left until now, if anything was. From then on, no value beside a session is written.
+    pub(crate) fn collected(&self) -> Option<Collected> {
+        COLLECTED.take().filter(|collected| {
+            let Collected { fresh, stored, replaced, .. } = collected;
+            !(fresh.is_empty() && stored.is_empty() && replaced.is_empty())
+        })
     }
 }
 
@@ -461,7 +464,8 @@ mod tests {
     fn through(login: &Login) -> (Login, Collected) {
         let scope = Scope::enter();
         let body = serialize(login).unwrap();
-        (Format::MessagePack.deserialize(&body).unwrap(), scope.collected())
+        let collected = scope.collected().unwrap_or_default();
+        (Format::MessagePack.deserialize(&body).unwrap(), collected)
     }
 
     #[test]
@@ -470,7 +474,7 @@ mod tests {
         let scope = Scope::enter();
         let body = serialize(&login).unwrap();
         assert_eq!(serialize(&login).unwrap().as_slice(), body.as_slice());
-        let collected = scope.collected();
+        let collected = scope.collected().unwrap();
         let [fresh] = &collected.fresh[..] else { panic!("stored once") };
         let blob = fresh.seal(true, binding(), |len| len).unwrap();
 
@@ -478,8 +482,10 @@ mod tests {
         assert_eq!(found, login);
         assert_eq!((found.tokens.blob(), found.tokens.get()), (Some(fresh.id()), None));
         // Unchanged, it is the same again, and nothing has to be stored.
+        drop(scope);
+        let scope = Scope::enter();
         assert_eq!(serialize(&found).unwrap().as_slice(), body.as_slice());
-        let again = scope.collected();
+        let again = scope.collected().unwrap();
         assert!(again.fresh.is_empty() && again.stored == [fresh.id()]);
 
         let opened = found.tokens.open(binding(), Ok(Some(blob))).unwrap().unwrap();
