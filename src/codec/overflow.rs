@@ -41,7 +41,7 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    fn open(
+    pub(super) fn open(
         codec: &Settings<impl Sized>,
         envelope: &Envelope,
         fetched: Result<Option<Vec<u8>>, StoreError>,
