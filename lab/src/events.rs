@@ -70,6 +70,7 @@ impl Event {
             System::Revocable => {
                 events.extend([Self::RedisStopped, Self::RedisLost, Self::KeysRotated]);
             }
+            System::Overflow if quick => events.extend([Self::RedisKept, Self::RedisLost]),
             System::Overflow => {
                 events.extend([
                     Self::KeysRotated,

@@ -537,8 +537,8 @@ fn method() -> String {
          node twice a second. Sticky `hash` uses a cookie that nginx gives for this alone.\n\
          - Bytes between servers are what the kernel counts for each socket (`ss`), less what flows without requests. Processor time is \
          that of `/proc/PID/stat`, memory `smaps_rollup` and `jcmd`.\n\
-         - Events of four systems run at once, so a figure of single requests may be chance; a figure of users logged out is not. \
-         Figures are measured with one system at a time.\n\
+         - Events of six systems run at once, so a figure of single requests may be chance; a figure of users logged out is not. \
+         Times are measured with one system at a time.\n\
          - Spring Session with Redis is not here: neither it nor a Redis client for Java is among Debian's packages. It asks Redis for \
          each request too.\n\
          - The raw figures: [`four_ways/run.json`](four_ways/run.json)."
