@@ -21,10 +21,10 @@ use crate::keys::ring::Keys;
 use crate::message::MAX_BODY;
 use crate::message::compress::Method;
 use crate::message::envelope::{self, Envelope};
-use crate::message::fields::{SpanRecorder, Spans};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
 use crate::message::pack::{self, Compression, Packing};
+use crate::message::recorder::{SpanRecorder, Spans};
 use crate::message::same::{self, Lists};
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
@@ -60,7 +60,9 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
     let writer = Writer { codec, request, keys, now };
     match start {
-        Start::Continue(known) if is_unchanged(codec, known, session, &body, changed) => {
+        Start::Continue(known)
+            if is_unchanged(codec, known, session, &body, &recorder, changed) =>
+        {
             let written = match codec.reseal(known, keys, now) {
                 None => return Ok(SetCookies::default()),
                 Some(Reseal::Schema) => writer.seal_session(session, start, &body, recorder),
@@ -128,7 +130,9 @@ pub(crate) fn fits<T: Serialize + DeserializeOwned>(
     let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
     match start {
         // The client has it.
-        Start::Continue(known) if known.moved_from.is_none() && known.body() == body.as_slice() => {
+        Start::Continue(known)
+            if known.moved_from.is_none() && is_written_alike(known, &body, &recorder) =>
+        {
             Ok(())
         }
         start => Writer { codec, request, keys, now }.fits(session, start, &body, recorder),
@@ -164,6 +168,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         self.check_len(session, body)?;
         let mut envelope = self.envelope(session, start)?;
         self.give_id(&mut envelope)?;
+        let some_nulls = recorder.some_nulls();
         let spans = recorder.into_spans();
         let message = smallest(codec, &envelope, body, &spans);
         #[cfg(feature = "store")]
@@ -172,7 +177,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         let is_sealed = message.is_ok();
         // What is refused for its size is not read for it.
         if is_sealed {
-            self.check_reads_back(session, body)?;
+            self.check_reads_back(session, body, some_nulls)?;
         }
         let message = match message {
             #[cfg(feature = "store")]
@@ -198,11 +203,16 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         Ok(())
     }
 
-    fn check_reads_back(&self, session: &T, body: &SecretBytes) -> Result<(), EncodeError> {
+    fn check_reads_back(
+        &self,
+        session: &T,
+        body: &SecretBytes,
+        some_nulls: usize,
+    ) -> Result<(), EncodeError> {
         if !self.codec.reads_back {
             return Ok(());
         }
-        let reads_back = self.codec.format.check_reads_back(session, body);
+        let reads_back = self.codec.format.check_reads_back(session, body, some_nulls);
         reads_back.map_err(|error| EncodeError::Serialize(Arc::new(error)))
     }
 
@@ -247,7 +257,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     ) -> Result<(), EncodeError> {
         let codec = self.codec;
         self.check_len(session, body)?;
-        self.check_reads_back(session, body)?;
+        self.check_reads_back(session, body, recorder.some_nulls())?;
         let mut envelope = self.envelope(session, start)?;
         if codec.session_ids {
             envelope.id.get_or_insert(SessionId([0; SessionId::LEN]));
@@ -366,19 +376,26 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
     known: &OpenedCookie,
     session: &T,
     body: &[u8],
+    recorder: &SpanRecorder,
     changed: bool,
 ) -> bool {
     let Envelope { format, schema, .. } = known.envelope;
     let is_alike = (format, schema) == (codec.format, codec.schema);
-    if is_alike && known.body() == body {
+    if is_alike && is_written_alike(known, body, recorder) {
         return true;
     }
     if changed {
         return false;
     }
-    codec
-        .read(known)
-        .is_ok_and(|known| codec.format.difference(session, body, &known, Lists::Ordered).is_none())
+    let nulls = recorder.some_nulls();
+    codec.read(known).is_ok_and(|known| {
+        codec.format.difference(session, body, nulls, &known, Lists::Ordered).is_none()
+    })
+}
+
+/// Returns whether a session is the client's by its bytes. These do not tell a null in a `Some` from another one.
+fn is_written_alike(known: &OpenedCookie, body: &[u8], recorder: &SpanRecorder) -> bool {
+    known.body() == body && recorder.some_nulls() == 0
 }
 
 /// Returns whether the client's session has nothing that this release does not know.

@@ -167,18 +167,27 @@ mod before;
 #[cfg(feature = "tower")]
 mod body;
 mod caching;
+mod change_error;
 mod installed;
+mod opening;
 #[cfg(feature = "store")]
 mod overflow;
 #[cfg(feature = "revocation")]
 mod revocation;
 mod session;
 mod settings;
+mod settle;
+mod state;
 #[cfg(feature = "tower")]
 pub mod tower;
+mod turn;
 
+pub use change_error::ChangeError;
 pub use installed::LayerError;
 #[cfg(feature = "store")]
 pub use overflow::LoadError;
-pub use session::{ChangeError, Session};
+pub use session::Session;
 pub use settings::Unreadable;
+
+/// As what happens in the middlewares is named in the log.
+const TARGET: &str = "sealed_session::web";
