@@ -181,9 +181,9 @@ async fn figures_of(plan: Plan, folder: &Path, run: &mut Run, since: Instant) ->
     Ok(())
 }
 
-/// Fills the systems with sessions, two at a time: what they take does not depend on when.
+/// Fills the systems with sessions, three at a time: what they take does not depend on when.
 async fn memory_of(plan: Plan, folder: &Path, run: &mut Run, since: Instant) -> Result<()> {
-    let places = Arc::new(Semaphore::new(2));
+    let places = Arc::new(Semaphore::new(3));
     let mut tasks = JoinSet::new();
     for system in plan.systems().into_iter().filter(|system| memory::SYSTEMS.contains(system)) {
         let (places, folder) = (Arc::clone(&places), folder.join(format!("memory_{system:?}")));
