@@ -457,12 +457,20 @@ enum Any {
     Float(f64),
     Single(f32),
     Large(i128),
+    Unsigned(u128),
     Text(String),
     Id(Id8),
     Address(IpAddr),
     Map(BTreeMap<u64, String>),
     Flags(BTreeMap<bool, Option<u8>>),
     List(Vec<Any>),
+    Letters(BTreeMap<char, u128>),
+    Pairs(BTreeMap<(u8, bool), f32>),
+    Variants(BTreeMap<Unit, Option<Option<u8>>>),
+    Socket(SocketAddr),
+    Unit(Option<()>),
+    Boxed(Option<Box<Any>>),
+    Tuple(u8, Option<bool>),
     Named { char: char, bytes: Vec<u8>, option: Option<String> },
 }
 
@@ -484,7 +492,20 @@ fn any_value() -> impl Strategy<Value = Any> {
         ]
         .prop_map(Any::Text),
         any::<Id8>().prop_map(Any::Id),
+        any::<u128>().prop_map(Any::Unsigned),
         any::<IpAddr>().prop_map(Any::Address),
+        any::<SocketAddr>().prop_map(Any::Socket),
+        any::<Option<()>>().prop_map(Any::Unit),
+        any::<(u8, Option<bool>)>().prop_map(|(a, b)| Any::Tuple(a, b)),
+        proptest::collection::btree_map(any::<char>(), any::<u128>(), 0..3).prop_map(Any::Letters),
+        proptest::collection::btree_map(any::<(u8, bool)>(), any::<f32>(), 0..3)
+            .prop_map(Any::Pairs),
+        proptest::collection::btree_map(
+            prop_oneof![Just(Unit::One), Just(Unit::Two)],
+            any::<Option<Option<u8>>>(),
+            0..2
+        )
+        .prop_map(Any::Variants),
         proptest::collection::btree_map(any::<u64>(), ".{0,9}", 0..4).prop_map(Any::Map),
         proptest::collection::btree_map(any::<bool>(), any::<Option<u8>>(), 0..2)
             .prop_map(Any::Flags),
@@ -492,7 +513,10 @@ fn any_value() -> impl Strategy<Value = Any> {
             .prop_map(|(char, bytes, option)| Any::Named { char, bytes, option }),
     ];
     leaf.prop_recursive(3, 20, 5, |inner| {
-        proptest::collection::vec(inner, 0..5).prop_map(Any::List)
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Any::List),
+            proptest::option::of(inner).prop_map(|any| Any::Boxed(any.map(Box::new))),
+        ]
     })
 }
 

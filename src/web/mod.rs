@@ -136,8 +136,9 @@
 //!
 //! Cookies know no ports, and with `Path=/` no paths: an application on `localhost:3000` gets the cookies of that on
 //! `localhost:8080`. Give the cookie of each another [name](crate::Builder::name). Else each finds the session of the other
-//! in the place of its own: as one of an unknown key, for which every change is refused, or, with the same keys and another
-//! context, as one that does not open, which a change replaces.
+//! in the place of its own: as one of an unknown key, which may as well be a key that has not arrived yet, so that every
+//! change is refused; or, with the same keys and another context, as one that does not open, which a change replaces. A read
+//! leaves it alone in any case, and the log says what to do.
 //!
 //! When moving here from another library, give the cookie another name than it had, and
 //! [read the old one](crate::guide::coming_from) for a while. Under the same name, its values may look like sessions of an

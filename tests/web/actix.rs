@@ -412,3 +412,16 @@ async fn the_cookie_of_another_library_is_moved() {
     })
     .await;
 }
+
+#[actix_web::test]
+async fn an_application_leaves_the_cookie_of_another_alone_and_says_what_to_do() {
+    crate::two_applications::hold(async |codec, deed, cookie| {
+        let app = App::new()
+            .route("/{deed}", web::get().to(handle))
+            .wrap(SessionMiddleware::new(codec.clone()));
+        let app = test::init_service(app).await;
+        let request = request(&format!("/{deed}"), cookie).to_request();
+        answer(test::call_service(&app, request).await).await
+    })
+    .await;
+}

@@ -344,3 +344,13 @@ async fn the_cookie_of_another_library_is_moved() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_application_leaves_the_cookie_of_another_alone_and_says_what_to_do() {
+    crate::two_applications::hold(async |codec, deed, cookie| {
+        let layer = SessionLayer::new(codec.clone());
+        let app = Router::new().route("/{deed}", get(handle)).layer(layer);
+        send(app, &format!("/{deed}"), cookie).await
+    })
+    .await;
+}
