@@ -189,11 +189,11 @@ impl<T: Serialize> Settings<T> {
     /// comes with the session itself.
     pub(super) fn choose(
         &self,
-        ours: Result<Option<OpenedCookie>, Refused>,
+        ours: Result<Option<Box<OpenedCookie>>, Refused>,
         request: &RequestCookies<'_>,
         keys: &Keys,
         now: SystemTime,
-    ) -> Result<Option<(OpenedCookie, Option<T>)>, Refused> {
+    ) -> Result<Option<(Box<OpenedCookie>, Option<T>)>, Refused> {
         let run = self.old.old_nodes_run(now);
         let old = || self.old.read(request, now);
         let take = |old| self.take(old, keys, now);
@@ -226,7 +226,7 @@ impl<T: Serialize> Settings<T> {
         old: Brought<T>,
         keys: &Keys,
         now: SystemTime,
-    ) -> Option<(OpenedCookie, Option<T>)> {
+    ) -> Option<(Box<OpenedCookie>, Option<T>)> {
         let Brought { index, session, tag } = old;
         let name = self.old.name(index).unwrap_or_default();
         let Ok(body) = self.format.serialize(&session, &mut SpanRecorder::default()) else {
@@ -258,7 +258,7 @@ impl<T: Serialize> Settings<T> {
             #[cfg(feature = "store")]
             fetched: Fetched::default(),
         };
-        Some((found, Some(session)))
+        Some((Box::new(found), Some(session)))
     }
 }
 
