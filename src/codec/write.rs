@@ -376,9 +376,7 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
     if changed {
         return false;
     }
-    codec
-        .read(known)
-        .is_ok_and(|known| codec.format.difference(session, body, &known, Lists::Ordered).is_none())
+    codec.read(known).is_ok_and(|known| codec.format.is_same(session, body, &known))
 }
 
 /// Returns whether the client's session has nothing that this release does not know.

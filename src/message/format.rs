@@ -208,9 +208,7 @@ impl Format {
         lists: Lists,
     ) -> Option<Vec<String>> {
         if !self.is_positional() {
-            let mut expected = Expected(body);
-            // What cannot be serialized is not the same either.
-            if self.serialize_to(other, &mut expected).is_ok() && expected.0.is_empty() {
+            if let Compared::Same = self.compare(body, other) {
                 return None;
             }
             return match self.serialize(other, &mut SpanRecorder::default()) {
@@ -225,6 +223,29 @@ impl Format {
                 same::difference(Self::MessagePack, &session, &other, lists)
             }
             _ => Some(Vec::new()),
+        }
+    }
+
+    /// Returns whether a session that was serialized to `body` is the same as another one, but for the order of maps.
+    pub(crate) fn is_same<T: Serialize>(self, session: &T, body: &[u8], other: &T) -> bool {
+        match self.compare(body, other) {
+            Compared::Same if !self.is_positional() => true,
+            Compared::Different => false,
+            _ => self.difference(session, body, other, Lists::Ordered).is_none(),
+        }
+    }
+
+    /// Compares a session with what another one was serialized to, byte by byte, without a buffer.
+    fn compare<T: Serialize>(self, body: &[u8], other: &T) -> Compared {
+        let mut expected = Expected { rest: body, further: None };
+        match (self.serialize_to(other, &mut expected), expected) {
+            // What cannot be serialized is not the same either.
+            (Err(_), _) => Compared::Different,
+            (Ok(()), Expected { rest: [], further: None }) => Compared::Same,
+            (Ok(()), Expected { rest, further: Some(further) }) if further == Tally::of(rest) => {
+                Compared::Perhaps
+            }
+            (Ok(()), _) => Compared::Different,
         }
     }
 
@@ -276,18 +297,60 @@ fn place(path: &[String]) -> String {
     }
 }
 
-/// Takes what is written only if it is this.
-struct Expected<'a>(&'a [u8]);
+/// What a comparison byte by byte tells.
+enum Compared {
+    Same,
+    /// The same bytes in another order, as those of a `HashMap` are.
+    Perhaps,
+    Different,
+}
+
+/// Compares what is written with what is expected, up to the first difference, and tallies the rest.
+struct Expected<'a> {
+    rest: &'a [u8],
+    further: Option<Tally>,
+}
 
 impl io::Write for Expected<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        match (&mut self.further, self.rest.strip_prefix(bytes)) {
+            (Some(further), _) => further.add(bytes),
+            (None, Some(rest)) => self.rest = rest,
+            (None, None) => self.further = Some(Tally::of(bytes)),
+        }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// What does not depend on the order of some bytes.
+///
+/// Where it differs, no other order of maps makes the bytes the same. A counter that went up, as most changes are, is so
+/// told at once from a map that is in another order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Tally {
+    len: usize,
+    sum: u64,
+    squares: u64,
+}
+
+impl Tally {
+    fn of(bytes: &[u8]) -> Self {
+        let mut tally = Self { len: 0, sum: 0, squares: 0 };
+        tally.add(bytes);
+        tally
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.len += bytes.len();
+        for byte in bytes.iter().copied().map(u64::from) {
+            self.sum = self.sum.wrapping_add(byte);
+            self.squares = self.squares.wrapping_add(byte * byte);
+        }
     }
 }
 

@@ -34,8 +34,9 @@ impl Cipher {
         associated: &[u8],
         message: &mut [u8],
     ) -> [u8; TAG] {
-        let (gcm, nonce) = self.derive(nonce);
-        gcm.encrypt_inout_detached(nonce, associated, message.into())
+        let (key, nonce) = self.derive(nonce);
+        Gcm::new((&*key).into())
+            .encrypt_inout_detached(nonce, associated, message.into())
             .expect("a message is shorter than AES-GCM's 64 GiB")
             .into()
     }
@@ -48,19 +49,19 @@ impl Cipher {
         message: &mut [u8],
         tag: &[u8; TAG],
     ) -> Result<(), InvalidTag> {
-        let (gcm, nonce) = self.derive(nonce);
-        gcm.decrypt_inout_detached(nonce, associated, message.into(), tag.into())
+        let (key, nonce) = self.derive(nonce);
+        Gcm::new((&*key).into())
+            .decrypt_inout_detached(nonce, associated, message.into(), tag.into())
             .map_err(|_| InvalidTag)
     }
 
-    /// Returns the cipher and the nonce of one message. Both blocks of its key are encrypted by one call, since each
+    /// Returns the key and the nonce of one message. Both blocks of the key are encrypted by one call, since each call
     /// prepares the round keys anew.
-    #[inline]
-    fn derive<'n>(&self, nonce: &'n [u8; NONCE]) -> (Gcm, &'n Nonce<Gcm>) {
+    fn derive<'n>(&self, nonce: &'n [u8; NONCE]) -> (Zeroizing<[u8; KEY]>, &'n Nonce<Gcm>) {
         let mut key = Zeroizing::new(key_blocks(nonce, *self.k1));
         let (blocks, _) = Block::slice_as_chunks_mut(key.as_mut_slice());
         self.aes.encrypt_blocks(blocks);
         let second = nonce.last_chunk().expect("a nonce is longer than AES-GCM's");
-        (Gcm::new((&*key).into()), <&[u8; 12]>::into(second))
+        (key, <&[u8; 12]>::into(second))
     }
 }
