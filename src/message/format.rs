@@ -422,3 +422,33 @@ const BINCODE: bincode::config::Configuration<
     bincode::config::Varint,
     bincode::config::Limit<{ crate::message::MAX_BODY }>,
 > = bincode::config::standard().with_limit();
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn another_order_of_a_map_is_the_same_and_another_value_is_not() {
+        let map = || (0..40).map(|i| (i.to_string(), i)).collect::<HashMap<_, _>>();
+        let formats = [
+            Format::MessagePack,
+            #[cfg(feature = "json")]
+            Format::Json,
+        ];
+        for format in formats {
+            let one = (map(), 1);
+            let body = format.serialize(&one, &mut SpanRecorder::default()).unwrap();
+            let is_same = |other: &_| format.is_same(&one, &body, other);
+            let other = (map(), 1);
+            assert!(is_same(&other));
+            assert!(!is_same(&(map(), 2)));
+            assert!(!is_same(&(map().into_iter().skip(1).collect(), 1)));
+            // The same bytes in another order, which is not that of a map.
+            let mut swapped = map();
+            swapped.extend([("7".to_owned(), 8), ("8".to_owned(), 7)]);
+            assert!(!is_same(&(swapped, 1)));
+        }
+    }
+}
