@@ -48,3 +48,29 @@ for text in (b'{"alg":"RS256","typ":"JWT","kid":"1"}', b"\xa5shirt" * 20):
         compressed = compressor.compress(text) + compressor.flush()
         segment = varint(len(compressed) << 2 | use_text << 1 | 1) + varint(len(text)) + compressed
         add("message", bytes([0x81]) + times + segment + b"\x80")
+
+# A choice of one of so many ways, as `arbitrary` reads it.
+def way(index, of):
+    return ((index << 32) // of + 1).to_bytes(4, "little")
+
+
+legacy = json.loads((here.parent / "tests/vectors/legacy.json").read_text())
+for number, vector in enumerate(legacy):
+    value = vector["value"].encode()
+    add("legacy", bytes([number]) + way(0, 3) + value)
+    add("legacy", bytes([number]) + way(1, 3) + b"\0\0\0\0\0")
+    add("legacy", bytes([number]) + way(1, 3) + b"\x11\0\x04\0\x01=%3D")
+for text in (
+    '{"user":"7","cart":"[\\"a\\"]"}',
+    '{"v":1,"state":{"user":7}}',
+    "eyJ2IjoxLCJyZWNvcmQiOnsiaWQiOiIxIiwiZGF0YSI6eyJ1c2VyIjo3fSwiZXhwaXJ5X2RhdGUiOiI5OTk5LTEyLTMxVDIzOjU5OjU5WiJ9fQ",
+    "[1,null,true,1e400]",
+):
+    add("legacy", b"\0" + way(2, 3) + text.encode())
+
+# No change and a reference; junk and a reference; a change at a place, with a cut.
+reference = "A" * 64
+add("blob", b"\0" + b"junk" + reference.encode() + b"\4")
+add("blob", b"\0" + reference.encode() + b"\0")
+add("blob", b"\1" + b"\0\0" + reference.encode() + b"\0\0")
+add("blob", b"\1" + b"\7\0\1" + b"\1\0" + reference[:-1].encode() + b"\0\1")

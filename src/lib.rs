@@ -277,10 +277,10 @@ pub use keys::rotation::{Change, Concern, Policy, PolicyError};
 pub use keys::source::KeySource;
 #[cfg(feature = "watch")]
 pub use keys::watch::{Watch, WatchEvent, Watcher};
-pub use message::fields::FieldSize;
 pub use message::format::Format;
 pub use message::lifetime::Lifetime;
 pub use message::pack::Compression;
+pub use message::recorder::FieldSize;
 pub use message::session_id::SessionId;
 #[cfg(any(feature = "revocation-redis", feature = "store-redis"))]
 pub use redis::RedisUrlError;

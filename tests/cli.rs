@@ -8,7 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use sealed_session::{Codec, Key, Limits};
+use sealed_session::store::DirectoryStore;
+use sealed_session::{Attached, Codec, Key, Limits};
 use serde_json::Value;
 
 const TOOL: &str = env!("CARGO_BIN_EXE_sealed-session");
@@ -708,4 +709,106 @@ fn completions_know_every_command() {
             assert!(run.out.contains(word), "{word} in {shell}");
         }
     }
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Login {
+    user: String,
+    text: String,
+    tokens: Attached<Vec<u32>>,
+}
+
+#[tokio::test]
+async fn a_session_in_a_store_is_told_of_and_opened_with_the_store() {
+    let mut desk = Desk::new();
+    let key = Key::generate().unwrap();
+    desk.env.push(("SEALED_SESSION_KEYS", key.expose_text().to_string()));
+    let folder = desk.folder.path().join("store");
+    let store = DirectoryStore::open(&folder).unwrap();
+    let codec = Codec::<Login>::builder(key).overflow(store).build().unwrap();
+    // Nothing compresses it.
+    let parts = (0..250).map(|_| Key::generate().unwrap().expose_text()[21..].to_owned());
+    let text: String = parts.collect();
+    let cookie = async |text: &str| {
+        let (user, tokens) = ("jane".to_owned(), Attached::new(vec![7, 8, 9]));
+        let login = Login { user, text: text.to_owned(), tokens };
+        let set = codec.renew(&login, &codec.request([""])).unwrap();
+        codec.store(&set).unwrap().await.unwrap();
+        let pair = set.values().next().unwrap().split(';').next().unwrap().to_owned();
+        let ids: Vec<_> = set.blobs().iter().map(|blob| blob.id.to_string()).collect();
+        (pair, ids)
+    };
+    let (large, ids) = cookie(&text).await;
+    let place = format!(" --store {}", folder.display());
+
+    // Without the store: what it is called there.
+    let run = desk.run("inspect", &large);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let blob = run.out.lines().find_map(|line| line.strip_prefix("blob ")).unwrap().trim();
+    assert!(ids.iter().any(|id| id == blob), "{blob} {ids:?}");
+    assert!(run.out.contains("give --store") && !run.out.contains("jane"), "{}", run.out);
+    let found: Value = serde_json::from_str(&desk.run("inspect --json", &large).out).unwrap();
+    let contents = &found["values"][0]["contents"];
+    assert_eq!(contents["blob"], blob);
+    assert_eq!((&contents["blob_bytes"], &contents["session"]), (&Value::Null, &Value::Null));
+    let run = desk.run("open", &large);
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("lies in the store"), "{}", run.err);
+
+    // With it: all.
+    let run = desk.run(&format!("inspect{place}"), &large);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.out.contains("\"user\": \"jane\"") && run.out.contains(" bytes"), "{}", run.out);
+    let run = desk.run(&format!("inspect --json{place}"), &large);
+    let found: Value = serde_json::from_str(&run.out).unwrap();
+    let contents = &found["values"][0]["contents"];
+    assert_eq!(contents["session"]["text"], text.as_str());
+    let len = fs::metadata(folder.join(&blob[..2]).join(blob)).unwrap().len();
+    assert_eq!(contents["blob_bytes"], len);
+    let run = desk.run(&format!("open --attached tokens{place}"), &large);
+    let opened: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(
+        (&opened["user"], &opened["tokens"]),
+        (&"jane".into(), &serde_json::json!([7, 8, 9]))
+    );
+
+    // A value beside a session that is in its cookie; the reference, with its key, is not shown.
+    let (small, ids) = cookie("short").await;
+    let [id] = &ids[..] else { panic!("one blob") };
+    let shown = |args: &str| {
+        let run = desk.run(args, &small);
+        assert_eq!(run.code, 0, "{args}: {}", run.err);
+        run.out
+    };
+    let opened: Value = serde_json::from_str(&shown("open --attached tokens")).unwrap();
+    assert_eq!(opened["tokens"], serde_json::json!({ "blob": id }));
+    for command in ["inspect", "open"] {
+        let out = shown(&format!("{command} --attached tokens{place}"));
+        assert!(out.contains("7,") && out.contains("9"), "{out}");
+    }
+    for (field, why) in [("other", "is not there"), ("user", "holds no reference")] {
+        let run = desk.run(&format!("open --attached {field}"), &small);
+        assert_eq!(run.code, 1);
+        assert!(run.err.contains(why), "{}", run.err);
+    }
+
+    // What the store has lost.
+    for id in [blob, id] {
+        fs::remove_file(folder.join(&id[..2]).join(id)).unwrap();
+    }
+    for args in ["inspect", "open"] {
+        let run = desk.run(&format!("{args}{place}"), &large);
+        assert_eq!(run.code, 1, "{args}");
+        assert!(run.err.contains("the store does not have the blob"), "{}", run.err);
+        let run = desk.run(&format!("{args}{place} --attached tokens"), &small);
+        assert_eq!(run.code, 1, "{args}");
+        assert!(run.err.contains("the store does not have the blob"), "{}", run.err);
+    }
+
+    // A path that is mistyped makes no store.
+    let none = desk.folder.path().join("none");
+    let run = desk.run(&format!("inspect --store {}", none.display()), &large);
+    assert_eq!(run.code, 3);
+    assert!(run.err.contains("is no directory of a DirectoryStore"), "{}", run.err);
+    assert!(!none.exists());
 }

@@ -267,7 +267,11 @@ fn each_refusal_is_logged_with_its_cause_and_the_key_that_the_ring_knows() {
         log,
         [
             refused("deserialize", "the session does not fit its type: missing field `theme`"),
-            refused("invalid_tag", "the seal of the session cookie does not hold"),
+            refused(
+                "invalid_tag",
+                "the seal of the session cookie does not hold likely=\"the cookie was damaged or forged, or another \
+                 application on this host uses this cookie name with the same keys, or the context was changed\"",
+            ),
             refused("no_migration", "the session has schema 0, and no migration starts there"),
             refused("from_future", &format!("the session was sealed {since} s in the future")),
             "ERROR sealed_session: did not seal a session reason=\"serialize\" error=the session cannot be \

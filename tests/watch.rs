@@ -384,6 +384,34 @@ fn a_cutoff_ends_what_was_forged_and_sealed_again_and_no_more() {
 }
 
 #[test]
+fn a_cutoff_to_come_in_a_file_that_is_refused_is_corrected_by_the_file_of_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let (_, file) = two_files();
+    put(&file, &path);
+    KeyFile::edit(&path, |file| Policy::default().cut_off_at(file, day(3), day(3))).unwrap();
+    let mut watcher = Watcher::new_at(KeySource::file(&path), day(3)).unwrap();
+    let codec = Codec::<String>::new(watcher.ring());
+    let cookie = seal(&codec, day(4));
+    let decode = || codec.decode_at(&codec.request([&cookie]), day(4));
+    decode().unwrap().expect("it lives");
+
+    // Somebody wrote the wrong year, and damaged the file besides.
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("2026-11-04T", "2027-11-04T").replace("created", "made"))
+        .unwrap();
+    let event = watcher.poll_at(day(4)).expect("the cutoff");
+    assert!(matches!(event, WatchEvent::Revoked { cutoff: Some(_), .. }), "{event:?}");
+    assert!(matches!(decode(), Err(DecodeError::BeforeCutoff)));
+
+    // The file of before is the one that is loaded already, and takes effect all the same.
+    fs::write(&path, &text).unwrap();
+    assert!(is_reloaded(watcher.poll_at(day(4)), 2));
+    decode().unwrap().expect("it lives again");
+    assert!(watcher.poll_at(day(4)).is_none());
+}
+
+#[test]
 fn the_end_of_a_watch_does_not_wait_for_what_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.toml");

@@ -1,6 +1,8 @@
 //! What the targets share. Sealing is written anew here, from `docs/FORMAT.md`, so that a target can put any
 //! bytes behind a valid seal.
 
+pub mod universe;
+
 use std::time::{Duration, SystemTime};
 
 use aes_gcm::KeyInit;

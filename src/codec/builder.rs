@@ -118,8 +118,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     /// Sets the cookie-name. Default: `__Host-session`.
     ///
     /// **Two applications on one host need two names**, also on two ports or under two paths: to browsers, cookies know no
-    /// ports, and with `Path=/` no paths. Under one name, each overwrites the session of the other; and where their
-    /// keys differ, each takes that for a session under a key which has not arrived yet, and refuses changes.
+    /// ports, and with `Path=/` no paths. Under one name, each finds the session of the other in the place of its own:
+    ///
+    /// - With other keys, it is as one of a key that has not arrived yet, from which nothing tells it. It is kept: a change
+    ///   gives [`WouldReplace`](crate::EncodeError::WouldReplace), in the middlewares a 503, and the log names this way out.
+    /// - With the same keys and another [`context`](Self::context), it is as a forged one, and a change replaces it.
     ///
     /// Keep the prefix `__Host-` wherever you can: with it, browsers take the cookie only from this very
     /// host over HTTPS, so that no sibling domain can plant one. The name is sealed: a value moved to

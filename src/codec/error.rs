@@ -319,6 +319,9 @@ impl DecodeError {
         let (key, likely) = match self {
             Self::RetiredKey(id) | Self::RevokedKey(id) => (RefusedKey::Known(*id), None),
             Self::UnknownKey(id) => (RefusedKey::Unknown(*id), Some(UNKNOWN_KEY)),
+            Self::InvalidTag => {
+                (key.map_or(RefusedKey::None, RefusedKey::Known), Some(INVALID_TAG))
+            }
             _ => (key.map_or(RefusedKey::None, RefusedKey::Known), None),
         };
         observe::refused(
@@ -344,6 +347,10 @@ impl From<Unopened> for DecodeError {
 /// The causes of an unknown key, the likeliest first.
 const UNKNOWN_KEY: &str = "another application uses this cookie name on this host, or the key has not reached this \
      node, or the key was lost";
+
+/// Those of a seal that does not hold, under a key that the ring has.
+const INVALID_TAG: &str = "the cookie was damaged or forged, or another application on this host uses this cookie name with \
+     the same keys, or the context was changed";
 
 impl From<KeyRefusal> for DecodeError {
     fn from(refusal: KeyRefusal) -> Self {

@@ -34,9 +34,9 @@ use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
 use crate::legacy::reader::{Reader, Refusal};
 use crate::message::envelope::Envelope;
-use crate::message::fields::SpanRecorder;
 use crate::message::lifetime::Lifetime;
 use crate::message::origin::{Origin, OriginTag};
+use crate::message::recorder::SpanRecorder;
 use crate::observe::{self, Severity};
 
 /// The readers of a codec.

@@ -20,8 +20,8 @@ use crate::cookie::set_cookies::SetCookies;
 use crate::message::blob_ref::{BlobId, BlobRef};
 use crate::message::compress::Method;
 use crate::message::envelope::Envelope;
-use crate::message::fields::SpanRecorder;
 use crate::message::pack::{Compression, Packing};
+use crate::message::recorder::SpanRecorder;
 use crate::message::unpack;
 use crate::store::attached::{Attached, Collected, Scope};
 use crate::store::blob::{Blob, BlobError, Kind, PREFIX};
@@ -41,7 +41,7 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    fn open(
+    pub(super) fn open(
         codec: &Settings<impl Sized>,
         envelope: &Envelope,
         fetched: Result<Option<Vec<u8>>, StoreError>,

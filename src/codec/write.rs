@@ -21,10 +21,10 @@ use crate::keys::ring::Keys;
 use crate::message::MAX_BODY;
 use crate::message::compress::Method;
 use crate::message::envelope::{self, Envelope};
-use crate::message::fields::{SpanRecorder, Spans};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
 use crate::message::pack::{self, Compression, Packing};
+use crate::message::recorder::{SpanRecorder, Spans};
 use crate::message::same::{self, Lists};
 use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
@@ -60,7 +60,9 @@ pub(crate) fn write<T: Serialize + DeserializeOwned>(
     let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
     let writer = Writer { codec, request, keys, now };
     match start {
-        Start::Continue(known) if is_unchanged(codec, known, session, &body, changed) => {
+        Start::Continue(known)
+            if is_unchanged(codec, known, session, &body, &recorder, changed) =>
+        {
             let written = match codec.reseal(known, keys, now) {
                 None => return Ok(SetCookies::default()),
                 Some(Reseal::Schema) => writer.seal_session(session, start, &body, recorder),
@@ -128,7 +130,9 @@ pub(crate) fn fits<T: Serialize + DeserializeOwned>(
     let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
     match start {
         // The client has it.
-        Start::Continue(known) if known.moved_from.is_none() && known.body() == body.as_slice() => {
+        Start::Continue(known)
+            if known.moved_from.is_none() && is_written_alike(known, &body, &recorder) =>
+        {
             Ok(())
         }
         start => Writer { codec, request, keys, now }.fits(session, start, &body, recorder),
@@ -164,6 +168,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         self.check_len(session, body)?;
         let mut envelope = self.envelope(session, start)?;
         self.give_id(&mut envelope)?;
+        let some_nulls = recorder.some_nulls();
         let spans = recorder.into_spans();
         let message = smallest(codec, &envelope, body, &spans);
         #[cfg(feature = "store")]
@@ -172,7 +177,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         let is_sealed = message.is_ok();
         // What is refused for its size is not read for it.
         if is_sealed {
-            self.check_reads_back(session, body)?;
+            self.check_reads_back(session, body, some_nulls)?;
         }
         let message = match message {
             #[cfg(feature = "store")]
@@ -198,11 +203,16 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         Ok(())
     }
 
-    fn check_reads_back(&self, session: &T, body: &SecretBytes) -> Result<(), EncodeError> {
+    fn check_reads_back(
+        &self,
+        session: &T,
+        body: &SecretBytes,
+        some_nulls: usize,
+    ) -> Result<(), EncodeError> {
         if !self.codec.reads_back {
             return Ok(());
         }
-        let reads_back = self.codec.format.check_reads_back(session, body);
+        let reads_back = self.codec.format.check_reads_back(session, body, some_nulls);
         reads_back.map_err(|error| EncodeError::Serialize(Arc::new(error)))
     }
 
@@ -247,7 +257,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     ) -> Result<(), EncodeError> {
         let codec = self.codec;
         self.check_len(session, body)?;
-        self.check_reads_back(session, body)?;
+        self.check_reads_back(session, body, recorder.some_nulls())?;
         let mut envelope = self.envelope(session, start)?;
         if codec.session_ids {
             envelope.id.get_or_insert(SessionId([0; SessionId::LEN]));
@@ -366,17 +376,24 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
     known: &OpenedCookie,
     session: &T,
     body: &[u8],
+    recorder: &SpanRecorder,
     changed: bool,
 ) -> bool {
     let Envelope { format, schema, .. } = known.envelope;
     let is_alike = (format, schema) == (codec.format, codec.schema);
-    if is_alike && known.body() == body {
+    if is_alike && is_written_alike(known, body, recorder) {
         return true;
     }
     if changed {
         return false;
     }
-    codec.read(known).is_ok_and(|known| codec.format.is_same(session, body, &known))
+    let nulls = recorder.some_nulls();
+    codec.read(known).is_ok_and(|known| codec.format.is_same(session, body, nulls, &known))
+}
+
+/// Returns whether a session is the client's by its bytes. These do not tell a null in a `Some` from another one.
+fn is_written_alike(known: &OpenedCookie, body: &[u8], recorder: &SpanRecorder) -> bool {
+    known.body() == body && recorder.some_nulls() == 0
 }
 
 /// Returns whether the client's session has nothing that this release does not know.
@@ -547,6 +564,108 @@ impl<T> Settings<T> {
             }
             left -= cost;
             lines.push(removal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::codec::Codec;
+    use crate::codec::error::DecodeError;
+    use crate::keys::key::Key;
+    use crate::keys::ring::{KeyRing, RingKey};
+
+    const EXTENSION_5: [u8; 4] = [5 << 1, 2, 0xa5, 0x5a];
+    const CRITICAL_6: [u8; 2] = [6 << 1 | 1, 0];
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_763_996_400 + seconds)
+    }
+
+    fn key(n: u8) -> Key {
+        let mut secret = *b"this key is public, never use it";
+        secret[0] = n;
+        Key::from_bytes(secret).unwrap()
+    }
+
+    fn codec() -> Codec<String> {
+        Codec::<String>::builder(key(1)).session_ids().build().unwrap()
+    }
+
+    /// Seals a session beside extensions of a later release.
+    fn sealed_with(codec: &Codec<String>, extensions: &[u8]) -> String {
+        let (keys, now) = (codec.settings.ring.load(), at(0));
+        let request = codec.request([""]);
+        let writer = Writer { codec: &codec.settings, request: &request, keys: &keys, now };
+        let session = "a session".to_owned();
+        let mut recorder = SpanRecorder::default();
+        let body = Format::MessagePack.serialize(&session, &mut recorder).unwrap();
+        let lifetime = Lifetime::new().idle_timeout(Duration::from_secs(90_000));
+        let id = Some(new_id(&codec.settings).unwrap());
+        let start = Start::Begin(Begin { lifetime, id });
+        let mut envelope = writer.envelope(&session, start).unwrap();
+        envelope.skipped = extensions.to_vec();
+        let message = smallest(&codec.settings, &envelope, &body, &recorder.into_spans()).unwrap();
+        header(&writer.seal(&envelope, message, body.len()).unwrap())
+    }
+
+    fn header(set: &SetCookies) -> String {
+        set.values().next().unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    fn envelope(codec: &Codec<String>, header: &str, now: SystemTime) -> Envelope {
+        let request = codec.request([header]);
+        let keys = codec.settings.ring.load();
+        codec.settings.known(&request, &keys, now).unwrap().unwrap().envelope.clone()
+    }
+
+    #[test]
+    fn extensions_that_were_skipped_go_on_with_a_session_until_it_is_changed() {
+        let codec = codec();
+        let before = sealed_with(&codec, &EXTENSION_5);
+        let known = envelope(&codec, &before, at(0));
+        assert_eq!(known.skipped, EXTENSION_5);
+        let rotated = KeyRing::new([RingKey::new(key(1)), RingKey::new(key(2)).activates(at(0))]);
+        let rotated = Codec::<String>::builder(rotated.unwrap()).build().unwrap();
+        // Idle for the threshold, or by another key: as it is, and by a node that gives no ids.
+        for (node, now) in [(&codec, at(20_000)), (&rotated, at(1))] {
+            let request = node.request([&before]);
+            let session = node.decode_at(&request, now).unwrap().unwrap().session;
+            for set in
+                [node.touch_at(&request, now), node.encode_at(&session, &request, now).unwrap()]
+            {
+                let found = envelope(node, &header(&set), now);
+                assert_eq!(found, Envelope { sealed: now.into(), ..known.clone() });
+            }
+        }
+        let request = codec.request([&before]);
+        let set = codec.encode_at(&"another".to_owned(), &request, at(1)).unwrap();
+        let changed = envelope(&codec, &header(&set), at(1));
+        // What it says may be of what the session was.
+        let expected = Envelope { sealed: at(1).into(), skipped: Vec::new(), ..known };
+        assert_eq!(changed, expected, "the id and the lifetime stay");
+    }
+
+    #[test]
+    fn a_session_with_an_extension_that_must_be_known_is_kept() {
+        let codec = codec();
+        for extensions in [&CRITICAL_6[..], &[&EXTENSION_5[..], &CRITICAL_6].concat()] {
+            let header = sealed_with(&codec, extensions);
+            let request = codec.request([&header]);
+            let error = codec.decode_at(&request, at(1)).unwrap_err();
+            assert!(matches!(error, DecodeError::UnsupportedFormat), "{error}");
+            assert!(codec.touch_at(&request, at(20_000)).is_empty());
+            for session in ["a session", "another"] {
+                let refused = codec.encode_at(&session.to_owned(), &request, at(1)).unwrap_err();
+                assert!(matches!(
+                    refused,
+                    EncodeError::WouldReplace(DecodeError::UnsupportedFormat)
+                ));
+            }
+            assert!(!codec.renew_at(&"a login".to_owned(), &request, at(1)).unwrap().is_empty());
         }
     }
 }

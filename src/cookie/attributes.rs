@@ -239,7 +239,9 @@ fn check_path(path: &str) -> Result<(), ConfigError> {
     if !path.is_ascii() || path.bytes().any(escaped) {
         return refuse("must be percent-encoded, as it stands in the URLs that browsers send");
     }
-    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+    // Which are dots to browsers in this form too (URL Standard, 4.4).
+    let lower = path.to_ascii_lowercase().replace("%2e", ".");
+    if lower.split('/').any(|segment| matches!(segment, "." | "..")) {
         return refuse("must hold no segment . or .., which browsers resolve");
     }
     Ok(())
@@ -274,11 +276,18 @@ fn check_domain(domain: &str) -> Result<(), ConfigError> {
         None => refuse(
             "must have two labels or more: browsers take no cookie for a whole top-level domain, and localhost needs none",
         ),
-        // Whatever ends in a number is an IPv4 address to browsers (URL Standard, 3.5).
-        Some((_, last)) if last.bytes().all(|c| c.is_ascii_digit()) => {
+        // Whatever ends in a number, also in one of base 16, is an IPv4 address to browsers (URL Standard, 3.5).
+        Some((_, last)) if is_number(last) => {
             refuse("must not be an IP address, for which there are no subdomains: leave it out")
         }
         Some(_) => Ok(()),
+    }
+}
+
+fn is_number(label: &str) -> bool {
+    match label.strip_prefix("0x").or_else(|| label.strip_prefix("0X")) {
+        Some(digits) => digits.bytes().all(|c| c.is_ascii_hexdigit()),
+        None => label.bytes().all(|c| c.is_ascii_digit()),
     }
 }
 

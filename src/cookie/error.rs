@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::message::fields::FieldSize;
 use crate::message::format::Format;
+use crate::message::recorder::FieldSize;
 
 /// The reason why [`Builder::build`](crate::Builder::build) refused a setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,244 +1,20 @@
 //! Fields: where each one lies in the serialized session.
 //!
 //! A [`RecordingSerializer`] stands between a session and the serializer of its format. It changes nothing that is
-//! written and notes where the values of struct fields, map entries and tuple elements begin and end,
+//! written and notes on a `recorder` where the values of struct fields, map entries and tuple elements begin and end,
 //! however deep these are nested; a sequence is one value, with all that is in it, and the strings in it are noted beside.
 //! That lets `pack` treat each field by itself, in any format, and lets an error name the heaviest ones.
 //!
 //! It also refuses what some formats write and none can read: a list or map that has another length than it announced, and
-//! what the [`Strict`] rules of a format forbid.
+//! what the rules of a format forbid.
 
-use std::cell::{Cell, RefCell};
 use std::fmt::{self, Display, Write as _};
-use std::io;
-use std::ops::Range;
 
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 use zeroize::Zeroizing;
 
-use crate::bytes::secret_bytes::SecretBytes;
-use crate::message::MAX_BODY;
-use crate::message::notation::{MIN_DECIMAL, Notation};
-
-/// The size of one top-level field of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FieldSize {
-    /// The name of the field, or the key of the map entry, cut to 64 characters.
-    pub name: String,
-    /// Its serialized bytes, name included.
-    pub bytes: usize,
-}
-
-/// Where the values of a serialized session lie.
-#[derive(Debug, Default)]
-pub(crate) struct Spans {
-    pub(crate) fields: Vec<FieldSpan>,
-    /// The strings in sequences.
-    pub(crate) strings: Vec<StringSpan>,
-}
-
-/// Where one value lies in the serialized session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FieldSpan {
-    pub(crate) range: Range<usize>,
-    /// The value is a string of this many bytes.
-    pub(crate) string: Option<usize>,
-    /// Which of the strings in sequences are in the value.
-    pub(crate) strings: Range<usize>,
-    /// Whether the value is one field by itself, and not a sequence that may be a tuple of several.
-    pub(crate) whole: bool,
-}
-
-/// Where one string in a sequence lies: its last byte, with what the format puts behind it, and its length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StringSpan {
-    pub(crate) end: usize,
-    pub(crate) len: usize,
-}
-
-/// What a format writes and cannot read, and so has to refuse.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Strict {
-    /// Fields that are left out, in formats without names: what follows would be read in their place.
-    pub(crate) no_skipping: bool,
-    /// Numbers that are not finite, which JSON writes as null.
-    pub(crate) finite: bool,
-}
-
-thread_local! {
-    /// What this thread's next session will take, by its last one: so that a buffer seldom grows, and none is
-    /// wiped for longer than it was used.
-    static USUAL: Cell<usize> = const { Cell::new(LEAST) };
-}
-
-const LEAST: usize = 256;
-
-/// Enough for most sessions, so that the notes need not grow.
-const FIELDS: usize = 16;
-
-/// Shorter values are not recorded: there is nothing to gain on them. Strings have a bound of their own.
-const MIN_FIELD: usize = 24;
-
-/// A buffer that collects the output, and wipes what it leaves behind when it grows.
-pub(crate) struct Sink<'t> {
-    bytes: SecretBytes,
-    recorder: &'t SpanRecorder,
-}
-
-impl<'t> Sink<'t> {
-    pub(crate) fn new(recorder: &'t SpanRecorder) -> Self {
-        Self { bytes: SecretBytes::new(Vec::with_capacity(USUAL.get())), recorder }
-    }
-
-    pub(crate) fn into_bytes(self) -> SecretBytes {
-        let len = self.bytes.len();
-        USUAL.set((len + len / 8).clamp(LEAST, MAX_BODY));
-        self.bytes
-    }
-
-    #[cold]
-    fn grow(&mut self, more: usize) {
-        let mut grown = SecretBytes::new(Vec::with_capacity((self.bytes.len() + more) * 2));
-        grown.extend_from_slice(&self.bytes);
-        self.bytes = grown;
-    }
-}
-
-impl io::Write for Sink<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() > self.bytes.capacity() - self.bytes.len() {
-            self.grow(bytes.len());
-        }
-        self.bytes.extend_from_slice(bytes);
-        self.recorder.written.set(self.bytes.len());
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A recorder of the field spans of one serialization.
-#[derive(Default)]
-pub(crate) struct SpanRecorder {
-    written: Cell<usize>,
-    last: Cell<Shape>,
-    spans: RefCell<Spans>,
-    /// How many sequences the value at hand is in.
-    lists: Cell<usize>,
-    strict: Strict,
-    top: Option<RefCell<Vec<FieldSize>>>,
-    depth: Cell<usize>,
-    /// The entries of each map whose length was not told beforehand, in order.
-    counts: RefCell<Vec<usize>>,
-    /// Those of a pass before, and how many are used.
-    known: (Vec<usize>, Cell<usize>),
-}
-
-/// What the value written last was.
-#[derive(Clone, Copy, Default)]
-enum Shape {
-    #[default]
-    Other,
-    Str(usize),
-    Seq,
-    /// Its parts have been recorded one by one.
-    Parts,
-}
-
-impl SpanRecorder {
-    /// Creates a recorder that also notes the sizes of the top-level fields by name.
-    pub(crate) fn weighing() -> Self {
-        Self { top: Some(RefCell::default()), ..Self::default() }
-    }
-
-    /// Returns a recorder for a second pass that tells the lengths of all maps beforehand, if the first one
-    /// met a map that did not, as `#[serde(flatten)]` makes them. MessagePack's writer keeps such a map
-    /// back to its end, so that nothing could be noted within it.
-    pub(crate) fn second_pass(&mut self) -> Option<Self> {
-        let counts = self.counts.take();
-        let top = self.top.as_ref().map(|_| RefCell::default());
-        let (known, strict) = ((counts, Cell::new(0)), self.strict);
-        (!known.0.is_empty()).then(|| Self { known, top, strict, ..Self::default() })
-    }
-
-    /// Sets what is refused.
-    pub(crate) fn set_strict(&mut self, strict: Strict) {
-        self.strict = strict;
-    }
-
-    /// Returns the number of entries of the next map or sequence that does not tell it, if a pass before counted it.
-    fn known_len(&self) -> Option<usize> {
-        let (known, used) = &self.known;
-        let len = known.get(used.get()).copied();
-        used.set(used.get() + 1);
-        len
-    }
-
-    /// Begins to count the entries of a map or sequence that did not tell how many they are.
-    fn counted(&self) -> usize {
-        let mut counts = self.counts.borrow_mut();
-        counts.push(0);
-        counts.len() - 1
-    }
-
-    fn count(&self, at: Option<usize>) {
-        if let Some(at) = at
-            && let Some(count) = self.counts.borrow_mut().get_mut(at)
-        {
-            *count += 1;
-        }
-    }
-
-    pub(crate) fn into_spans(self) -> Spans {
-        self.spans.into_inner()
-    }
-
-    /// Returns the top-level fields, the heaviest first.
-    pub(crate) fn into_heaviest(self) -> Vec<FieldSize> {
-        let mut top = self.top.unwrap_or_default().into_inner();
-        top.sort_by_key(|field| std::cmp::Reverse(field.bytes));
-        top
-    }
-
-    fn check_finite<E: ser::Error>(&self, is_finite: bool) -> Result<(), E> {
-        if self.strict.finite && !is_finite { Err(E::custom(NOT_FINITE)) } else { Ok(()) }
-    }
-
-    fn weighs_this_level(&self) -> bool {
-        self.top.is_some() && self.depth.get() == 0
-    }
-
-    /// Writes a value one level deeper, and notes the size of what was written since `from` if that
-    /// was a top-level field.
-    fn field<E>(
-        &self,
-        name: impl FnOnce() -> String,
-        from: usize,
-        write: impl FnOnce() -> Result<(), E>,
-    ) -> Result<(), E> {
-        if self.top.is_none() {
-            return write();
-        }
-        self.depth.set(self.depth.get() + 1);
-        write()?;
-        self.depth.set(self.depth.get() - 1);
-        if let (Some(top), 0) = (&self.top, self.depth.get()) {
-            top.borrow_mut().push(FieldSize { name: name(), bytes: self.written.get() - from });
-        }
-        Ok(())
-    }
-}
+use crate::message::recorder::SpanRecorder;
 
 /// A value whose place is noted when it is serialized.
 pub(crate) struct Recorded<'a, T: ?Sized> {
@@ -246,39 +22,27 @@ pub(crate) struct Recorded<'a, T: ?Sized> {
     recorder: &'a SpanRecorder,
     /// Whether a sequence is known to be a list. In what `#[serde(flatten)]` gives, a tuple is a sequence too.
     lists: bool,
+    /// Whether it is the value of a `Some`.
+    in_some: bool,
 }
 
 impl<'a, T: ?Sized> Recorded<'a, T> {
     pub(crate) fn new(value: &'a T, recorder: &'a SpanRecorder) -> Self {
-        Self { value, recorder, lists: true }
+        Self { value, recorder, lists: true, in_some: false }
     }
 }
 
 impl<T: Serialize + ?Sized> Serialize for Recorded<'_, T> {
     #[inline]
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        let Self { value, recorder, lists } = self;
-        if recorder.lists.get() > 0 {
-            return value.serialize(RecordingSerializer { inner, recorder });
+        let Self { value, recorder, lists, in_some } = *self;
+        let serializer = RecordingSerializer { inner, recorder, in_some };
+        if recorder.is_in_list() {
+            return value.serialize(serializer);
         }
-        let start = recorder.written.get();
-        let strings = recorder.spans.borrow().strings.len();
-        recorder.last.set(Shape::Other);
-        let done = value.serialize(RecordingSerializer { inner, recorder })?;
-        let range = start..recorder.written.get();
-        let (string, least, whole) = match recorder.last.get() {
-            Shape::Parts => return Ok(done),
-            Shape::Str(len) => (Some(len), MIN_DECIMAL, true),
-            Shape::Seq => (None, MIN_FIELD, *lists),
-            Shape::Other => (None, MIN_FIELD, true),
-        };
-        if range.len() > least {
-            let Spans { fields, strings: all } = &mut *recorder.spans.borrow_mut();
-            if fields.is_empty() {
-                fields.reserve(FIELDS);
-            }
-            fields.push(FieldSpan { range, string, strings: strings..all.len(), whole });
-        }
+        let start = recorder.start();
+        let done = value.serialize(serializer)?;
+        recorder.end(&start, lists);
         Ok(done)
     }
 }
@@ -286,9 +50,18 @@ impl<T: Serialize + ?Sized> Serialize for Recorded<'_, T> {
 pub(crate) struct RecordingSerializer<'a, S> {
     inner: S,
     recorder: &'a SpanRecorder,
+    in_some: bool,
 }
 
 impl<'a, S> RecordingSerializer<'a, S> {
+    /// Notes a null. It may be one in some formats only, as that of a unit struct.
+    #[inline]
+    fn note_null(&self) {
+        if self.in_some {
+            self.recorder.note_some_null();
+        }
+    }
+
     fn parts<P, E>(self, start: impl FnOnce(S) -> Result<P, E>) -> Result<Parts<'a, P>, E> {
         let recorder = self.recorder;
         let inner = start(self.inner)?;
@@ -349,9 +122,6 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
         serialize_u128(v: u128) -> Ok;
         serialize_char(v: char) -> Ok;
         serialize_bytes(v: &[u8]) -> Ok;
-        serialize_none() -> Ok;
-        serialize_unit() -> Ok;
-        serialize_unit_struct(name: &'static str) -> Ok;
         serialize_unit_variant(name: &'static str, index: u32, variant: &'static str) -> Ok;
     }
 
@@ -360,6 +130,23 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
         serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str) -> SerializeTupleVariant;
         serialize_struct(name: &'static str) -> SerializeStruct;
         serialize_struct_variant(name: &'static str, index: u32, variant: &'static str) -> SerializeStructVariant;
+    }
+
+    #[inline]
+    fn serialize_none(self) -> Result<S::Ok, S::Error> {
+        self.note_null();
+        self.inner.serialize_none()
+    }
+
+    #[inline]
+    fn serialize_unit(self) -> Result<S::Ok, S::Error> {
+        self.note_null();
+        self.inner.serialize_unit()
+    }
+
+    fn serialize_unit_struct(self, name: &'static str) -> Result<S::Ok, S::Error> {
+        self.note_null();
+        self.inner.serialize_unit_struct(name)
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
@@ -376,20 +163,14 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
         if len.is_none() {
             parts.counted = Some(recorder.counted());
         }
-        recorder.lists.set(recorder.lists.get() + 1);
+        recorder.enter_list();
         Ok(parts)
     }
 
     #[inline]
     fn serialize_str(self, v: &str) -> Result<S::Ok, S::Error> {
-        let recorder = self.recorder;
         let done = self.inner.serialize_str(v)?;
-        if recorder.lists.get() == 0 {
-            recorder.last.set(Shape::Str(v.len()));
-        } else if v.len() >= MIN_DECIMAL && Notation::may_hold(v.as_bytes()) {
-            let span = StringSpan { end: recorder.written.get(), len: v.len() };
-            recorder.spans.borrow_mut().strings.push(span);
-        }
+        self.recorder.note_str(v);
         Ok(done)
     }
 
@@ -406,8 +187,8 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
         let recorder = self.recorder;
         self.inner
-            .serialize_some(&Recorded::new(value, recorder))
-            .inspect(|_| recorder.last.set(Shape::Parts))
+            .serialize_some(&Recorded { value, recorder, lists: true, in_some: true })
+            .inspect(|_| recorder.note_parts())
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -415,10 +196,10 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let recorder = self.recorder;
+        let Self { recorder, in_some, .. } = self;
         self.inner
-            .serialize_newtype_struct(name, &Recorded::new(value, recorder))
-            .inspect(|_| recorder.last.set(Shape::Parts))
+            .serialize_newtype_struct(name, &Recorded { value, recorder, lists: true, in_some })
+            .inspect(|_| recorder.note_parts())
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -431,7 +212,7 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
         let recorder = self.recorder;
         self.inner
             .serialize_newtype_variant(name, index, variant, &Recorded::new(value, recorder))
-            .inspect(|_| recorder.last.set(Shape::Parts))
+            .inspect(|_| recorder.note_parts())
     }
 
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
@@ -480,7 +261,7 @@ impl<P> Parts<'_, P> {
             return Err(E::custom(LENGTH));
         }
         let done = end(self.inner)?;
-        self.recorder.last.set(Shape::Parts);
+        self.recorder.note_parts();
         Ok(done)
     }
 }
@@ -501,15 +282,13 @@ macro_rules! named_fields {
                 *written += 1;
                 recorder.field(
                     || name.to_owned(),
-                    recorder.written.get(),
+                    recorder.written(),
                     || inner.serialize_field(name, &Recorded::new(value, recorder)),
                 )
             }
 
             fn skip_field(&mut self, name: &'static str) -> Result<(), P::Error> {
-                if self.recorder.strict.no_skipping {
-                    return Err(ser::Error::custom(SKIPPED));
-                }
+                self.recorder.check_skipping()?;
                 self.inner.skip_field(name)
             }
 
@@ -534,7 +313,7 @@ macro_rules! elements {
                 *written += 1;
                 recorder.field(
                     || element.to_string(),
-                    recorder.written.get(),
+                    recorder.written(),
                     || inner.$method(&Recorded::new(value, recorder)),
                 )?;
                 *element += 1;
@@ -566,7 +345,7 @@ impl<P: ser::SerializeMap> ser::SerializeMap for Parts<'_, P> {
             }
             let cut = name.char_indices().nth(64).map_or(name.len(), |(at, _)| at);
             name.truncate(cut);
-            self.entry = (name, self.recorder.written.get());
+            self.entry = (name, self.recorder.written());
         }
         self.inner.serialize_key(key)
     }
@@ -579,7 +358,7 @@ impl<P: ser::SerializeMap> ser::SerializeMap for Parts<'_, P> {
         recorder.field(
             || std::mem::take(name),
             *from,
-            || inner.serialize_value(&Recorded { value, recorder, lists }),
+            || inner.serialize_value(&Recorded { value, recorder, lists, in_some: false }),
         )
     }
 
@@ -598,7 +377,7 @@ impl<P: ser::SerializeSeq> ser::SerializeSeq for Parts<'_, P> {
         recorder.count(*counted);
         recorder.field(
             || written.to_string(),
-            recorder.written.get(),
+            recorder.written(),
             || inner.serialize_element(&Recorded::new(value, recorder)),
         )?;
         *written += 1;
@@ -608,8 +387,7 @@ impl<P: ser::SerializeSeq> ser::SerializeSeq for Parts<'_, P> {
     fn end(self) -> Result<P::Ok, P::Error> {
         let recorder = self.recorder;
         let done = Parts::end(self, P::end)?;
-        recorder.lists.set(recorder.lists.get() - 1);
-        recorder.last.set(Shape::Seq);
+        recorder.leave_list();
         Ok(done)
     }
 }
@@ -625,7 +403,3 @@ impl<T: Serialize + ?Sized> Display for Shown<'_, T> {
 }
 
 const LENGTH: &str = "a list, map or struct has another length than it announced";
-
-const SKIPPED: &str = "a field is left out, as by `skip_serializing_if`: the format has no names by which a reader could tell";
-
-const NOT_FINITE: &str = "a number is not finite, and JSON writes it as null";

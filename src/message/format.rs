@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::error::Source;
 use crate::message::error::MessageError;
-use crate::message::fields::{Recorded, Sink, SpanRecorder, Strict};
+use crate::message::fields::Recorded;
+use crate::message::recorder::{SpanRecorder, Strict};
 use crate::message::same::{self, Lists};
+use crate::message::sink::Sink;
 
 /// The formats in which a session can be serialized.
 ///
@@ -32,12 +34,15 @@ use crate::message::same::{self, Lists};
 /// and what was read is serialized again and compared, but for the order of maps and lists. What differs is refused
 /// ([`EncodeError::Serialize`](crate::EncodeError::Serialize)), and its source names the field. [`Codec::check`](crate::Codec::check) does the same in a test.
 ///
-/// What is equal when it is serialized cannot be told apart by this. These come back as another value:
+/// The named formats write `Some(None)`, `Some(())` and `Some` of anything else that is null as they write `None`, and most
+/// types read `None` then. That is seen, and refused too: use an enum of your own.
+///
+/// What else is equal when it is serialized cannot be told apart by this. These come back as another value:
 ///
 /// | sealed | read | way out |
 /// |---|---|---|
-/// | `Some(None)`, `Some(())`, `Some` of anything else that is null, in the named formats | `None` | an enum of your own |
 /// | a variant of an `untagged` enum that looks like an earlier one | the earlier one | a tag |
+/// | `Some` of what is null, as the key of a map | `None` | an enum of your own |
 /// | a field with `#[serde(skip)]` or `skip_serializing` | its default | none: it is not sealed |
 /// | what the type's own `Serialize` leaves out: the zone of a time, the digits after a millisecond | without it | another `with` |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -182,7 +187,7 @@ impl Format {
         }
     }
 
-    /// Checks that what was serialized can be read, and reads back as the same session.
+    /// Checks that what was serialized, with so many nulls in `Some`, can be read and reads back as the same session.
     ///
     /// Serde types can be written so that no format reads them, or reads them as another value, and nothing of it can be
     /// seen from outside of their code: in what they ask a serializer to do as little as in the bytes. So it is tried.
@@ -190,58 +195,98 @@ impl Format {
         self,
         session: &T,
         body: &[u8],
+        some_nulls: usize,
     ) -> Result<(), ReadBackError> {
         let again: T =
             self.deserialize(body).map_err(|error| ReadBackError::Unreadable(cause(error)))?;
-        match self.difference(session, body, &again, Lists::Unordered) {
+        match self.difference(session, body, some_nulls, &again, Lists::Unordered) {
             None => Ok(()),
             Some(path) => Err(ReadBackError::Differs(path)),
         }
     }
 
-    /// Returns where a session that was serialized to `body` differs from another one, or `None` if it does not.
+    /// Returns where a session that was serialized to `body`, with so many nulls in `Some`, differs from another one, or
+    /// `None` if it does not.
+    ///
+    /// `Some(None)` and `None` are written alike by the named formats. So the nulls are counted, and not refused: a type
+    /// may know by itself to read `Some(None)`.
     pub(crate) fn difference<T: Serialize>(
         self,
         session: &T,
         body: &[u8],
+        some_nulls: usize,
         other: &T,
         lists: Lists,
     ) -> Option<Vec<String>> {
         if !self.is_positional() {
-            if let Compared::Same = self.compare(body, other) {
-                return None;
+            match self.compare(body, some_nulls, other) {
+                Compared::Same => return None,
+                Compared::SameButNulls => return Some(some_null_of(session, other)),
+                Compared::Perhaps | Compared::Different => {}
             }
-            return match self.serialize(other, &mut SpanRecorder::default()) {
-                Ok(other) => same::difference(self, body, &other, lists),
+            let mut nulls = SpanRecorder::default();
+            return match self.serialize(other, &mut nulls) {
+                Ok(serialized) => same::difference(self, body, &serialized, lists).or_else(|| {
+                    (nulls.some_nulls() != some_nulls).then(|| some_null_of(session, other))
+                }),
                 Err(_) => Some(Vec::new()),
             };
         }
         // Without names, two sessions may have the same bytes.
-        let named = |session| Self::MessagePack.serialize(session, &mut SpanRecorder::default());
+        let named = |session| {
+            let mut nulls = SpanRecorder::default();
+            let written = Self::MessagePack.serialize(session, &mut nulls);
+            written.map(|written| (written, nulls.some_nulls()))
+        };
         match (named(session), named(other)) {
-            (Ok(session), Ok(other)) => {
+            (Ok((_, nulls)), Ok((_, others))) if nulls != others => {
+                Some(some_null_of(session, other))
+            }
+            (Ok((session, _)), Ok((other, _))) => {
                 same::difference(Self::MessagePack, &session, &other, lists)
             }
             _ => Some(Vec::new()),
         }
     }
 
-    /// Returns whether a session that was serialized to `body` is the same as another one, but for the order of maps.
-    pub(crate) fn is_same<T: Serialize>(self, session: &T, body: &[u8], other: &T) -> bool {
-        match self.compare(body, other) {
-            Compared::Same if !self.is_positional() => true,
-            Compared::Different => false,
-            _ => self.difference(session, body, other, Lists::Ordered).is_none(),
+    /// Returns whether a session that was serialized to `body`, with so many nulls in `Some`, is the same as another one, but
+    /// for the order of maps.
+    pub(crate) fn is_same<T: Serialize>(
+        self,
+        session: &T,
+        body: &[u8],
+        some_nulls: usize,
+        other: &T,
+    ) -> bool {
+        // Positional formats are compared with names.
+        let compared = match self.is_positional() {
+            true => Compared::Perhaps,
+            false => self.compare(body, some_nulls, other),
+        };
+        match compared {
+            Compared::Same => true,
+            Compared::SameButNulls | Compared::Different => false,
+            Compared::Perhaps => {
+                self.difference(session, body, some_nulls, other, Lists::Ordered).is_none()
+            }
         }
     }
 
     /// Compares a session with what another one was serialized to, byte by byte, without a buffer.
-    fn compare<T: Serialize>(self, body: &[u8], other: &T) -> Compared {
+    fn compare<T: Serialize>(self, body: &[u8], some_nulls: usize, other: &T) -> Compared {
         let mut expected = Expected { rest: body, further: None };
-        match (self.serialize_to(other, &mut expected), expected) {
+        let nulls = SpanRecorder::of_nulls();
+        let written = self.serialize_to(&Recorded::new(other, &nulls), &mut expected);
+        match (written, expected) {
             // What cannot be serialized is not the same either.
             (Err(_), _) => Compared::Different,
-            (Ok(()), Expected { rest: [], further: None }) => Compared::Same,
+            (Ok(()), Expected { rest: [], further: None }) => {
+                if nulls.some_nulls() == some_nulls {
+                    Compared::Same
+                } else {
+                    Compared::SameButNulls
+                }
+            }
             (Ok(()), Expected { rest, further: Some(further) }) if further == Tally::of(rest) => {
                 Compared::Perhaps
             }
@@ -297,9 +342,22 @@ fn place(path: &[String]) -> String {
     }
 }
 
+/// Returns the path to the field in which one of two sessions has a null in a `Some`.
+#[cold]
+fn some_null_of<T: Serialize>(session: &T, other: &T) -> Vec<String> {
+    let field = |session| {
+        let mut recorder = SpanRecorder::weighing();
+        Format::MessagePack.serialize(session, &mut recorder).ok()?;
+        recorder.into_some_null_field()
+    };
+    field(session).or_else(|| field(other)).into_iter().collect()
+}
+
 /// What a comparison byte by byte tells.
 enum Compared {
     Same,
+    /// The same bytes, and another number of nulls in `Some`.
+    SameButNulls,
     /// The same bytes in another order, as those of a `HashMap` are.
     Perhaps,
     Different,
@@ -440,7 +498,7 @@ mod tests {
         for format in formats {
             let one = (map(), 1);
             let body = format.serialize(&one, &mut SpanRecorder::default()).unwrap();
-            let is_same = |other: &_| format.is_same(&one, &body, other);
+            let is_same = |other: &_| format.is_same(&one, &body, 0, other);
             let other = (map(), 1);
             assert!(is_same(&other));
             assert!(!is_same(&(map(), 2)));

@@ -24,9 +24,9 @@ use crate::bytes::base64url;
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::bytes::varint::write_varint;
 use crate::message::compress::{Compressor, Dictionary, Method, SEGMENT_COST};
-use crate::message::fields::{FieldSpan, Spans, StringSpan};
 use crate::message::format::Format;
 use crate::message::notation::{MIN_TEXT, Notation};
+use crate::message::recorder::{FieldSpan, Spans, StringSpan};
 use crate::message::segment::{Head, MAX_SEPARATOR, write_compressed};
 
 /// Whether and how a session is compressed. Opening needs no setting: each session says how it
@@ -320,7 +320,7 @@ mod tests {
     use serde::Serialize;
 
     use super::*;
-    use crate::message::fields::SpanRecorder;
+    use crate::message::recorder::SpanRecorder;
     use crate::message::unpack::{REST, plain, unpack};
 
     /// Returns the body and what it is packed to, after it was unpacked again.

@@ -242,7 +242,7 @@ mod tests {
 
     use super::*;
     use crate::bytes::secret_bytes::SecretBytes;
-    use crate::message::fields::SpanRecorder;
+    use crate::message::recorder::SpanRecorder;
 
     fn formats() -> Vec<Format> {
         vec![

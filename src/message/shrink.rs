@@ -11,7 +11,7 @@ use std::ops::Range;
 use crate::bytes::base64url;
 use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::compress::{Compressor, Dictionary, Method, SMALLEST};
-use crate::message::fields::{FieldSpan, Spans};
+use crate::message::recorder::{FieldSpan, Spans};
 use crate::message::segment::{Head, Segment, write_compressed};
 
 /// Packs a session again, if that takes fewer cookies than it does as it was packed with LZ4.
@@ -219,9 +219,9 @@ mod tests {
     use serde::Serialize;
 
     use super::*;
-    use crate::message::fields::SpanRecorder;
     use crate::message::format::Format;
     use crate::message::pack::{Packing, pack};
+    use crate::message::recorder::SpanRecorder;
     use crate::message::unpack::unpack;
 
     #[derive(Serialize)]

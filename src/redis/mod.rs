@@ -92,28 +92,38 @@ impl Server {
         !matches!(self.kind, Kind::Single(_))
     }
 
+    /// Returns whether the keys are with several masters.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.kind, Kind::Cluster(_))
+    }
+
     /// Opens a connection for any key. It finds the right node of a cluster by itself; if it breaks, open another.
+    /// With Sentinels it is to the master that comes with it: ask now and then whether that still is it.
     ///
     /// Do not block on it: all users of one connection wait for each other's answers.
-    pub(crate) async fn connect(&self, limits: Timeouts) -> RedisResult<Connection> {
+    pub(crate) async fn connect(
+        &self,
+        limits: Timeouts,
+    ) -> RedisResult<(Connection, Option<Master>)> {
         let Kind::Cluster(nodes) = &self.kind else {
             let master = self.master("", limits.connect).await?;
-            return Ok(Connection::One(self.connect_to(&master, limits).await?));
+            let connection = Connection::One(self.connect_to(&master, limits).await?);
+            return Ok((connection, Some(master).filter(|_| self.fails_over())));
         };
         provider();
         let infos = lock(nodes).iter().map(|node| self.info(self.addr(node))).collect::<Vec<_>>();
         let mut builder = ClusterClientBuilder::new(infos)
-            .connection_timeout(limits.connect)
+            .connection_timeout(limits.connect / 2)
             .overall_response_timeout(limits.response);
         if let Some(response) = limits.response {
-            builder = builder.response_timeout(response);
+            builder = builder.response_timeout(response / 2);
         }
         if let Some(roots) = &self.roots {
             builder = builder.certs(roots.clone());
         }
         let client = builder.build()?;
-        let connection = within(limits.connect * 2, client.get_async_connection()).await?;
-        Ok(Connection::Cluster(Box::new(connection)))
+        let connection = within(limits.connect * 4, client.get_async_connection()).await?;
+        Ok((Connection::Cluster(Box::new(connection)), None))
     }
 
     /// Finds the master that holds `key`, by asking those who decide it, and not the one that was it before: a

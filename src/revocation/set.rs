@@ -506,3 +506,38 @@ const CAPACITY: usize = 4_000_000;
 
 /// One part of 256 in so many seconds.
 const SWEEP_EVERY: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+    impl Sink for Nobody {
+        fn push(&self, _: Entry, _: Option<Part>) {}
+    }
+
+    #[test]
+    fn what_others_tell_is_kept_for_no_longer_than_anything_that_it_ends_can_live() {
+        let week = Duration::from_secs(7 * 86_400);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
+        let seconds = Seconds::from(now).0;
+        let ahead = Duration::from_secs(MOST_AHEAD);
+        for (before, kept) in [
+            // A session, and what began up to now: for as long as it lives.
+            (SESSION, week),
+            (seconds - 1000, week),
+            (seconds + 1000, week),
+            // A cutoff that is to come, as for an old cookie, and one that a vandal wrote.
+            (seconds + MOST_AHEAD / 2, ahead / 2 + week),
+            (seconds + MOST_AHEAD, ahead + week),
+            (SESSION - 1, ahead + week),
+        ] {
+            let set = Revocations::new(week);
+            let entry = Entry { target: [7; 16], before, until: u64::MAX };
+            assert_eq!(set.merge(entry, 0, &Nobody, now), Ok(true));
+            let lives = |after| set.list_at(now + after).count() == 1;
+            assert!(lives(kept), "{before}");
+            assert!(!lives(kept + 2 * MARGIN), "{before}");
+        }
+    }
+}

@@ -20,9 +20,9 @@ use crate::message::MAX_BODY;
 use crate::message::blob_ref::{BlobId, BlobRef};
 use crate::message::compress::Method;
 use crate::message::error::MessageError;
-use crate::message::fields::{SpanRecorder, Spans};
 use crate::message::format::Format;
 use crate::message::pack::{self, Packing};
+use crate::message::recorder::{SpanRecorder, Spans};
 use crate::message::unpack;
 use crate::seal::binding::Binding;
 use crate::store::blob::{BlobError, Kind, PREFIX};
@@ -416,7 +416,8 @@ fn serialize<B: Serialize + DeserializeOwned>(value: &B) -> Result<(SecretBytes,
         ));
     }
     // What cannot be read must not be stored.
-    FORMAT_OF_ALL.check_reads_back(value, &body).map_err(|error| why(&error))?;
+    let reads_back = FORMAT_OF_ALL.check_reads_back(value, &body, recorder.some_nulls());
+    reads_back.map_err(|error| why(&error))?;
     Ok((body, recorder.into_spans()))
 }
 

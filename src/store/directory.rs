@@ -130,6 +130,8 @@ struct Folder {
     /// Distinguishes the new files of this process.
     written: AtomicU64,
     swept: Mutex<SystemTime>,
+    /// Brings a file or a folder to the disk; a test sees it done, and failing.
+    sync: fn(&File) -> io::Result<()>,
 }
 
 impl Folder {
@@ -137,7 +139,8 @@ impl Folder {
         make_folder(&path, true)?;
         make_folder(&path.join(NEW), false)?;
         let swept = Mutex::new(SystemTime::UNIX_EPOCH);
-        Ok(Self { path, most, used: AtomicU64::new(0), written: AtomicU64::new(0), swept })
+        let (used, written) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { path, most, used, written, swept, sync: File::sync_all })
     }
 
     fn put(
@@ -175,19 +178,19 @@ impl Folder {
         let written = create(&new).and_then(|mut file| {
             file.write_all(bytes)?;
             file.set_modified(until)?;
-            file.sync_all()
+            (self.sync)(&file)
         });
         let shelf = path.parent().unwrap_or(&self.path);
         let shelved = written.and_then(|()| {
             match fs::rename(&new, &path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     make_folder(shelf, false)?;
-                    sync(&self.path)?;
+                    self.sync_folder(&self.path)?;
                     fs::rename(&new, &path)?;
                 }
                 renamed => renamed?,
             }
-            sync(shelf)
+            self.sync_folder(shelf)
         });
         if shelved.is_err() {
             // What is left of it, the sweep removes.
@@ -197,7 +200,9 @@ impl Folder {
     }
 
     fn get(&self, id: BlobId, most: usize, now: SystemTime) -> io::Result<Option<Vec<u8>>> {
-        let Some(file) = absent(File::open(self.path_of(id)))? else { return Ok(None) };
+        let Some(file) = absent(existing().read(true).open(self.path_of(id)))? else {
+            return Ok(None);
+        };
         if file.metadata()?.modified()? <= now {
             return Ok(None);
         }
@@ -226,7 +231,7 @@ impl Folder {
         now: SystemTime,
         new: impl FnOnce(SystemTime) -> Option<SystemTime>,
     ) -> io::Result<()> {
-        let Some(file) = absent(OpenOptions::new().write(true).open(path))? else { return Ok(()) };
+        let Some(file) = absent(existing().write(true).open(path))? else { return Ok(()) };
         let until = file.metadata()?.modified()?;
         match new(until).filter(|_| until > now) {
             Some(new) => file.set_modified(new),
@@ -256,22 +261,39 @@ impl Folder {
         for shelf in fs::read_dir(&self.path)? {
             let shelf = shelf?;
             let name = shelf.file_name();
+            // A link may lead into the folder of somebody else.
+            if !shelf.file_type()?.is_dir() {
+                continue;
+            }
             if name == NEW {
                 for file in fs::read_dir(shelf.path())? {
-                    remove_if(&file?, |file| {
+                    let file = file?;
+                    if !is_of_blob(&file.file_name()) {
+                        continue;
+                    }
+                    remove_if(&file, |file| {
                         // Its time is that of the writing, or of the expiry, which is later.
                         now.duration_since(file.modified()?)
                             .map_or(Ok(false), |age| Ok(age > HALF_WRITTEN))
                     })?;
                 }
-            } else if is_shelf(&name) && shelf.file_type()?.is_dir() {
+            } else if is_shelf(&name) {
                 for file in fs::read_dir(shelf.path())? {
-                    used += remove_if(&file?, |file| Ok(file.modified()? <= now))?;
+                    let file = file?;
+                    if is_of_blob(&file.file_name()) {
+                        used += remove_if(&file, |file| Ok(file.modified()? <= now))?;
+                    }
                 }
             }
         }
         self.used.store(used, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Brings what was made in a folder to the disk.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        // Windows opens no folders, and needs none of this.
+        if cfg!(unix) { (self.sync)(&File::open(folder)?) } else { Ok(()) }
     }
 
     fn path_of(&self, id: BlobId) -> PathBuf {
@@ -301,6 +323,12 @@ fn remove_if(
 fn is_shelf(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.len() == 2 && name.iter().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// What begins with an id is of this store; all else is somebody else's.
+fn is_of_blob(name: &OsStr) -> bool {
+    let id = name.as_encoded_bytes().get(..32);
+    id.is_some_and(|id| id.iter().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')))
 }
 
 /// What a file takes on most disks, with its entry.
@@ -336,10 +364,17 @@ fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Brings what was made in a folder to the disk.
-fn sync(folder: &Path) -> io::Result<()> {
-    // Windows opens no folders, and needs none of this.
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+/// What opens a file that is there. No link is followed, and no pipe waited for: neither was made here.
+fn existing() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let flags = i32::try_from(flags.bits()).unwrap_or(0);
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
+    }
+    options
 }
 
 const NEW: &str = "new";
@@ -468,6 +503,88 @@ mod tests {
         fs::write(also.join("file"), b"theirs").unwrap();
         folder.sweep(now + 2 * HOUR).unwrap();
         assert!(theirs.exists() && also.join("file").exists());
+    }
+
+    #[test]
+    fn files_of_others_beside_the_blobs_stay_too() {
+        let (_temp, folder, now) = folder(1 << 20);
+        folder.put(id(0xab), b"one", HOUR, now).unwrap();
+        let theirs = [folder.path.join("ab/.keep"), folder.path.join("new/README")];
+        for path in &theirs {
+            fs::write(path, b"theirs").unwrap();
+        }
+        folder.sweep(now + 3 * HOUR).unwrap();
+        assert!(theirs.iter().all(|path| path.exists()));
+        assert!(!folder.path_of(id(0xab)).exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_link_is_followed() {
+        use std::os::unix::fs::symlink;
+        let (temp, folder, now) = folder(1 << 20);
+        // What belongs to somebody else, and looks as ours does.
+        let theirs = temp.path().join("theirs");
+        fs::create_dir(&theirs).unwrap();
+        let file = theirs.join(id(1).to_string());
+        fs::write(&file, b"theirs").unwrap();
+        File::options().write(true).open(&file).unwrap().set_modified(now + HOUR).unwrap();
+
+        fs::remove_dir(folder.path.join(NEW)).unwrap();
+        for link in [NEW, "01", "ff"] {
+            symlink(&theirs, folder.path.join(link)).unwrap();
+        }
+        folder.sweep(now + 9 * HOUR).unwrap();
+        assert!(file.exists(), "swept by way of a link");
+
+        let shelf = folder.path.join("02");
+        fs::create_dir(&shelf).unwrap();
+        symlink(&file, folder.path_of(id(2))).unwrap();
+        folder.get(id(2), 99, now).unwrap_err();
+        folder.expire_within(id(2), HOUR / 2, now).unwrap_err();
+        folder.keep_for(id(2), 2 * HOUR, now).unwrap_err();
+        assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), now + HOUR);
+    }
+
+    thread_local! {
+        /// What was brought to the disk, and whether a blob lay on a shelf by then.
+        static SYNCED: std::cell::RefCell<Vec<(&'static str, bool)>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+
+    #[test]
+    fn a_blob_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_acknowledged() {
+        let (_temp, mut folder, now) = folder(1 << 20);
+        static PATH: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+        PATH.set(folder.path_of(id(1))).unwrap();
+        folder.sync = |file| {
+            let is_folder = file.metadata()?.is_dir();
+            let named = PATH.get().unwrap().exists();
+            SYNCED.with_borrow_mut(|synced| {
+                synced.push((if is_folder { "folder" } else { "file" }, named));
+            });
+            file.sync_all()
+        };
+        folder.put(id(1), b"one", HOUR, now).unwrap();
+        let synced = SYNCED.take();
+        // The shelf was new, so it is one more.
+        assert_eq!(synced, [("file", false), ("folder", false), ("folder", true)]);
+        folder.expire_within(id(1), Duration::ZERO, now).unwrap();
+        folder.put(id(1), b"one", HOUR, now).unwrap();
+        assert_eq!(SYNCED.take(), [("file", false), ("folder", true)]);
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_is_not_acknowledged_and_leaves_nothing() {
+        let (_temp, mut folder, now) = folder(1 << 20);
+        folder.sync = |_| Err(io::Error::other("the disk is gone"));
+        let error = folder.put(id(1), b"one", HOUR, now);
+        assert!(matches!(error, Err(StoreError::Unavailable(_))), "{error:?}");
+        assert_eq!(files(&folder).len(), 0);
+        folder.sync = |_| Err(ErrorKind::StorageFull.into());
+        assert!(matches!(folder.put(id(1), b"one", HOUR, now), Err(StoreError::Full)));
+        folder.sync = File::sync_all;
+        folder.put(id(1), b"one", HOUR, now).unwrap();
+        assert_eq!(folder.get(id(1), 99, now).unwrap().unwrap(), b"one");
     }
 
     #[cfg(unix)]

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::redis::aio::ConnectionLike;
 use ::redis::{
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use crate::message::blob_ref::BlobId;
 use crate::observe;
-use crate::redis::{Connection, RedisUrlError, Server, Timeouts};
+use crate::redis::{Connection, Master, RedisUrlError, Server, Timeouts};
 use crate::store::blob_store::{BlobStore, StoreError, StoreFuture};
 
 /// A store in Redis or Valkey, for nodes on several machines.
@@ -55,7 +55,11 @@ use crate::store::blob_store::{BlobStore, StoreError, StoreFuture};
 ///
 /// - `maxmemory-policy noeviction`: a server that evicts logs users out. A warning in the log says so.
 /// - What is acknowledged is as safe as the server keeps it: with replication that lags, a failover may lose the last
-///   changes of some sessions, which end then. With persistence they outlive a restart.
+///   changes of some sessions, which end then: `min-replicas-to-write 1` bounds that. With persistence they outlive a
+///   restart.
+/// - A master that was stopped and goes on takes itself for one still, and lacks what was stored since. So Sentinels are
+///   asked once a second, by the next request; and in a cluster, a blob is gone if the master of the latest election says
+///   so.
 ///
 /// # When it is down
 ///
@@ -116,10 +120,19 @@ impl RedisStore {
 
     /// Sends a command, and reads the answer.
     fn call<V: FromRedisValue + Send + 'static>(&self, command: Cmd) -> StoreFuture<'static, V> {
+        self.ask(command, None)
+    }
+
+    /// Sends a command that reads a key, if one is given: an empty answer is then confirmed where it has to be.
+    fn ask<V: FromRedisValue + Send + 'static>(
+        &self,
+        command: Cmd,
+        read: Option<String>,
+    ) -> StoreFuture<'static, V> {
         let (answer, answered) = oneshot::channel();
-        let sent = self
-            .jobs()
-            .and_then(|jobs| jobs.try_send(Job { command, answer }).map_err(|_| StoreError::Busy));
+        let sent = self.jobs().and_then(|jobs| {
+            jobs.try_send(Job { command, read, answer }).map_err(|_| StoreError::Busy)
+        });
         Box::pin(async move {
             sent?;
             let ended = |_| StoreError::unavailable("the thread of the store has ended");
@@ -131,7 +144,7 @@ impl RedisStore {
     fn jobs(&self) -> Result<&mpsc::Sender<Job>, StoreError> {
         let started = self.jobs.get_or_init(|| {
             let (sender, jobs) = mpsc::channel(QUEUE);
-            let current = Mutex::new((0, None));
+            let current = Arc::new(Mutex::new((0, None)));
             let link = Link { server: Arc::clone(&self.server), limit: self.limit, current };
             // What the operating system does not give.
             let failed = |error: io::Error| StoreError::unavailable(error);
@@ -158,8 +171,9 @@ impl BlobStore for RedisStore {
     fn get(&self, id: BlobId, most: usize) -> StoreFuture<'_, Option<Vec<u8>>> {
         // So that no more comes than was put, whatever lies there.
         let mut get = cmd("GETRANGE");
-        get.arg(self.key(id)).arg(0).arg(most.saturating_sub(1));
-        let found = self.call::<Vec<u8>>(get);
+        let key = self.key(id);
+        get.arg(&key).arg(0).arg(most.saturating_sub(1));
+        let found = self.ask::<Vec<u8>>(get, Some(key));
         Box::pin(async move { found.await.map(|bytes| (!bytes.is_empty()).then_some(bytes)) })
     }
 
@@ -190,16 +204,18 @@ impl fmt::Debug for RedisStore {
 /// What the thread is asked to do.
 struct Job {
     command: Cmd,
+    /// The key that it reads, if it does.
+    read: Option<String>,
     answer: oneshot::Sender<Result<Value, StoreError>>,
 }
 
 /// Does all that is asked for at once, until the store is dropped.
 async fn serve(link: Link, mut jobs: mpsc::Receiver<Job>) {
     let link = Arc::new(link);
-    while let Some(Job { command, answer }) = jobs.recv().await {
+    while let Some(Job { command, read, answer }) = jobs.recv().await {
         let link = Arc::clone(&link);
         // It is done though nobody waits for it any more: a request that is cancelled leaves nothing half done.
-        tokio::spawn(async move { drop(answer.send(link.call(&command).await)) });
+        tokio::spawn(async move { drop(answer.send(link.call(&command, read.as_deref()).await)) });
     }
 }
 
@@ -208,13 +224,31 @@ struct Link {
     server: Arc<Server>,
     limit: Duration,
     /// How many there were, and the present one.
-    current: Mutex<(u64, Option<Connection>)>,
+    current: Arc<Mutex<(u64, Option<Present>)>>,
+}
+
+/// A connection that did not break yet.
+struct Present {
+    connection: Connection,
+    /// The master that it is to, where Sentinels may choose another.
+    master: Option<Master>,
+    /// When they are to be asked.
+    ask: Instant,
 }
 
 impl Link {
-    async fn call(&self, command: &Cmd) -> Result<Value, StoreError> {
+    async fn call(&self, command: &Cmd, read: Option<&str>) -> Result<Value, StoreError> {
         let used = AtomicU64::new(0);
-        match timeout(self.limit, self.call_twice(command, &used)).await {
+        let answer = async {
+            let answer = self.call_twice(command, &used).await?;
+            match read {
+                Some(key) if self.server.is_cluster() && is_empty(&answer) => {
+                    self.confirm(command, key).await
+                }
+                _ => Ok(answer),
+            }
+        };
+        match timeout(self.limit, answer).await {
             Ok(answer) => answer.map_err(to_store_error),
             Err(_) => {
                 // Nobody knows whether that server will ever answer; another may have its place.
@@ -247,18 +281,54 @@ impl Link {
         connection.req_packed_command(command).await?.extract_error()
     }
 
+    /// Asks the master that a key has by the latest election.
+    ///
+    /// A node of a cluster that was stopped and goes on answers for a moment as if it were one still. What it lacks must
+    /// not count as gone: that would log users out.
+    async fn confirm(&self, command: &Cmd, key: &str) -> RedisResult<Value> {
+        let limits = Timeouts { connect: self.limit / 2, response: Some(self.limit) };
+        let master = self.server.master(key, limits.connect).await?;
+        let mut connection = self.server.connect_to(&master, limits).await?;
+        connection.req_packed_command(command).await?.extract_error()
+    }
+
     async fn connection(&self) -> RedisResult<(u64, Connection)> {
-        let mut current = self.current.lock().await;
-        let (number, connection) = &mut *current;
-        if let Some(connection) = connection {
-            return Ok((*number, connection.clone()));
+        let mut current = Arc::clone(&self.current).lock_owned().await;
+        let (number, present) = &mut *current;
+        if let Some(present) = present
+            && self.is_master(present).await
+        {
+            return Ok((*number, present.connection.clone()));
         }
+        *present = None;
         let limits = Timeouts { connect: self.limit, response: Some(self.limit) };
-        let new = self.server.connect(limits).await?;
-        tokio::spawn(warn_if_it_evicts(new.clone()));
-        *number += 1;
-        *connection = Some(new.clone());
-        Ok((*number, new))
+        let server = Arc::clone(&self.server);
+        // It goes on when the request that began it waits no longer: a cluster with a node that is stopped takes longer.
+        let connecting = tokio::spawn(async move {
+            let (connection, master) = server.connect(limits).await?;
+            let (number, present) = &mut *current;
+            *number += 1;
+            let ask = Instant::now() + ASK_AGAIN;
+            *present = Some(Present { connection: connection.clone(), master, ask });
+            tokio::spawn(warn_if_it_evicts(connection.clone()));
+            Ok((*number, connection))
+        });
+        connecting.await.unwrap_or_else(|_| Err((ErrorKind::Io, "the connection").into()))
+    }
+
+    /// Returns whether the connection is to the master still, as far as the Sentinels say.
+    ///
+    /// A server that was stopped and goes on says so of itself for seconds. It would take blobs that are lost, and what it
+    /// lacks of the others' would count as gone: both would log users out.
+    async fn is_master(&self, present: &mut Present) -> bool {
+        let Some(master) = present.master.as_ref().filter(|_| present.ask <= Instant::now()) else {
+            return true;
+        };
+        let found = self.server.master("", self.limit / 4).await;
+        let wait = if found.is_ok() { ASK_AGAIN } else { ASK_LATER };
+        present.ask = Instant::now() + wait;
+        // Without Sentinels, the master that is known serves on.
+        found.map_or(true, |found| found == *master)
     }
 
     /// Drops a connection, if it is still the present one.
@@ -277,6 +347,10 @@ fn is_lost(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_unrecoverable_error()
         || matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly))
+}
+
+fn is_empty(answer: &Value) -> bool {
+    matches!(answer, Value::Nil) || matches!(answer, Value::BulkString(bytes) if bytes.is_empty())
 }
 
 fn to_store_error(error: RedisError) -> StoreError {
@@ -312,6 +386,11 @@ fn seconds(duration: Duration) -> u64 {
 }
 
 const QUEUE: usize = 1024;
+
+/// How long what the Sentinels say is taken for granted.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// And how long they are left alone where too few of them answer, as a request waits for them.
+const ASK_LATER: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

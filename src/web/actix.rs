@@ -71,10 +71,11 @@ use serde::de::DeserializeOwned;
 
 use super::before::Outcome;
 use super::caching;
+pub use super::change_error::ChangeError;
 use super::installed::{Installed, LayerError};
-pub use super::session::{ChangeError, Session};
-use super::session::{Refusal, Settled, Slot};
+pub use super::session::Session;
 use super::settings::{Settings, Unreadable};
+use super::settle::{Refusal, Settled, Slot};
 use crate::{Codec, Opened, SetCookies};
 
 /// A middleware that provides the sessions of a codec to the services within, and writes them into their responses.

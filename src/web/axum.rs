@@ -93,10 +93,11 @@ use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use super::change_error::ChangeError;
 use super::installed::LayerError;
 #[cfg(feature = "store")]
 use super::overflow::LoadError;
-pub use super::session::{ChangeError, Session};
+pub use super::session::Session;
 pub use super::tower::SessionLayer;
 use super::tower::find;
 

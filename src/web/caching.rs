@@ -6,6 +6,10 @@
 pub(super) fn cache_control<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<&'static str> {
     let (mut no_store, mut no_transform) = (false, false);
     for value in values {
+        // A quoted string that goes on in the next header would swallow what stands there.
+        if !ends_outside_quotes(value) {
+            return Some("no-store");
+        }
         no_store |= list_has(value, "no-store");
         no_transform |= list_has(value, "no-transform");
     }
@@ -44,18 +48,30 @@ fn list_has(list: &[u8], name: &str) -> bool {
     })
 }
 
+fn ends_outside_quotes(list: &[u8]) -> bool {
+    let mut last = (false, false);
+    for c in list {
+        last = quoting(last, *c);
+    }
+    last == (false, false)
+}
+
+/// Returns whether what follows a character is quoted, and is escaped there; from the same before it.
+fn quoting((quoted, escaped): (bool, bool), c: u8) -> (bool, bool) {
+    match c {
+        _ if escaped => (quoted, false),
+        b'\\' if quoted => (quoted, true),
+        b'"' => (!quoted, false),
+        _ => (quoted, false),
+    }
+}
+
 /// Splits a list at its commas, but for those in a quoted string (RFC 9110, 5.6.1 and 5.6.4).
 fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let (mut quoted, mut escaped) = (false, false);
+    let mut last = (false, false);
     list.split(move |c| {
-        match c {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b',' => return !quoted,
-            _ => {}
-        }
-        false
+        last = quoting(last, *c);
+        *c == b',' && last == (false, false)
     })
 }
 
@@ -78,6 +94,18 @@ mod tests {
             (&["private=\"a\\\", no-store, b\""], Some("no-store")),
             (&["private=\"a, no-store"], Some("no-store")),
             (&["private=\"a, b\", no-store"], None),
+            (&["private=\"a", "no-store"], Some("no-store")),
+            (&["private=\"a", "b\", no-store"], Some("no-store")),
+            (&["no-store, private=\"a"], Some("no-store")),
+            (&["NO-STORE"], None),
+            (&["\tno-store\t,max-age=1"], None),
+            (&["no-store;x=1"], Some("no-store")),
+            (&["no store"], Some("no-store")),
+            (&["\"no-store\""], Some("no-store")),
+            (&["\\no-store"], Some("no-store")),
+            (&["x-no-store"], Some("no-store")),
+            (&[",,no-store,,"], None),
+            (&[""], Some("no-store")),
             (&["no-store=\"x\""], None),
             (&["private=\"a\\\\\", no-store"], None),
             (&["public", "no-transform"], Some("no-store, no-transform")),
@@ -109,6 +137,9 @@ mod tests {
             ("cloudflare-cdn-cache-control", true),
             ("akamai-cache-control", true),
             ("x-litespeed-cache-control", true),
+            ("netlify-cdn-cache-control", true),
+            ("vercel-cdn-cache-control", true),
+            ("x-accel-redirect", false),
             ("edge-control", true),
             ("x-accel-expires", true),
             ("x-accel-buffering", false),

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::{fmt, iter};
 
-use super::session::TARGET;
+use super::TARGET;
 use super::settings::Settings;
 use crate::Codec;
 

@@ -136,8 +136,9 @@
 //!
 //! Cookies know no ports, and with `Path=/` no paths: an application on `localhost:3000` gets the cookies of that on
 //! `localhost:8080`. Give the cookie of each another [name](crate::Builder::name). Else each finds the session of the other
-//! in the place of its own: as one of an unknown key, for which every change is refused, or, with the same keys and another
-//! context, as one that does not open, which a change replaces.
+//! in the place of its own: as one of an unknown key, which may as well be a key that has not arrived yet, so that every
+//! change is refused; or, with the same keys and another context, as one that does not open, which a change replaces. A read
+//! leaves it alone in any case, and the log says what to do.
 //!
 //! When moving here from another library, give the cookie another name than it had, and
 //! [read the old one](crate::guide::coming_from) for a while. Under the same name, its values may look like sessions of an
@@ -167,18 +168,27 @@ mod before;
 #[cfg(feature = "tower")]
 mod body;
 mod caching;
+mod change_error;
 mod installed;
+mod opening;
 #[cfg(feature = "store")]
 mod overflow;
 #[cfg(feature = "revocation")]
 mod revocation;
 mod session;
 mod settings;
+mod settle;
+mod state;
 #[cfg(feature = "tower")]
 pub mod tower;
+mod turn;
 
+pub use change_error::ChangeError;
 pub use installed::LayerError;
 #[cfg(feature = "store")]
 pub use overflow::LoadError;
-pub use session::{ChangeError, Session};
+pub use session::Session;
 pub use settings::Unreadable;
+
+/// As what happens in the middlewares is named in the log.
+const TARGET: &str = "sealed_session::web";

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::TARGET;
 use super::before::{Before, Outcome};
 use super::installed::LayerError;
-use super::session::{Session, TARGET};
+use super::session::Session;
 use crate::store::BlobError;
 use crate::{Attached, Codec, DecodeError, SetCookies};
 
@@ -27,15 +28,16 @@ impl<T: Serialize + DeserializeOwned + 'static> Session<T> {
             return Ok(());
         }
         // It is opened once, and not looked at yet.
-        let Some(fetch) = self.open_ahead(|request| match codec.decode(request) {
+        let Some(fetch) = self.shared().open_ahead(|request| match codec.decode(request) {
             Err(DecodeError::Blob(BlobError::NotFetched(_))) => Err(codec.fetch(request)),
             opened => Ok(opened),
         }) else {
             return Ok(());
         };
         let fetched = fetch.await;
-        self.open_ahead(|request| Ok::<_, Option<()>>(codec.decode_with(request, fetched)));
-        match self.opened_ahead() {
+        self.shared()
+            .open_ahead(|request| Ok::<_, Option<()>>(codec.decode_with(request, fetched)));
+        match self.shared().opened_ahead() {
             Some(DecodeError::Blob(BlobError::Unavailable(_))) => {
                 // The response depends on the session.
                 drop(self.opened());

@@ -3,9 +3,11 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::TARGET;
 use super::before::{Before, Outcome};
+use super::change_error::ChangeError;
 use super::installed::LayerError;
-use super::session::{ChangeError, Session, TARGET};
+use super::session::Session;
 use crate::revocation::{Receipt, Stored, SubjectTag};
 use crate::{Codec, DecodeError};
 

@@ -53,8 +53,9 @@ use tower_service::Service;
 use super::before::{Before, Outcome};
 use super::caching;
 use super::installed::{Installed, LayerError};
-use super::session::{Pending, Session, Settled, Slot};
+use super::session::Session;
 use super::settings::{Settings, Unreadable};
+use super::settle::{Pending, Settled, Slot};
 pub use crate::web::body::ResponseBody;
 use crate::{Codec, Opened, SetCookies};
 

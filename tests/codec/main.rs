@@ -14,6 +14,7 @@ mod deploy;
 mod errors;
 mod evolution;
 mod leaks;
+mod order;
 #[cfg(feature = "store")]
 mod overflow;
 mod readme;

@@ -75,7 +75,24 @@ fn a_name_that_a_sibling_domain_may_set_is_not_ours() {
         "\u{feff}__Host-session",
         "\u{c}__Host-session",
         "\u{b}__Host-session",
+        "\u{85}__Host-session",
+        "\0__Host-session",
+        "\n__Host-session",
+        "\r__Host-session",
+        "\u{1f}__Host-session",
+        "\u{7f}__Host-session",
+        "\"__Host-session",
+        "$Version=1,__Host-session",
+        "a=b,__Host-session",
+        "=__Host-session",
         "__Host-session\u{2000}",
+        "__Host-session ",
+        "__Host-session\t",
+        "__Host-session\"",
+        "__Host-session.0",
+        "__Host-session.",
+        "__Host-sess%69on",
+        "__Host-session%",
         "__HOST-SESSION",
     ] {
         for before in ["", "; ", "a=b;"] {
@@ -100,6 +117,28 @@ fn a_value_may_stand_in_double_quotes() {
         assert_eq!(outcome(header.as_bytes()), expected, "{header}");
     }
     assert_eq!(outcome(b"__Host-session=\x0cVALUE"), "Malformed", "no space");
+}
+
+/// Space and tabs around, other cookies of any kind before and after, and those of RFC 2965 that no browser sends any more.
+#[test]
+fn our_cookie_is_found_wherever_it_stands() {
+    for header in [
+        "__Host-session=VALUE",
+        " \t __Host-session=VALUE \t ",
+        "a=b;__Host-session=VALUE;c=d",
+        "a=b;\t __Host-session=\tVALUE\t;\tc=d",
+        ";;; ;__Host-session=VALUE;;",
+        "$Version=1; __Host-session=\"VALUE\"; $Path=\"/\"; $Domain=example.com",
+        "a=\"b; __Host-session=VALUE",
+        "__Host-sessio=a; __Host-session=VALUE; __Host-sessionn=b",
+        "__Host-session; __Host-session=VALUE",
+        "x=__Host-session=a; __Host-session=VALUE",
+        "\0=\u{1}; \u{ff}; __Host-session=VALUE",
+    ] {
+        assert_eq!(outcome(header.as_bytes()), "session", "{header:?}");
+    }
+    // Not quite UTF-8, and not quite a header.
+    assert_eq!(outcome(b"a=\xff\xfe; \x80; __Host-session=VALUE"), "session");
 }
 
 #[test]

@@ -76,6 +76,17 @@ fn each_setting_that_cannot_work_is_refused_by_name() {
             |b| b.idle_timeout(Duration::from_secs(60)).touch_after(Duration::from_secs(60)),
             ConfigError::TouchExceedsIdle,
         ),
+        ("touch never", |b| b.touch_after(Duration::MAX), ConfigError::TouchExceedsIdle),
+        (
+            "touch at idle, but for a nanosecond",
+            |b| b.idle_timeout(Duration::from_secs(60)).touch_after(Duration::new(59, 999_999_999)),
+            ConfigError::TouchExceedsIdle,
+        ),
+        (
+            "endless idle timeout",
+            |b| b.idle_timeout(Duration::MAX),
+            ConfigError::Duration { what: "the idle timeout" },
+        ),
         (
             "endless skew",
             |b| b.clock_skew(Duration::MAX),
@@ -152,13 +163,32 @@ fn a_path_that_no_url_has_is_refused() {
         ("/{id}", "must be percent-encoded"),
         ("/a/../b", "must hold no segment ."),
         ("/.", "must hold no segment ."),
+        ("/%2e", "must hold no segment ."),
+        ("/a/%2E%2e/b", "must hold no segment ."),
+        ("/a/.%2E", "must hold no segment ."),
+        ("/app\u{7f}", "must be percent-encoded"),
+        ("/app\0", "must be percent-encoded"),
+        ("/app\t", "must be percent-encoded"),
+        ("/\u{2000}", "must be percent-encoded"),
+        ("\\app", "must begin with /"),
     ] {
         let found = build(path);
         assert!(!found.is_empty() && found.starts_with(why), "{path}: {found}");
     }
-    for path in
-        ["/", "/app", "/app/", "/%C3%BC", "/a.b/..c/~d", "/a=b&c,d:e@f!$'()*+-_", &long[1..]]
-    {
+    for path in [
+        "/",
+        "/app",
+        "/app/",
+        "/%C3%BC",
+        "/a.b/..c/~d",
+        "/a=b&c,d:e@f!$'()*+-_|",
+        "/%",
+        "/...",
+        "/.a",
+        "/a.",
+        "//",
+        &long[1..],
+    ] {
         assert_eq!(build(path), "", "{path}");
     }
 }
@@ -184,6 +214,18 @@ fn a_domain_that_browsers_ignore_is_refused() {
         ("localhost", "must have two labels"),
         ("127.0.0.1", "must not be an IP address"),
         ("1.2", "must not be an IP address"),
+        ("0x7f.0x1", "must not be an IP address"),
+        ("example.0X1f", "must not be an IP address"),
+        ("example.0x", "must not be an IP address"),
+        ("2130706433", "must have two labels"),
+        ("::ffff:127.0.0.1", "must be a host name"),
+        ("fe80::1%25eth0", "must be a host name"),
+        ("example.com\0", "must be a host name"),
+        ("example.com\r\nX: y", "must be a host name"),
+        ("user@example.com", "must be a host name"),
+        ("%65xample.com", "must be a host name"),
+        ("example。com", "must be in its ASCII form"),
+        ("com.", "must neither begin"),
         ("[::1]", "must be a host name"),
         ("::1", "must be a host name"),
         ("example.com:8080", "must be a host name"),
@@ -207,6 +249,11 @@ fn a_domain_that_browsers_ignore_is_refused() {
         "xn--mnchen-3ya.example",
         "1.example.com",
         "a--b.c0m",
+        "example.0xg",
+        "0x1.example.com",
+        "a.localhost",
+        // A public suffix, which browsers refuse, and of which the list is not here.
+        "co.uk",
         &label(63),
         &long(253),
     ] {
@@ -225,6 +272,8 @@ fn a_touch_threshold_is_never_rounded_to_nothing() {
     };
     let short = codec(|b| b.touch_after(Duration::from_millis(1)));
     assert_eq!((due(&short, 0), due(&short, 1)), (false, true));
+    let shortest = codec(|b| b.touch_after(Duration::from_nanos(1)));
+    assert_eq!((due(&shortest, 0), due(&shortest, 1)), (false, true));
     let more = codec(|b| b.touch_after(Duration::from_millis(1001)));
     assert_eq!((due(&more, 1), due(&more, 2)), (false, true));
     let of_five = codec(|b| b.idle_timeout(Duration::from_secs(5)));

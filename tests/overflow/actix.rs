@@ -4,7 +4,7 @@ use actix_web::{App, Error, HttpRequest, test, web};
 use sealed_session::web::actix::{SessionExt, SessionMiddleware};
 use sealed_session::web::{ChangeError, Session};
 
-use crate::app::{Answer, Failure, Shop, act, codec};
+use crate::app::{Answer, Failure, Shop, act, codec, without_store};
 use crate::outcomes;
 use crate::stores::TestStore;
 
@@ -47,6 +47,30 @@ async fn each_failure_of_the_store_has_its_outcome() {
     let store = TestStore::default();
     let app = app!(codec(store.clone()));
     outcomes::hold(&store, async |path, cookie| {
+        let request = test::TestRequest::with_uri(path).insert_header(("cookie", cookie));
+        answer(test::call_service(&app, request.to_request()).await).await
+    })
+    .await;
+}
+
+#[cfg(feature = "revocation")]
+#[actix_web::test]
+async fn a_logout_while_the_store_is_down_ends_every_copy_of_the_cookie() {
+    let store = TestStore::default();
+    let revoked =
+        sealed_session::revocation::Revocations::new(std::time::Duration::from_secs(7 * 86_400));
+    let app = app!(crate::app::revoking_codec(store.clone(), &revoked));
+    outcomes::revoke(&store, &revoked, async |path, cookie| {
+        let request = test::TestRequest::with_uri(path).insert_header(("cookie", cookie));
+        answer(test::call_service(&app, request.to_request()).await).await
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_node_without_the_store_keeps_the_cookie() {
+    let app = app!(without_store());
+    outcomes::hold_without(async |path, cookie| {
         let request = test::TestRequest::with_uri(path).insert_header(("cookie", cookie));
         answer(test::call_service(&app, request.to_request()).await).await
     })

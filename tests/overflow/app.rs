@@ -21,6 +21,22 @@ pub(crate) fn codec(store: impl BlobStore) -> Codec<Shop> {
     Codec::builder(key).overflow(store).build().unwrap()
 }
 
+/// The same, where a logout revokes.
+#[cfg(feature = "revocation")]
+pub(crate) fn revoking_codec(
+    store: impl BlobStore,
+    revoked: &sealed_session::revocation::Revocations,
+) -> Codec<Shop> {
+    let key = Key::from_bytes(*b"this key is public, never use it").unwrap();
+    let builder = Codec::builder(key).overflow(store);
+    builder.revocations(revoked.clone(), |_: &Shop| []).build().unwrap()
+}
+
+/// The codec of a node that has the key and no store.
+pub(crate) fn without_store() -> Codec<Shop> {
+    Codec::new(Key::from_bytes(*b"this key is public, never use it").unwrap())
+}
+
 /// What a handler may answer instead.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -89,8 +105,9 @@ pub(crate) fn aged(
     codec: &Codec<Shop>,
     age: Duration,
     len: usize,
+    tokens: Attached<String>,
 ) -> (String, sealed_session::SetCookies) {
-    let shop = Shop { user: 7, text: noise(len), ..Shop::default() };
+    let shop = Shop { user: 7, text: noise(len), tokens };
     let request = codec.request::<_, str>([]);
     let set = codec.renew_at(&shop, &request, SystemTime::now() - age).unwrap();
     let pair = set.values().next().unwrap().split(';').next().unwrap().to_owned();

@@ -9,7 +9,7 @@ use sealed_session::web::Session;
 use sealed_session::web::tower::{SessionLayer, session};
 use tower::ServiceExt;
 
-use crate::app::{Answer, Failure, Shop, act, codec};
+use crate::app::{Answer, Failure, Shop, act, codec, without_store};
 use crate::outcomes;
 use crate::stores::TestStore;
 
@@ -57,6 +57,22 @@ async fn each_failure_of_the_store_has_its_outcome() {
     let store = TestStore::default();
     let app = app(codec(store.clone()));
     outcomes::hold(&store, async |path, cookie| send(&app, path, cookie).await).await;
+}
+
+#[cfg(feature = "revocation")]
+#[tokio::test]
+async fn a_logout_while_the_store_is_down_ends_every_copy_of_the_cookie() {
+    let store = TestStore::default();
+    let revoked =
+        sealed_session::revocation::Revocations::new(std::time::Duration::from_secs(7 * 86_400));
+    let app = app(crate::app::revoking_codec(store.clone(), &revoked));
+    outcomes::revoke(&store, &revoked, async |path, cookie| send(&app, path, cookie).await).await;
+}
+
+#[tokio::test]
+async fn a_node_without_the_store_keeps_the_cookie() {
+    let app = app(without_store());
+    outcomes::hold_without(async |path, cookie| send(&app, path, cookie).await).await;
 }
 
 #[cfg(feature = "store-redis")]

@@ -11,6 +11,8 @@
 mod actix;
 mod app;
 mod axum;
+#[cfg(feature = "store-redis")]
+mod failover;
 mod outcomes;
 #[cfg(feature = "store-redis")]
 mod redis;

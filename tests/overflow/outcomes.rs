@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sealed_session::store::BlobStore;
 
-use crate::app::{Answer, aged, codec};
+use crate::app::{Answer, aged, codec, noise};
 use crate::stores::{Fault, TestStore};
 
 /// What is expected of the session's cookie.
@@ -26,10 +26,14 @@ enum Visitor {
     Large,
     /// In the store, and due to be resealed.
     Due,
+    /// In the store, and in the place of another.
+    Changed,
     /// In the cookie, with a value beside it.
     Attached,
+    /// So too, and due to be resealed.
+    AttachedDue,
 }
-use Visitor::{Attached, Due, Large, Nobody, Small};
+use Visitor::{Attached, AttachedDue, Changed, Due, Large, Nobody, Small};
 
 struct Row {
     why: &'static str,
@@ -68,6 +72,9 @@ fn rows(swapped: &Fault) -> Vec<Row> {
     };
     let lies = |why, path, body, cookie, asked| {
         row(why, Large, swapped.clone(), path, 200, body, cookie, asked)
+    };
+    let refuted = |why, visitor, fault, asked| {
+        row(why, visitor, fault, "/reason/0", 200, UNAUTHENTIC, Untouched, asked)
     };
     vec![
         ok("a small session asks no store", Small, "/read/0", "7 10", Untouched, ""),
@@ -149,16 +156,36 @@ fn rows(swapped: &Fault) -> Vec<Row> {
         ),
         flushed("or not", Attached, "/token/0", 500, "", Untouched, "get"),
         lies("swapped: refused", "/read/0", "nobody", Untouched, "get"),
-        lies(
-            "the handler knows",
-            "/reason/0",
-            "what the store has is not the blob that was stored",
+        lies("the handler knows", "/reason/0", UNAUTHENTIC, Untouched, "get"),
+        lies("a change begins a session", "/write/20", "write", Set, "get"),
+        refuted("replayed: the blob of before", Changed, Fault::Replays, "get expire:60"),
+        refuted("cut", Large, Fault::Cut, "get"),
+        refuted("emptied", Large, Fault::Gives(Vec::new()), "get"),
+        refuted("filled", Large, Fault::Gives(vec![0; 72 * 1024]), "get"),
+        row("beside, cut", Attached, Fault::Cut, "/token/1", 200, "log in again", Untouched, "get"),
+        row(
+            "beside, another value",
+            Attached,
+            swapped.clone(),
+            "/token/0",
+            500,
+            "",
             Untouched,
             "get",
         ),
-        lies("a change begins a session", "/write/20", "write", Set, "get"),
+        ok(
+            "shown: the predecessor gets a minute",
+            Changed,
+            "/read/0",
+            "7 9000",
+            Untouched,
+            "get expire:60",
+        ),
+        down("a touch of what is beside asks nothing", AttachedDue, "/user/0", 200, "7", Set, ""),
     ]
 }
+
+const UNAUTHENTIC: &str = "what the store has is not the blob that was stored";
 
 /// What becomes of a cookie that no store has a blob for, when it was only looked at.
 const GONE: Cookie = Untouched;
@@ -175,12 +202,7 @@ pub(crate) async fn hold(store: &TestStore, send: impl AsyncFn(&str, &str) -> An
         let answer = send(path, &before).await;
         store.set(Fault::None);
         assert_eq!((answer.status, answer.body.as_str()), (status, body), "{why}");
-        let found = match answer.cookie() {
-            None => Untouched,
-            Some(cookie) if cookie.is_empty() => Removed,
-            Some(_) => Set,
-        };
-        assert_eq!(found, cookie, "{why}: {answer:?}");
+        assert_eq!(found(&answer), cookie, "{why}: {answer:?}");
         assert_eq!(store.asked(), asked, "{why}");
         let retry = answer.all("retry-after").next();
         assert_eq!(retry, (status == 503).then_some("1"), "{why}");
@@ -201,6 +223,26 @@ pub(crate) async fn hold(store: &TestStore, send: impl AsyncFn(&str, &str) -> An
     assert_eq!(send("/user/0", &large).await.body, "nobody");
 }
 
+/// Holds that a logout ends each copy of the cookie, though the store cannot be asked for the session: by its id, which is
+/// in the cookie.
+#[cfg(feature = "revocation")]
+pub(crate) async fn revoke(
+    store: &TestStore,
+    revoked: &sealed_session::revocation::Revocations,
+    send: impl AsyncFn(&str, &str) -> Answer,
+) {
+    for (n, visitor) in (1..).zip([Large, Attached, Small]) {
+        let cookie = visit(visitor, store, &send).await;
+        assert_eq!(send("/user/0", &cookie).await.body, "7");
+        store.set(Fault::Down);
+        let answer = send("/emergency/logout", &cookie).await;
+        assert_eq!((answer.status, answer.cookie().as_deref()), (200, Some("")), "{visitor:?}");
+        store.set(Fault::None);
+        assert_eq!(revoked.len(), n, "{visitor:?}");
+        assert_eq!(send("/user/0", &cookie).await.body, "nobody", "{visitor:?}");
+    }
+}
+
 /// Returns a visitor's cookie.
 async fn visit(
     visitor: Visitor,
@@ -212,13 +254,48 @@ async fn visit(
         Nobody => String::new(),
         Small => login("/login/10").await,
         Large => login("/login/8000").await,
-        Due => {
-            let (cookie, set) = aged(&codec(store.clone()), Duration::from_secs(3 * 3600), 8000);
-            for blob in set.blobs() {
-                store.put(blob.id, &blob.bytes, blob.lives).await.unwrap();
-            }
-            cookie
-        }
+        Due => stored(store, 8000, sealed_session::Attached::default()).await,
+        AttachedDue => stored(store, 10, sealed_session::Attached::new(noise(8000))).await,
+        Changed => send("/write/9000", &login("/login/8000").await).await.cookie().unwrap(),
         Attached => send("/attach/8000", &login("/login/10").await).await.cookie().unwrap(),
+    }
+}
+
+/// Returns the cookie of a session that was sealed three hours ago.
+async fn stored(store: &TestStore, len: usize, tokens: sealed_session::Attached<String>) -> String {
+    let (cookie, set) = aged(&codec(store.clone()), Duration::from_secs(3 * 3600), len, tokens);
+    for blob in set.blobs() {
+        store.put(blob.id, &blob.bytes, blob.lives).await.unwrap();
+    }
+    cookie
+}
+
+/// Holds what a node does that has no store, with the cookie of one that has: `send(path, cookie)` asks it.
+pub(crate) async fn hold_without(send: impl AsyncFn(&str, &str) -> Answer) {
+    let store = TestStore::default();
+    let large = stored(&store, 8000, sealed_session::Attached::default()).await;
+    for (path, status, body, cookie) in [
+        ("/ignore", 200, "ignore", Untouched),
+        ("/read/0", 200, "nobody", Untouched),
+        ("/write/20", 503, "", Untouched),
+        // A login replaces it deliberately, and a logout removes it.
+        ("/login/20", 200, "login", Set),
+        ("/logout/0", 200, "logout", Removed),
+    ] {
+        let answer = send(path, &large).await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, body), "{path}");
+        assert_eq!(found(&answer), cookie, "{path}");
+        let retry = answer.all("retry-after").next();
+        assert_eq!(retry, (status == 503).then_some("1"), "{path}");
+    }
+    assert_eq!(store.asked(), "put");
+}
+
+/// What the response does with the cookie.
+fn found(answer: &Answer) -> Cookie {
+    match answer.cookie() {
+        None => Untouched,
+        Some(cookie) if cookie.is_empty() => Removed,
+        Some(_) => Set,
     }
 }

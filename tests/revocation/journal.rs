@@ -270,3 +270,55 @@ fn processes_that_are_killed_in_the_midst_of_revoking_have_lost_nothing_that_was
         assert_eq!(lost, 0, "of {} acknowledged", acknowledged.len());
     }
 }
+
+#[test]
+fn a_link_in_the_place_of_the_journal_leads_no_write_elsewhere() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let (set, journal) = open(&folder.journal());
+    stored(&set.revoke_session(id(1)).unwrap());
+    // Of another service, say, in whose folder an administrator may write.
+    drop(open(&other.journal()));
+    let before = fs::read(other.journal()).unwrap();
+
+    fs::remove_file(folder.journal()).unwrap();
+    std::os::unix::fs::symlink(other.journal(), folder.journal()).unwrap();
+    let receipt = set.revoke_session(id(2)).unwrap();
+    until("it is told", || journal.fault().is_some());
+    assert_eq!(fs::read(other.journal()).unwrap(), before);
+    fs::remove_file(folder.journal()).unwrap();
+    stored(&receipt);
+    let (again, _journal) = open(&folder.journal());
+    assert!(knows(&again, 1) && knows(&again, 2));
+
+    // Nor does one in the place of its lock.
+    let (link, victim) = (folder.0.path().join("revoked.lock"), other.0.path().join("victim"));
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&victim, &link).unwrap();
+    let set = Revocations::new(WEEK);
+    let error = Journal::open(folder.journal(), &set).unwrap_err();
+    assert!(matches!(error, JournalError::Io { .. }), "{error}");
+    assert!(!victim.exists());
+}
+
+/// Only an administrator can try it: others give no file away.
+#[test]
+fn what_an_administrator_makes_belongs_to_the_owner_of_the_journal() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let folder = Folder::new();
+    drop(open(&folder.journal()));
+    if chown(folder.journal(), Some(12_345), Some(12_345)).is_err() {
+        return;
+    }
+    let lock = folder.0.path().join("revoked.lock");
+    fs::remove_file(&lock).unwrap();
+    let (set, journal) = open(&folder.journal());
+    stored(&set.revoke_session(id(1)).unwrap());
+    drop(journal);
+    // It is written anew where the set knew something that the file does not have.
+    drop(Journal::open(folder.journal(), &set).unwrap());
+    for path in [lock, folder.journal()] {
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (12_345, 12_345), "{}", path.display());
+        assert_eq!(metadata.mode() & 0o777, 0o600);
+    }
+}

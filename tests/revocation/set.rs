@@ -115,3 +115,22 @@ fn the_list_tells_what_each_entry_ends() {
         set.list_at(at(0)).all(|e| e.until >= at(8 * 86_400) && e.until <= at(8 * 86_400 + 200))
     );
 }
+
+#[test]
+fn the_number_of_entries_is_right_however_the_dead_ones_go() {
+    let set = Revocations::new(WEEK);
+    for n in 0..3000 {
+        set.revoke_session_at(id(n), at(0)).unwrap();
+    }
+    assert_eq!(set.len(), 3000);
+    // All of these are dead by then. Some go because a part of the table grows, the others because it is swept.
+    let later = at(3 * 7 * 86_400);
+    for n in 3000..6000 {
+        set.revoke_session_at(id(n), later).unwrap();
+    }
+    assert!(set.len() < 6000, "some have gone");
+    for minute in 1..=300 {
+        set.revoke_session_at(id(3000), later + Duration::from_secs(60 * minute)).unwrap();
+    }
+    assert_eq!((set.len(), set.list_at(later).count()), (3000, 3000));
+}

@@ -1,11 +1,12 @@
 //! The middlewares: logouts that are final, and answers while nobody knows what is revoked.
 
+use std::future::ready;
 use std::time::{Duration, Instant, SystemTime};
 
 use sealed_session::legacy::Reader;
 use sealed_session::revocation::{Journal, RedisFeed, Revocations, SubjectTag, WhenStale};
 use sealed_session::web::{ChangeError, Session};
-use sealed_session::{Codec, Key, KeyRing};
+use sealed_session::{Codec, DecodeError, Key, KeyRing};
 use serde::{Deserialize, Serialize};
 
 use super::WEEK;
@@ -44,6 +45,22 @@ fn alone(session: &Session<Shop>) -> Result<(), ChangeError> {
     session.renew(shop)
 }
 
+/// Ends the sessions of another user, and does not look at that of the request.
+fn ban(session: &Session<Shop>) -> Result<(), ChangeError> {
+    session.revoke_subject(user(13))
+}
+
+/// Opens the session; and then the feed is lost.
+fn lose(session: &Session<Shop>, set: Option<&Revocations>) -> Result<(), ChangeError> {
+    assert_eq!(session.get().map(|shop| shop.user), Some(7));
+    // Nobody listens there.
+    let feed = RedisFeed::new("redis://127.0.0.1:9", WhenStale::Refuse).unwrap();
+    let _feed = feed.spawn(set.unwrap()).unwrap();
+    let updated = session.update(|shop| shop.as_mut().map(|shop| shop.clicks += 1));
+    assert!(matches!(updated, Err(ChangeError::WouldReplace(DecodeError::RevocationsStale))));
+    updated.map(drop)
+}
+
 fn show(session: &Session<Shop>) -> String {
     match session.get() {
         Some(shop) => format!("user {}", shop.user),
@@ -77,6 +94,7 @@ impl Axum {
     fn new(codec: Codec<Shop>, revoke_meanwhile: Option<Revocations>) -> Self {
         use axum::routing::get;
         use sealed_session::web::tower::SessionLayer;
+        let feed = revoke_meanwhile.clone();
         let click = move |session: Session<Shop>| async move {
             session.change(|shop| shop.clicks += 1)?;
             if let Some(set) = revoke_meanwhile {
@@ -90,6 +108,8 @@ impl Axum {
             .route("/logout", get(|session: Session<Shop>| async move { session.clear() }))
             .route("/alone", get(|session: Session<Shop>| async move { alone(&session) }))
             .route("/click", get(click))
+            .route("/ban", get(|session: Session<Shop>| async move { ban(&session) }))
+            .route("/lose", get(|s: Session<Shop>| async move { lose(&s, feed.as_ref()) }))
             .layer(SessionLayer::new(codec));
         Self(router)
     }
@@ -131,6 +151,8 @@ impl Application for Actix {
                 Ok::<_, ChangeError>("clicked")
             }
         };
+        let feed = self.1.clone();
+        let lose = move |session: Session<Shop>| ready(lose(&session, feed.as_ref()));
         let ok = |done: Result<(), ChangeError>| done.map(|()| HttpResponse::Ok().finish());
         let app = App::new()
             .wrap(SessionMiddleware::new(self.0.clone()))
@@ -138,7 +160,15 @@ impl Application for Actix {
             .route("/login", web::get().to(move |s: Session<Shop>| async move { ok(login(&s)) }))
             .route("/logout", web::get().to(move |s: Session<Shop>| async move { ok(s.clear()) }))
             .route("/alone", web::get().to(move |s: Session<Shop>| async move { ok(alone(&s)) }))
-            .route("/click", web::get().to(click));
+            .route("/click", web::get().to(click))
+            .route("/ban", web::get().to(move |s: Session<Shop>| async move { ok(ban(&s)) }))
+            .route(
+                "/lose",
+                web::get().to(move |s: Session<Shop>| {
+                    let lost = lose(s);
+                    async move { lost.await.map(|()| "lost") }
+                }),
+            );
         let app = test::init_service(app).await;
         let request = test::TestRequest::get().uri(path).insert_header(("cookie", cookie));
         let response = test::call_service(&app, request.to_request()).await;
@@ -230,6 +260,33 @@ in_both!(a_logout_waits_until_it_is_stored_and_no_longer_than_is_set, |one, set,
     drop(lock);
     drop(journal);
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 96, "it is stored now");
+});
+
+in_both!(
+    what_a_handler_revokes_is_waited_for_though_it_does_not_look_at_the_session,
+    |one, set, app| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("revoked");
+        let _journal = Journal::open(&path, set).unwrap();
+        let app = app(None);
+        for cookie in ["", &app.get("/login", "").await.cookie()] {
+            let lock = std::fs::File::open(folder.path().join("revoked.lock")).unwrap();
+            fs4::FileExt::lock(&lock).unwrap();
+            set.set_patience(Duration::from_millis(50));
+            let began = Instant::now();
+            let answer = app.get("/ban", cookie).await;
+            assert_eq!((answer.status, answer.set_cookies.len()), (200, 0));
+            assert!(began.elapsed() >= Duration::from_millis(50), "it cannot be stored yet");
+        }
+    }
+);
+
+in_both!(an_update_after_the_feed_was_lost_writes_nothing, |one, set, app| {
+    let app = app(Some(set.clone()));
+    let cookie = app.get("/login", "").await.cookie();
+    let answer = app.get("/lose", &cookie).await;
+    assert_eq!((answer.status, answer.retry_after), (503, true));
+    assert!(answer.set_cookies.is_empty());
 });
 
 in_both!(what_is_revoked_while_its_request_runs_is_not_sealed_again, |one, set, app| {

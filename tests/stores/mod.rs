@@ -23,6 +23,10 @@ pub(crate) enum Fault {
     Answers(BlobId),
     /// It answers with these bytes.
     Gives(Vec<u8>),
+    /// It answers with the blob that was put before the last one.
+    Replays,
+    /// It has lost the last byte of what it had.
+    Cut,
 }
 
 /// A store in memory, with its faults and with what it was asked.
@@ -90,6 +94,17 @@ impl BlobStore for TestStore {
             Fault::Flushed => Box::pin(ready(Ok(None))),
             Fault::Answers(other) => self.0.memory.get(other, most),
             Fault::Gives(bytes) => Box::pin(ready(Ok(Some(bytes)))),
+            Fault::Replays => {
+                let before = self.blobs().into_iter().rev().nth(1).map(|(_, bytes)| bytes);
+                Box::pin(ready(Ok(before)))
+            }
+            Fault::Cut => Box::pin(async move {
+                let found = self.0.memory.get(id, most).await?;
+                Ok(found.map(|mut bytes| {
+                    bytes.pop();
+                    bytes
+                }))
+            }),
             Fault::None | Fault::Full => self.0.memory.get(id, most),
         }
     }

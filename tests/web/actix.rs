@@ -92,7 +92,27 @@ async fn a_guard_reads_the_session() {
     }
 }
 
-/// The session is that of the request as it came to the middleware of sessions.
+#[actix_web::test]
+async fn a_guard_may_change_the_session() {
+    let counts = |context: &guard::GuardContext<'_>| {
+        let session = context.session::<Shop>().unwrap();
+        session.change(|shop| shop.cart.push("seen".into())).is_ok()
+    };
+    let app = App::new()
+        .wrap(SessionMiddleware::new(codec()))
+        .route("/{deed}", web::get().guard(guard::fn_guard(counts)).to(handle));
+    let app = test::init_service(app).await;
+    let cookie = sealed(&codec(), Duration::ZERO);
+    for (deed, things) in [("ignore", 1), ("buy", 2)] {
+        let request = request(&format!("/{deed}"), Some(&cookie)).to_request();
+        let answer = answer(test::call_service(&app, request).await).await;
+        let codec = codec();
+        let set = answer.cookies("__Host-session").map(pair).next().unwrap();
+        let opened = codec.decode(&codec.request([set])).unwrap().unwrap();
+        assert_eq!((opened.session.user, opened.session.cart.len()), (7, things), "{deed}");
+    }
+}
+
 #[actix_web::test]
 async fn a_cookie_that_is_taken_away_within_is_the_session_s_all_the_same() {
     let app = App::new()
@@ -103,47 +123,63 @@ async fn a_cookie_that_is_taken_away_within_is_the_session_s_all_the_same() {
         })
         .wrap(SessionMiddleware::new(codec()));
     let app = test::init_service(app).await;
-    let unknown = sealed(&Codec::new(crate::shop::key(3)), Duration::ZERO);
-    for (cookie, status, cookies) in [(sealed(&codec(), Duration::ZERO), 200, 1), (unknown, 503, 0)]
-    {
-        let request = request("/buy", Some(&cookie)).to_request();
-        let answer = answer(test::call_service(&app, request).await).await;
-        assert_eq!((answer.status, answer.all("set-cookie").count()), (status, cookies));
-        for cookie in answer.cookies("__Host-session") {
-            let codec = codec();
-            let opened = codec.decode(&codec.request([pair(cookie)])).unwrap().unwrap();
-            assert_eq!(opened.session.user, 7, "it goes on");
-        }
+    rules::taken_away(async |deed, cookie| {
+        let request = request(&format!("/{deed}"), cookie).to_request();
+        answer(test::call_service(&app, request).await).await
+    })
+    .await;
+}
+
+/// Does its deed, and waits for ever.
+async fn handle_half(deed: web::Path<String>, session: Session<Shop>) -> &'static str {
+    act(&deed, &session).unwrap();
+    std::future::pending().await
+}
+
+/// A middleware in actix-web may answer by a response or by an error.
+#[actix_web::test]
+async fn a_handler_that_is_dropped_half_way_leaves_the_cookie_alone() {
+    for by_error in [false, true] {
+        rules::half_way(async |deed, status, cookie| {
+            let app = App::new()
+                .route("/{deed}", web::get().to(handle_half))
+                .wrap_fn(move |request, service| {
+                    assert!(service.call(request).now_or_never().is_none());
+                    async move {
+                        let status = StatusCode::from_u16(status).unwrap();
+                        if by_error {
+                            return Err(error::InternalError::new("too late", status).into());
+                        }
+                        let request = test::TestRequest::default().to_http_request();
+                        Ok(ServiceResponse::new(request, HttpResponse::new(status)))
+                    }
+                })
+                .wrap(SessionMiddleware::new(codec()));
+            let app = test::init_service(app).await;
+            let request = request(&format!("/{deed}"), Some(cookie)).to_request();
+            match app.call(request).await {
+                Ok(response) => answer(response).await,
+                Err(error) => {
+                    let response = error.error_response();
+                    let request = test::TestRequest::default().to_http_request();
+                    answer(ServiceResponse::new(request, response)).await
+                }
+            }
+        })
+        .await;
     }
 }
 
-/// As a middleware does whose time runs out.
 #[actix_web::test]
-async fn a_handler_that_is_dropped_half_way_leaves_the_cookie_alone() {
-    async fn half(session: Session<Shop>) -> Result<&'static str, ChangeError> {
-        session.change(|shop| shop.user = 9)?;
-        std::future::pending::<()>().await;
-        session.change(|shop| shop.cart.push("of 9".into()))?;
-        Ok("")
-    }
-    for status in [408, 500, 503, 504] {
-        let app = App::new()
-            .route("/", web::get().to(half))
-            .wrap_fn(move |request, service| {
-                assert!(service.call(request).now_or_never().is_none());
-                async move {
-                    let status = StatusCode::from_u16(status).unwrap();
-                    Err::<ServiceResponse, _>(error::InternalError::new("too late", status).into())
-                }
-            })
-            .wrap(SessionMiddleware::new(codec()));
-        let app = test::init_service(app).await;
-        let cookie = sealed(&codec(), Duration::ZERO);
-        let error = app.call(request("/", Some(&cookie)).to_request()).await.unwrap_err();
-        let response = error.error_response();
-        assert_eq!(response.status().as_u16(), status);
-        assert_eq!(response.headers().get_all("set-cookie").count(), 0);
-    }
+async fn the_log_tells_what_is_lost_if_nobody_waits_for_the_response() {
+    let app = App::new()
+        .route("/{deed}", web::get().to(handle_half))
+        .wrap(SessionMiddleware::new(codec()));
+    let app = test::init_service(app).await;
+    rules::hung_up(|deed| {
+        let response = app.call(request(&format!("/{deed}"), None).to_request());
+        assert!(response.now_or_never().is_none(), "asked once, and dropped");
+    });
 }
 
 #[actix_web::test]
@@ -371,6 +407,19 @@ async fn the_cookie_of_another_library_is_moved() {
     let app = App::new().wrap(middleware).route("/{deed}", web::get().to(handle));
     let app = test::init_service(app).await;
     crate::old_cookie::hold(async |deed, cookie| {
+        let request = request(&format!("/{deed}"), cookie).to_request();
+        answer(test::call_service(&app, request).await).await
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn an_application_leaves_the_cookie_of_another_alone_and_says_what_to_do() {
+    crate::two_applications::hold(async |codec, deed, cookie| {
+        let app = App::new()
+            .route("/{deed}", web::get().to(handle))
+            .wrap(SessionMiddleware::new(codec.clone()));
+        let app = test::init_service(app).await;
         let request = request(&format!("/{deed}"), cookie).to_request();
         answer(test::call_service(&app, request).await).await
     })

@@ -204,7 +204,7 @@ async fn the_same_codec_under_other_rules_is_an_error() {
     }
 }
 
-/// A proxy layer that strips cookies, say: the session is that of the request as it came to the layer of sessions.
+/// By a layer for a proxy, say.
 #[tokio::test]
 async fn a_cookie_that_is_taken_away_within_is_the_session_s_all_the_same() {
     let strips = async |mut request: axum::extract::Request, next: Next| {
@@ -215,39 +215,39 @@ async fn a_cookie_that_is_taken_away_within_is_the_session_s_all_the_same() {
         .route("/{deed}", get(handle))
         .layer(from_fn(strips))
         .layer(SessionLayer::new(codec()));
-    let unknown = sealed(&Codec::new(crate::shop::key(3)), Duration::ZERO);
-    for (cookie, status, cookies) in [(sealed(&codec(), Duration::ZERO), 200, 1), (unknown, 503, 0)]
-    {
-        let answer = send(app.clone(), "/buy", Some(&cookie)).await;
-        assert_eq!((answer.status, answer.all("set-cookie").count()), (status, cookies));
-        for cookie in answer.cookies("__Host-session") {
-            let codec = codec();
-            let opened = codec.decode(&codec.request([pair(cookie)])).unwrap().unwrap();
-            assert_eq!(opened.session.user, 7, "it goes on");
-        }
-    }
+    rules::taken_away(async |deed, cookie| send(app.clone(), &format!("/{deed}"), cookie).await)
+        .await;
 }
 
-/// As a layer does whose time runs out.
+/// Does its deed, and waits for ever.
+async fn handle_half(Path(deed): Path<String>, session: Session<Shop>) {
+    act(&deed, &session).unwrap();
+    std::future::pending().await
+}
+
 #[tokio::test]
 async fn a_handler_that_is_dropped_half_way_leaves_the_cookie_alone() {
-    async fn half(session: Session<Shop>) -> Result<(), ChangeError> {
-        session.change(|shop| shop.user = 9)?;
-        std::future::pending::<()>().await;
-        session.change(|shop| shop.cart.push("of 9".into()))
-    }
-    for status in [408, 500, 503, 504] {
+    rules::half_way(async |deed, status, cookie| {
         let gives_up = from_fn(move |request: axum::extract::Request, next: Next| async move {
             assert!(next.run(request).now_or_never().is_none());
             StatusCode::from_u16(status).unwrap()
         });
-        let app =
-            Router::new().route("/", get(half)).layer(gives_up).layer(SessionLayer::new(codec()));
-        let log = crate::log::Log::start();
-        let answer = send(app, "/", Some(&sealed(&codec(), Duration::ZERO))).await;
-        assert_eq!((answer.status, answer.all("set-cookie").count()), (status, 0));
-        assert_eq!(log.take().len(), 1);
-    }
+        let app = Router::new()
+            .route("/{deed}", get(handle_half))
+            .layer(gives_up)
+            .layer(SessionLayer::new(codec()));
+        send(app, &format!("/{deed}"), Some(cookie)).await
+    })
+    .await;
+}
+
+#[test]
+fn the_log_tells_what_is_lost_if_nobody_waits_for_the_response() {
+    let app = Router::new().route("/{deed}", get(handle_half)).layer(SessionLayer::new(codec()));
+    rules::hung_up(|deed| {
+        let response = app.clone().oneshot(request(&format!("/{deed}"), None));
+        assert!(response.now_or_never().is_none(), "asked once, and dropped");
+    });
 }
 
 /// Such as that of tower-http's `TraceLayer`.
@@ -341,6 +341,16 @@ async fn the_cookie_of_another_library_is_moved() {
     let app = Router::new().route("/{deed}", get(handle)).layer(layer);
     crate::old_cookie::hold(async |deed, cookie| {
         send(app.clone(), &format!("/{deed}"), cookie).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_application_leaves_the_cookie_of_another_alone_and_says_what_to_do() {
+    crate::two_applications::hold(async |codec, deed, cookie| {
+        let layer = SessionLayer::new(codec.clone());
+        let app = Router::new().route("/{deed}", get(handle)).layer(layer);
+        send(app, &format!("/{deed}"), cookie).await
     })
     .await;
 }

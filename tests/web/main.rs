@@ -15,3 +15,4 @@ mod rules;
 mod shop;
 mod streams;
 mod tower;
+mod two_applications;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use sealed_session::Codec;
+use sealed_session::web::ChangeError;
 
 use crate::log::Log;
-use crate::shop::{Answer, LOCKED_OUT, codec, key, pair, sealed, sealed_for};
+use crate::shop::{Answer, LOCKED_OUT, codec, go_on, key, pair, sealed, sealed_for};
 
 const NAME: &str = "__Host-session";
 
@@ -261,6 +262,21 @@ fn rows() -> Vec<Row> {
             Some("ERROR a handler panicked; the cookie is left alone"),
         ),
         refused("too large", fresh(), "huge", 500, "ERROR the session needs "),
+        ok(
+            "a change that is under way when the response is there",
+            fresh(),
+            "meanwhile",
+            "meanwhile",
+            Untouched,
+            None,
+        ),
+        refused(
+            "one that has taken what was changed before, so that nothing is left to keep",
+            fresh(),
+            "unfinished",
+            500,
+            "ERROR a change of the session was under way when the response was there; the cookie is left alone",
+        ),
     ]
 }
 
@@ -271,6 +287,9 @@ pub(crate) async fn hold(send: impl AsyncFn(&str, Option<&str>) -> Answer) {
         let answer = send(deed, cookie.as_deref()).await;
         let lines = logged.take();
         assert_eq!((answer.status, answer.body.as_str()), (status, body), "{why}: {lines:?}");
+        if let Some(late) = go_on() {
+            assert!(matches!(late, Err(ChangeError::HeadersSent)), "{why}: {late:?}");
+        }
         let set: Vec<&str> = answer.cookies(NAME).collect();
         match then {
             Untouched => assert!(set.is_empty(), "{why}: {set:?}"),
@@ -291,7 +310,7 @@ pub(crate) async fn hold(send: impl AsyncFn(&str, Option<&str>) -> Answer) {
             }
         }
         // What the middleware answers by itself does not depend on the session any more.
-        let own_refusal = ["huge", "side"].contains(&deed);
+        let own_refusal = ["huge", "side", "unfinished"].contains(&deed);
         let busy = log.is_some_and(|log| log.starts_with("WARN the request carries"));
         let looked = deed != "ignore" && !own_refusal;
         let set = !matches!(then, Untouched);
@@ -309,6 +328,7 @@ pub(crate) async fn hold(send: impl AsyncFn(&str, Option<&str>) -> Answer) {
     }
     own_headers_stay(&send).await;
     ids_change_at_a_login(&send).await;
+    what_is_not_accepted_is_not_continued(&send).await;
     a_session_may_have_a_lifetime_of_its_own(&send).await;
 }
 
@@ -364,6 +384,72 @@ async fn ids_change_at_a_login(send: &impl AsyncFn(&str, Option<&str>) -> Answer
     let cookie = pair(login.cookies(NAME).next().unwrap());
     assert_eq!(login.body, id(cookie).await);
     assert_ne!(login.body, id(&renewed).await, "known to the handler before the cookie is made");
+}
+
+/// Neither its id nor its beginning, by which it would pass for older than what refused it.
+async fn what_is_not_accepted_is_not_continued(send: &impl AsyncFn(&str, Option<&str>) -> Answer) {
+    let codec = codec();
+    let open = |cookie: &str| codec.decode(&codec.request([cookie])).unwrap().unwrap();
+    let refused = sealed_for(LOCKED_OUT, &codec, Duration::from_secs(600));
+    for deed in ["buy", "begin", "keep", "login"] {
+        let answer = send(deed, Some(&refused)).await;
+        let (before, after) = (open(&refused), open(pair(answer.cookies(NAME).next().unwrap())));
+        assert_ne!(after.id, before.id, "{deed}");
+        assert!(after.began >= before.began + Duration::from_secs(590), "{deed}: {after:?}");
+    }
+}
+
+/// Holds that the session is that of the request as it came to the middleware, where a layer within, through which `send`
+/// sends, takes the cookies away.
+pub(crate) async fn taken_away(send: impl AsyncFn(&str, Option<&str>) -> Answer) {
+    let unknown = sealed(&Codec::new(key(3)), Duration::ZERO);
+    for (cookie, status, cookies) in [(sealed(&codec(), Duration::ZERO), 200, 1), (unknown, 503, 0)]
+    {
+        let answer = send("buy", Some(&cookie)).await;
+        assert_eq!((answer.status, answer.all("set-cookie").count()), (status, cookies));
+        for cookie in answer.cookies(NAME) {
+            let codec = codec();
+            let opened = codec.decode(&codec.request([pair(cookie)])).unwrap().unwrap();
+            assert_eq!(opened.session.user, 7, "it goes on");
+        }
+    }
+}
+
+/// Holds what becomes of a handler that has done a deed and waits for more, where a layer within drops it then, as one does
+/// whose time runs out, and answers by a status.
+pub(crate) async fn half_way(send: impl AsyncFn(&str, u16, &str) -> Answer) {
+    let logged = Log::start();
+    let cookie = sealed(&codec(), Duration::ZERO);
+    for status in [408, 500, 503, 504] {
+        for (deed, cookies, lines) in [("buy", 0, 1), ("logout", 1, 0), ("read", 0, 0)] {
+            let answer = send(deed, status, &cookie).await;
+            let set = answer.all("set-cookie").count();
+            assert_eq!((answer.status, set), (status, cookies), "{deed}");
+            let told = logged.take();
+            assert_eq!(told.len(), lines, "{deed}: {told:?}");
+            let wanted =
+                "WARN the response tells of a failure; a change of the session is not kept";
+            assert!(told.iter().all(|line| line.starts_with(wanted)), "{told:?}");
+        }
+    }
+}
+
+/// Holds what the log tells where there is no response: `hang_up` lets the handler do its deed, and then drops the request, as
+/// when the client goes, or a layer around the middleware has waited for long enough.
+pub(crate) fn hung_up(hang_up: impl Fn(&str)) {
+    let logged = Log::start();
+    let lost =
+        r#"WARN there was no response; a change of the session is lost cookie="__Host-session""#;
+    for (deed, lines) in [
+        ("buy", &[lost][..]),
+        ("logout", &[lost]),
+        ("login", &[lost]),
+        ("read", &[]),
+        ("ignore", &[]),
+    ] {
+        hang_up(deed);
+        assert_eq!(logged.take(), lines, "{deed}");
+    }
 }
 
 async fn a_session_may_have_a_lifetime_of_its_own(

@@ -1,5 +1,8 @@
 //! The application under test: a session, what handlers do with it, and the cookies of its visitors.
 
+use std::cell::Cell;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use sealed_session::web::{ChangeError, Session};
@@ -110,6 +113,11 @@ pub(crate) fn act(deed: &str, session: &Session<Shop>) -> Result<String, ChangeE
         }
         "same" => session.change(|_| ())?,
         "huge" => session.change(|shop| shop.cart = heavy())?,
+        "meanwhile" => under_way(session, |session, wait| session.change(|_| wait())),
+        "unfinished" => {
+            session.update(|shop| shop.get_or_insert_default().user = 5)?;
+            under_way(session, |session, wait| session.update(|_| wait()));
+        }
         "login" => session.renew(Shop { user: 8, cart: vec![] })?,
         "logout" | "quit" => session.clear()?,
         "switch" => {
@@ -123,7 +131,7 @@ pub(crate) fn act(deed: &str, session: &Session<Shop>) -> Result<String, ChangeE
         // A task that has the session too, and does not fare well.
         "side" | "aside" => {
             let session = session.clone();
-            let aside = std::thread::spawn(move || {
+            let aside = thread::spawn(move || {
                 let _session = session;
                 panic!("as asked");
             });
@@ -132,6 +140,37 @@ pub(crate) fn act(deed: &str, session: &Session<Shop>) -> Result<String, ChangeE
         _ => {}
     }
     Ok(deed.into())
+}
+
+/// Changes the session in another thread, which has begun when this returns, and goes on when it is [told to](go_on).
+fn under_way(session: &Session<Shop>, change: fn(&Session<Shop>, &dyn Fn()) -> Outcome) {
+    let session = session.clone();
+    let (begun, begins) = mpsc::channel();
+    let (ends, is_to_end) = mpsc::channel::<()>();
+    let writer = thread::spawn(move || {
+        let wait = || {
+            begun.send(()).unwrap();
+            // Until the other end is dropped.
+            let _ = is_to_end.recv();
+        };
+        change(&session, &wait)
+    });
+    begins.recv().unwrap();
+    UNDER_WAY.set(Some((ends, writer)));
+}
+
+/// Lets a change that is under way come to its end, and returns its outcome.
+pub(crate) fn go_on() -> Option<Outcome> {
+    let (ends, writer) = UNDER_WAY.take()?;
+    drop(ends);
+    Some(writer.join().unwrap())
+}
+
+type Outcome = Result<(), ChangeError>;
+type UnderWay = (mpsc::Sender<()>, thread::JoinHandle<Outcome>);
+
+thread_local! {
+    static UNDER_WAY: Cell<Option<UnderWay>> = const { Cell::new(None) };
 }
 
 fn id(session: &Session<Shop>) -> String {

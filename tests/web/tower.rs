@@ -81,22 +81,6 @@ async fn an_error_of_the_service_passes_and_the_log_tells_what_is_lost() {
     }
 }
 
-/// As when the client hangs up, or a layer around this one has waited long enough.
-#[tokio::test]
-async fn the_log_tells_what_is_lost_if_nobody_waits_for_the_response() {
-    let log = crate::log::Log::start();
-    let service = SessionLayer::new(codec()).layer(service_fn(async |request: Request<()>| {
-        let session = session::<Shop, _>(&request).unwrap();
-        session.clear().unwrap();
-        std::future::pending::<Result<Response<Words>, Infallible>>().await
-    }));
-    assert!(service.oneshot(Request::new(())).now_or_never().is_none(), "asked once, and dropped");
-    assert_eq!(
-        log.take(),
-        [r#"WARN there was no response; a change of the session is lost cookie="__Host-session""#]
-    );
-}
-
 /// Lets one handler have the session, and gives the session of its response.
 async fn settled(handler: impl Fn(Session<Shop>)) -> Option<Shop> {
     let service = SessionLayer::new(codec()).layer(service_fn(async |request: Request<()>| {

@@ -1,12 +1,15 @@
 //! A login by OpenID Connect, with the authorization code flow: state, nonce and PKCE, in several tabs at once.
 //!
 //! The state of a login that is under way has a short cookie of its own, with `SameSite=None`: providers that answer by
-//! `form_post` come back with a POST from their site, where a Lax cookie does not come. The session itself stays Lax.
+//! `form_post` come back with a POST from their site, where a Lax cookie does not come. The session itself stays Lax. So the
+//! callback does not see the session of before; take along what it holds after the redirect.
 //!
-//! What the provider's answer means is the provider crate's affair: `openidconnect` makes and checks nonce, PKCE and tokens.
-//! Its types are neither `Clone` nor `Default`, and `update` needs none of the two.
+//! What the provider's answer means is the affair of `openidconnect`: it makes and checks nonce, PKCE and tokens. Its
+//! `PkceCodeVerifier` is neither `Clone` nor `Default`, and `update` needs none of the two.
 
-use std::collections::BTreeMap;
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,22 +18,27 @@ use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata};
+use openidconnect::{
+    AccessTokenHash, AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce,
+    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, TokenResponse as _,
+};
 use sealed_session::web::ChangeError;
 use sealed_session::web::axum::{Session, SessionLayer};
 use sealed_session::{Codec, ConfigError, KeyRing, SameSite};
 use serde::{Deserialize, Serialize};
 
-use crate::token;
-
-/// The logins that are under way, by their state: one for each tab.
+/// The logins that are under way, the oldest first: one for each tab.
 #[derive(Default, Serialize, Deserialize)]
-pub struct Logins(BTreeMap<String, Login>);
+pub struct Logins(Vec<Login>);
 
 /// What the provider's answer is held against.
 #[derive(Serialize, Deserialize)]
-pub struct Login {
-    pub nonce: String,
-    pub verifier: String,
+struct Login {
+    state: CsrfToken,
+    nonce: Nonce,
+    verifier: PkceCodeVerifier,
     return_to: String,
 }
 
@@ -40,13 +48,78 @@ pub struct User {
     pub subject: String,
 }
 
-/// Exchanges the code for an id token, by PKCE's verifier, and checks the nonce in it. Returns the subject.
-pub type Exchange = Arc<dyn Fn(&str, &Login) -> Option<String> + Send + Sync>;
+/// What speaks HTTP with the provider. In your application that is a `reqwest::Client`, which is told to follow no redirects.
+pub struct Http(pub Box<dyn Fn(HttpRequest) -> Exchange + Send + Sync>);
+pub type Exchange = Pin<Box<dyn Future<Output = io::Result<HttpResponse>> + Send>>;
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = io::Error;
+    type Future = Exchange;
+
+    fn call(&'c self, request: HttpRequest) -> Exchange {
+        (self.0)(request)
+    }
+}
+
+/// The provider, as this application knows it.
+pub struct Provider {
+    client: Client,
+    http: Http,
+}
+
+type Client = CoreClient<
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
+
+impl Provider {
+    /// Asks the provider for its endpoints and keys: at start, and again every few hours, since keys rotate.
+    ///
+    /// # Errors
+    ///
+    /// If it does not answer, or not by its own name.
+    pub async fn discover(
+        issuer: IssuerUrl,
+        (id, secret): (ClientId, ClientSecret),
+        callback: RedirectUrl,
+        http: Http,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let metadata = CoreProviderMetadata::discover_async(issuer, &http).await;
+        let metadata = metadata.map_err(|error| error.to_string())?;
+        let client = CoreClient::from_provider_metadata(metadata, id, Some(secret));
+        Ok(Self { client: client.set_redirect_uri(callback), http })
+    }
+
+    /// Exchanges the code for an id token, checks that, and returns whom it is of.
+    async fn subject(
+        &self,
+        code: String,
+        login: Login,
+    ) -> Result<String, Box<dyn Error + Send + Sync>> {
+        let request = self.client.exchange_code(AuthorizationCode::new(code))?;
+        let tokens = request.set_pkce_verifier(login.verifier).request_async(&self.http).await;
+        let tokens = tokens.map_err(|error| error.to_string())?;
+        let id_token = tokens.id_token().ok_or("the provider sent no id token")?;
+        let verifier = self.client.id_token_verifier();
+        let claims = id_token.claims(&verifier, &login.nonce)?;
+        if let Some(wanted) = claims.access_token_hash() {
+            let (alg, key) = (id_token.signing_alg()?, id_token.signing_key(&verifier)?);
+            if AccessTokenHash::from_token(tokens.access_token(), alg, key)? != *wanted {
+                return Err("the access token is not the one of the id token".into());
+            }
+        }
+        Ok(claims.subject().to_string())
+    }
+}
 
 /// # Errors
 ///
 /// None, with these settings.
-pub fn app(ring: &KeyRing, exchange: Exchange) -> Result<Router, ConfigError> {
+pub fn app(ring: &KeyRing, provider: Provider) -> Result<Router, ConfigError> {
     let user = Codec::<User>::new(ring.clone());
     let logins = Codec::<Logins>::builder(ring.clone())
         .name("__Host-login")
@@ -59,7 +132,7 @@ pub fn app(ring: &KeyRing, exchange: Exchange) -> Result<Router, ConfigError> {
         .route("/callback", post(callback))
         .layer(SessionLayer::new(user))
         .layer(SessionLayer::new(logins))
-        .with_state(exchange))
+        .with_state(Arc::new(provider)))
 }
 
 async fn page(user: Session<User>) -> String {
@@ -72,53 +145,70 @@ struct Begin {
 }
 
 async fn begin(
+    State(provider): State<Arc<Provider>>,
     logins: Session<Logins>,
     Query(query): Query<Begin>,
 ) -> Result<Redirect, ChangeError> {
-    let (state, nonce, verifier) = (token(), token(), token() + &token());
     // A path of this site, and not that of another.
     let local =
         |path: &String| path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
     let return_to = query.return_to.filter(local).unwrap_or_else(|| "/".into());
-    let url = format!(
-        "https://provider.example/auth?response_mode=form_post&state={state}&nonce={nonce}"
+    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+    let request = provider.client.authorize_url(
+        CoreAuthenticationFlow::AuthorizationCode,
+        CsrfToken::new_random,
+        Nonce::new_random,
     );
+    let request =
+        request.set_pkce_challenge(challenge).add_extra_param("response_mode", "form_post");
+    let (url, state, nonce) = request.url();
     logins.update(|logins| {
         let Logins(logins) = logins.get_or_insert_default();
         // Tabs that were given up do not fill the cookie.
-        while logins.len() >= 4 {
-            logins.pop_first();
+        if logins.len() >= TABS {
+            logins.remove(0);
         }
-        logins.insert(state, Login { nonce, verifier, return_to });
+        logins.push(Login { state, nonce, verifier, return_to });
     })?;
-    Ok(Redirect::to(&url))
+    Ok(Redirect::to(url.as_str()))
 }
 
 #[derive(Deserialize)]
 struct Answer {
-    state: String,
-    code: String,
+    state: CsrfToken,
+    /// Absent where the user or the provider said no.
+    code: Option<String>,
 }
 
 async fn callback(
-    State(exchange): State<Exchange>,
+    State(provider): State<Arc<Provider>>,
     logins: Session<Logins>,
     user: Session<User>,
     Form(answer): Form<Answer>,
 ) -> Result<Response, ChangeError> {
     // Taken out, so that an answer counts once in this browser; the last one takes the cookie along.
     let login = logins.update(|logins| {
-        let login = logins.as_mut()?.0.remove(&answer.state);
-        if logins.as_ref().is_some_and(|logins| logins.0.is_empty()) {
+        let under_way = &mut logins.as_mut()?.0;
+        let at = under_way.iter().position(|l| l.state.secret() == answer.state.secret())?;
+        let login = under_way.remove(at);
+        if under_way.is_empty() {
             *logins = None;
         }
-        login
+        Some(login)
     })?;
     // Who began no login here is brought to the login of somebody else.
-    let Some(login) = login else { return Ok(StatusCode::BAD_REQUEST.into_response()) };
-    let Some(subject) = exchange(&answer.code, &login) else {
-        return Ok(StatusCode::FORBIDDEN.into_response());
-    };
-    user.renew(User { subject })?;
-    Ok(Redirect::to(&login.return_to).into_response())
+    let Some(mut login) = login else { return Ok(StatusCode::BAD_REQUEST.into_response()) };
+    let return_to = std::mem::take(&mut login.return_to);
+    let Some(code) = answer.code else { return Ok(StatusCode::FORBIDDEN.into_response()) };
+    match provider.subject(code, login).await {
+        Ok(subject) => user.renew(User { subject })?,
+        Err(error) => {
+            eprintln!("no login: {error}"); // for the log; the visitor is told nothing of it
+            return Ok(StatusCode::FORBIDDEN.into_response());
+        }
+    }
+    Ok(Redirect::to(&return_to).into_response())
 }
+
+/// How many logins may be under way in one browser.
+const TABS: usize = 4;

@@ -4,33 +4,23 @@
 //! not end by itself when the session does: close it at `expires`, and look up again who may still listen. Browsers send
 //! the cookie with a handshake from any page, so look at `Origin`.
 
-use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use sealed_session::Codec;
 use sealed_session::web::ChangeError;
 use sealed_session::web::axum::{Session, SessionLayer};
+use tokio::time::{Instant, timeout_at};
 
-/// What goes with a socket: who is there, and until when.
-pub struct Socket {
-    pub session: Session<u64>,
-    pub closes: SystemTime,
-}
-
-/// The sockets that are open. In your application, a task for each: see `axum::extract::ws`.
-pub type Sockets = Arc<Mutex<Vec<Socket>>>;
-
-pub fn app(codec: Codec<u64>, sockets: Sockets) -> Router {
+pub fn app(codec: Codec<u64>) -> Router {
     Router::new()
         .route("/login", post(login))
         .route("/socket", any(handshake))
         .layer(SessionLayer::new(codec))
-        .with_state(sockets)
 }
 
 async fn login(session: Session<u64>) -> Result<(), ChangeError> {
@@ -38,9 +28,9 @@ async fn login(session: Session<u64>) -> Result<(), ChangeError> {
 }
 
 async fn handshake(
-    State(sockets): State<Sockets>,
     session: Session<u64>,
     headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
 ) -> Response {
     if headers.get(header::ORIGIN).is_none_or(|origin| origin != "https://example.com") {
         return StatusCode::FORBIDDEN.into_response();
@@ -50,9 +40,25 @@ async fn handshake(
     };
     // The user came: the session is used.
     let _ = session.get();
-    if let Ok(mut sockets) = sockets.lock() {
-        sockets.push(Socket { session, closes: opened.expires });
+    let left = opened.expires.duration_since(SystemTime::now()).unwrap_or_default();
+    let closes = Instant::now() + left;
+    upgrade.on_upgrade(move |socket| talk(socket, session, closes))
+}
+
+/// Answers what comes, until the session ends or the client goes.
+async fn talk(mut socket: WebSocket, session: Session<u64>, closes: Instant) {
+    while let Ok(Some(Ok(message))) = timeout_at(closes, socket.recv()).await {
+        let answer = match message.to_text() {
+            Ok("who") => session.peek().map_or("nobody".into(), |user| format!("user {user}")),
+            // Too late for a cookie: let the page send a request of its own for this.
+            Ok("log out") => {
+                session.clear().map_or_else(|late| late.to_string(), |()| "done".into())
+            }
+            _ => continue,
+        };
+        if socket.send(Message::text(answer)).await.is_err() {
+            return;
+        }
     }
-    // Here `WebSocketUpgrade::on_upgrade` gives the response.
-    (StatusCode::SWITCHING_PROTOCOLS, [(header::UPGRADE, "websocket")]).into_response()
+    let _ = socket.send(Message::Close(None)).await;
 }

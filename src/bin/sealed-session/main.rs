@@ -72,7 +72,7 @@ Environment:
   SEALED_SESSION_KEY_FILE  the key file, where --keys is not given
   SEALED_SESSION_KEYS      keys, newest first, where there is no key file (inspect, seal, open)
   SEALED_SESSION_JOURNAL   the journal of revocations, where --journal is not given (revoke, revocations)
-  SEALED_SESSION_REDIS_URL the server of revocations: redis://user:password@host
+  SEALED_SESSION_REDIS_URL the server of revocations, or of the store (inspect, open): redis://user:password@host
   NO_COLOR                 print without colours";
 
 fn main() -> ExitCode {

@@ -1,12 +1,14 @@
 //! `sealed-session inspect`, `seal`, `open`, `capacity`: sessions and their cookies.
 
 mod any;
+mod beside;
 
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
+use sealed_session::store::BlobError;
 use sealed_session::{
     Codec, ConfigError, Contents, DecodeError, Inspection, Key, KeyInfo, KeyRing, KeyState, Limits,
     Opened, RequestCookies,
@@ -91,6 +93,8 @@ pub(crate) struct Inspect {
     keys: Keys,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    place: beside::Place,
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +117,8 @@ pub(crate) struct Open {
     keys: Keys,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    place: beside::Place,
 }
 
 #[derive(Debug, Args)]
@@ -261,7 +267,13 @@ pub(crate) fn inspect(args: &Inspect, out: &mut Output) -> Result<(), Failure> {
     let codec = args.settings.codec(ring)?;
     let input = input(args.cookie.as_deref())?;
     let request = request(&codec, &input)?;
-    let found = codec.inspect_at(&request, now);
+    let beside = args.place.open()?;
+    let mut found = codec.inspect_with_at(&request, now, |id| beside.fetch(id));
+    for one in &mut found {
+        if let Ok(Contents { session: Ok(Any(session)), .. }) = &mut one.contents {
+            beside.show(&codec, session)?;
+        }
+    }
     if out.json {
         let found: Vec<_> = found.iter().map(|one| inspection_json(one, with_keys)).collect();
         out.print_json(&json!({ "cookie": codec.name(), "values": found }))?;
@@ -274,12 +286,24 @@ pub(crate) fn inspect(args: &Inspect, out: &mut Output) -> Result<(), Failure> {
     }
     for one in found {
         // Where keys were given, the question was whether they open it.
-        let refused = one.header.err().or(one.contents.err().filter(|_| with_keys));
+        let refused = one.header.err().or(match one.contents {
+            Err(error) => Some(error).filter(|_| with_keys),
+            Ok(contents) => lost(contents.session),
+        });
         if let Some(error) = refused {
             return Err(args.settings.refused(&error));
         }
     }
     Ok(())
+}
+
+/// Returns why a store did not give the session, if it was asked.
+fn lost(session: Result<Any, DecodeError>) -> Option<DecodeError> {
+    match session {
+        Err(DecodeError::Blob(BlobError::NotFetched(_))) => None,
+        Err(error @ DecodeError::Blob(_)) => Some(error),
+        _ => None,
+    }
 }
 
 fn inspection(
@@ -322,6 +346,14 @@ fn inside(contents: &Contents<Any>, now: SystemTime, out: &mut Output) -> Result
         out.field("id", id)?;
     }
     out.field("format", format_args!("{}, schema {}", contents.format, contents.schema))?;
+    if let Some(blob) = contents.blob {
+        let bytes = contents.blob_bytes.map(|bytes| format!(", {bytes} bytes"));
+        out.field("blob", format_args!("{blob}{}", bytes.unwrap_or_default()))?;
+        if let Err(DecodeError::Blob(BlobError::NotFetched(_))) = contents.session {
+            let told = "in the store; give --store, or SEALED_SESSION_REDIS_URL, to look";
+            return out.field("session", format_args!("{DIM}{told}{DIM:#}"));
+        }
+    }
     out.field("packing", contents.packing)?;
     out.field(
         "bytes",
@@ -385,6 +417,8 @@ fn inspection_json(found: &Inspection<Any>, with_keys: bool) -> Value {
             "schema": contents.schema,
             "id": contents.id.map(|id| id.to_string()),
             "format": contents.format.to_string(),
+            "blob": contents.blob.map(|blob| blob.to_string()),
+            "blob_bytes": contents.blob_bytes,
             "packing": contents.packing,
             "body_bytes": contents.body_bytes,
             "packed_bytes": contents.packed_bytes,
@@ -430,9 +464,18 @@ pub(crate) fn open(args: &Open, out: &mut Output) -> Result<(), Failure> {
     let input = input(args.cookie.as_deref())?;
     let request = request(&codec, &input)?;
     // There is a cookie, so there is a session or an error.
-    let opened = codec.decode(&request).map_err(|error| args.settings.refused(&error))?;
-    let Some(opened) = opened else { return Ok(()) };
-    let Opened { session: Any(session), began, sealed, expires, key, id, .. } = opened;
+    let beside = args.place.open()?;
+    let mut opened = codec.decode(&request);
+    if let Err(DecodeError::Blob(BlobError::NotFetched(id))) = opened {
+        let told = "the session lies in the store; give --store, or SEALED_SESSION_REDIS_URL";
+        let fetched = beside.fetch(id).ok_or_else(|| Failure::Usage(told.to_owned()))?;
+        opened = codec.decode_with(&request, fetched);
+    }
+    let Some(opened) = opened.map_err(|error| args.settings.refused(&error))? else {
+        return Ok(());
+    };
+    let Opened { session: Any(mut session), began, sealed, expires, key, id, .. } = opened;
+    beside.show(&codec, &mut session)?;
     warn_of_rounding(&session, out);
     if !out.json {
         return out.line(printable_json(&format!("{session:#}")));

@@ -1,0 +1,189 @@
+//! The application over Redis with Sentinels and over a cluster, while a master is killed, stopped, and comes back.
+//!
+//! Needs `redis-server` and `redis-cli`: `cargo test --all-features --test overflow -- --ignored`.
+
+#[path = "../revocation/servers.rs"]
+#[allow(dead_code, reason = "not each test needs all")]
+mod servers;
+
+use std::time::{Duration, Instant};
+
+use ::axum::Router;
+use sealed_session::store::{BlobError, RedisStore};
+use sealed_session::{Codec, DecodeError};
+
+use self::servers::{Cluster, Server, Watched};
+use crate::app::{Answer, Shop, codec};
+use crate::axum::{app, send};
+
+/// A node of its own, with a connection of its own.
+fn node(url: &str) -> (Router, Codec<Shop>) {
+    let codec = codec(RedisStore::new(url).unwrap());
+    (app(codec.clone()), codec)
+}
+
+async fn cookie(app: &Router, path: &str, before: &str) -> String {
+    let answer = send(app, path, before).await;
+    assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    answer.cookie().unwrap()
+}
+
+/// Asks until it is answered. Until then there are refusals, and nobody is told that there is no session.
+async fn answered(app: &Router, path: &str, cookie: &str) -> Answer {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = send(app, path, cookie).await;
+        if answer.status == 200 {
+            return answer;
+        }
+        assert_eq!((answer.status, answer.cookie()), (503, None), "{answer:?}");
+        assert!(Instant::now() < deadline, "in vain: {path}");
+    }
+}
+
+fn key(codec: &Codec<Shop>, cookie: &str) -> String {
+    match codec.decode(&codec.request([cookie])).unwrap_err() {
+        DecodeError::Blob(BlobError::NotFetched(id)) => format!("sealed-session:blob:{id}"),
+        error => panic!("{error:?}"),
+    }
+}
+
+fn has(server: &Server, key: &str) -> bool {
+    server.try_call(&["EXISTS", key]).is_some_and(|answer| answer == ":1")
+}
+
+fn is_master(server: &Server) -> bool {
+    server.try_call(&["INFO", "replication"]).is_some_and(|told| told.contains("role:master"))
+}
+
+/// A session in the cookie, one in the store and one with a value beside it.
+struct Visitors {
+    small: String,
+    large: String,
+    attached: String,
+}
+
+async fn visitors(app: &Router) -> Visitors {
+    let small = cookie(app, "/login/10", "").await;
+    let large = cookie(app, "/login/8000", "").await;
+    let attached = cookie(app, "/attach/8000", &small).await;
+    Visitors { small, large, attached }
+}
+
+/// While no master is there: as with one server that is down.
+async fn refusals(app: &Router, visitors: &Visitors) {
+    for (path, cookie) in [
+        ("/read/0", &visitors.large),
+        ("/write/8000", &visitors.small),
+        ("/token/0", &visitors.attached),
+    ] {
+        let answer = send(app, path, cookie).await;
+        assert_eq!((answer.status, answer.cookie()), (503, None), "{path}: {answer:?}");
+    }
+    assert_eq!(send(app, "/user/0", &visitors.attached).await.body, "7");
+    assert_eq!(send(app, "/write/20", &visitors.small).await.status, 200);
+}
+
+/// Afterwards: all are in, and go on.
+async fn goes_on(app: &Router, visitors: &Visitors) -> String {
+    let began = Instant::now();
+    assert_eq!(answered(app, "/read/0", &visitors.large).await.body, "7 8000");
+    println!("a blob was fetched after {:.1?}", began.elapsed());
+    assert_eq!(answered(app, "/token/0", &visitors.attached).await.body, "token 8000");
+    let changed = answered(app, "/write/9000", &visitors.large).await.cookie().unwrap();
+    assert_eq!(answered(app, "/read/0", &changed).await.body, "7 9000");
+    changed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs redis-server; .ci/run has it"]
+async fn with_sentinels_a_failover_is_a_time_of_refusals_and_logs_nobody_out() {
+    let mut watched = Watched::start();
+    let (first, codec) = node(&watched.url());
+    let (second, _) = node(&watched.url());
+    let visitors = visitors(&first).await;
+    assert_eq!(send(&second, "/read/0", &visitors.large).await.body, "7 8000");
+    let attached = watched.servers[0].call(&["DBSIZE"]);
+    until("the replica has all", || watched.servers[1].call(&["DBSIZE"]) == attached);
+    assert!(has(&watched.servers[1], &key(&codec, &visitors.large)));
+
+    // Stopped: the second node asks for nothing meanwhile, and keeps its connection to the old master.
+    watched.servers[0].signal("STOP");
+    refusals(&first, &visitors).await;
+    let changed = goes_on(&first, &visitors).await;
+    assert!(is_master(&watched.servers[1]));
+
+    // The old master goes on, and says of itself that it is one. It does not have what was changed since.
+    watched.servers[0].signal("CONT");
+    assert_eq!(answered(&second, "/read/0", &changed).await.body, "7 9000");
+    let again = answered(&second, "/write/8500", &changed).await.cookie().unwrap();
+    assert!(has(&watched.servers[1], &key(&codec, &again)), "it is with the new master");
+    until("the old master is a replica", || !is_master(&watched.servers[0]));
+    until("it has all", || has(&watched.servers[0], &key(&codec, &again)));
+    for node in [&first, &second] {
+        assert_eq!(answered(node, "/read/0", &again).await.body, "7 8500");
+    }
+
+    // Killed, and back where it began.
+    watched.servers[1].kill();
+    refusals(&first, &visitors).await;
+    for node in [&first, &second] {
+        assert_eq!(answered(node, "/read/0", &again).await.body, "7 8500");
+        goes_on(node, &visitors).await;
+    }
+    assert!(is_master(&watched.servers[0]));
+
+    // No Sentinel is left: the master that is known serves on, and a node that knows none refuses.
+    for sentinel in &mut watched.sentinels {
+        sentinel.kill();
+    }
+    goes_on(&first, &visitors).await;
+    let (late, _) = node(&watched.url());
+    refusals(&late, &visitors).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs redis-server; .ci/run has it"]
+async fn in_a_cluster_a_failover_is_a_time_of_refusals_and_logs_nobody_out() {
+    let mut cluster = Cluster::start();
+    let (first, codec) = node(&cluster.url());
+    let (second, _) = node(&cluster.url());
+    let visitors = visitors(&first).await;
+    let large = key(&codec, &visitors.large);
+    assert_eq!(send(&second, "/read/0", &visitors.large).await.body, "7 8000");
+    let (master, replica) = cluster.holders(&large);
+    until("the replica has as much", || {
+        cluster.servers[replica].call(&["DBSIZE"]) == cluster.servers[master].call(&["DBSIZE"])
+    });
+
+    cluster.servers[master].signal("STOP");
+    let answer = send(&first, "/read/0", &visitors.large).await;
+    assert_eq!((answer.status, answer.cookie()), (503, None), "{answer:?}");
+    let changed = goes_on(&first, &visitors).await;
+    assert!(is_master(&cluster.servers[replica]));
+    cluster.servers[master].signal("CONT");
+    assert_eq!(answered(&second, "/read/0", &changed).await.body, "7 9000");
+    until("the old master is a replica", || !is_master(&cluster.servers[master]));
+    until("it has all", || {
+        cluster.servers[replica].call(&["DBSIZE"]) == cluster.servers[master].call(&["DBSIZE"])
+    });
+
+    cluster.servers[replica].kill();
+    for node in [&first, &second] {
+        goes_on(node, &visitors).await;
+    }
+    assert!(is_master(&cluster.servers[master]));
+}
+
+/// Waits until something holds, as it soon must.
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Long enough for a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
