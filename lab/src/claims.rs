@@ -100,13 +100,23 @@ pub(crate) fn check(run: &Run) -> Vec<Claim> {
             );
         }
         match figures.system {
-            System::Sealed => claim(
-                tabs.lost * 2 == tabs.writes,
-                format!(
-                    "{:?}: of two changes at once, the last one wins ({} of {} lost)",
-                    figures.system, tabs.lost, tabs.writes
-                ),
-            ),
+            System::Sealed => {
+                claim(
+                    tabs.lost * 2 == tabs.writes,
+                    format!(
+                        "{:?}: of two changes at once, the last one wins ({} of {} lost)",
+                        figures.system, tabs.lost, tabs.writes
+                    ),
+                );
+                let logout = figures.logout;
+                claim(
+                    logout.never == logout.rounds,
+                    format!(
+                        "Sealed: without revocation a copy of the cookie outlives the logout ({} of {})",
+                        logout.never, logout.rounds
+                    ),
+                );
+            }
             System::Redis => claim(
                 tabs.lost > 0,
                 format!(

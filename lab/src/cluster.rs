@@ -30,11 +30,12 @@ pub(crate) enum System {
     RouteCookie,
     Haproxy,
     Redis,
+    RedisSentinel,
     RedisCluster,
 }
 
 impl System {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::StatusQuo,
         Self::DeltaAsynchronous,
         Self::DeltaSynchronous,
@@ -46,6 +47,7 @@ impl System {
         Self::RouteCookie,
         Self::Haproxy,
         Self::Redis,
+        Self::RedisSentinel,
         Self::RedisCluster,
     ];
 
@@ -62,6 +64,7 @@ impl System {
             Self::RouteCookie => "sticky: nginx `hash $cookie consistent`",
             Self::Haproxy => "sticky: HAProxy `cookie insert`",
             Self::Redis => "central: Redis",
+            Self::RedisSentinel => "central: Redis with Sentinel",
             Self::RedisCluster => "central: Redis Cluster",
         }
     }
@@ -137,7 +140,7 @@ impl Cluster {
             System::Sealed => Carrier::Sealed,
             System::Revocable => Carrier::Revocable,
             System::Overflow => Carrier::Overflow,
-            System::Redis | System::RedisCluster => Carrier::Redis,
+            System::Redis | System::RedisSentinel | System::RedisCluster => Carrier::Redis,
             _ => Carrier::Memory,
         };
         fs::create_dir_all(folder)?;
@@ -145,6 +148,7 @@ impl Cluster {
             System::Redis | System::Revocable | System::Overflow => {
                 Some(Redis::single(folder).await?)
             }
+            System::RedisSentinel => Some(Redis::sentinels(folder).await?),
             System::RedisCluster => Some(Redis::cluster(folder).await?),
             _ => None,
         };

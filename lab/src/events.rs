@@ -30,6 +30,7 @@ pub(crate) enum Event {
     RedisStopped,
     Failover,
     Released,
+    ReleasedUndeclared,
 }
 
 impl Event {
@@ -49,11 +50,15 @@ impl Event {
             Self::RedisStopped => "Redis hangs for 10 s",
             Self::Failover => "a master is killed",
             Self::Released => "a release with a new field",
+            Self::ReleasedUndeclared => "the same without a `serialVersionUID`",
         }
     }
 
     /// What happens in the systems, in this order. What leaves traces comes last.
     fn all(system: System, quick: bool) -> Vec<Self> {
+        if system == System::RedisSentinel {
+            return vec![Self::Steady, Self::Failover, Self::RedisStopped];
+        }
         let mut events = vec![Self::Steady, Self::Killed, Self::CameBack];
         if !quick {
             events.insert(1, Self::OneAddress);
@@ -65,6 +70,7 @@ impl Event {
             System::Revocable => {
                 events.extend([Self::RedisStopped, Self::RedisLost, Self::KeysRotated]);
             }
+            System::Overflow if quick => events.extend([Self::RedisKept, Self::RedisLost]),
             System::Overflow => {
                 events.extend([
                     Self::KeysRotated,
@@ -80,6 +86,9 @@ impl Event {
         }
         if !quick {
             events.push(Self::Released);
+        }
+        if system == System::DeltaSynchronous {
+            events.push(Self::ReleasedUndeclared);
         }
         events
     }
@@ -147,6 +156,10 @@ async fn happen(event: Event, cluster: &mut Cluster) -> Result<()> {
             cluster.deploy(2).await?;
             wait(2000).await;
         }
+        Event::ReleasedUndeclared => {
+            cluster.deploy(3).await?;
+            wait(2000).await;
+        }
         Event::Added => {
             cluster.start_node(3, 1).await?;
             cluster.set(3, Role::Serves).await?;
@@ -201,12 +214,16 @@ async fn happen_to_redis(event: Event, cluster: &mut Cluster) -> Result<()> {
             redis.server(master).iter().for_each(|server| server.signal(Signal::STOP));
             wait(10_000).await;
             redis.server(master).iter().for_each(|server| server.signal(Signal::CONT));
-            wait(3000).await;
+            // Sentinels wait 8 s before they make a replica of a master that comes back.
+            wait(if redis.has_sentinels() { 12_000 } else { 3000 }).await;
         }
         Event::Failover => {
             redis.kill(master);
             wait(8000).await;
             redis.start(master, false).await?;
+            if redis.has_sentinels() {
+                redis.until_replicated().await?;
+            }
             wait(1000).await;
         }
         _ => {

@@ -1,35 +1,49 @@
-//! Redis: one server, with or without a file of what was written, or a cluster of three with replicas.
+//! Redis: one server, with or without a file of what was written; one with a replica, watched by Sentinels; or a cluster
+//! of three with replicas.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::process::{self, Process, free_port};
 
-/// After this time a cluster holds a silent master for dead. The default is 15 s.
+/// After this time a cluster, or Sentinels, hold a silent master for dead. The defaults are 15 s and 30 s.
 pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How many servers there are, and who decides which one is the master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Single,
+    Sentinels,
+    Cluster,
+}
+
+/// What the Sentinels call the master.
+const SERVICE: &str = "sessions";
 
 #[derive(Debug)]
 pub(crate) struct Redis {
     folder: PathBuf,
     ports: Vec<u16>,
-    /// Where the servers of a cluster talk to each other.
+    /// Where the servers of a cluster talk to each other; or where the Sentinels listen.
     buses: Vec<u16>,
-    cluster: bool,
+    kind: Kind,
     /// In the order of the ports; those of a cluster begin with the masters.
     servers: Vec<Option<Process>>,
+    sentinels: Vec<Process>,
 }
 
 impl Redis {
     pub(crate) async fn single(folder: &Path) -> Result<Self> {
-        let mut redis = Self::new(folder, 1)?;
+        let mut redis = Self::new(folder, Kind::Single, 1)?;
         redis.servers.push(Some(redis.launch(0, false)?));
         redis.until_it_answers(0).await?;
         Ok(redis)
     }
 
     pub(crate) async fn cluster(folder: &Path) -> Result<Self> {
-        let mut redis = Self::new(folder, 6)?;
+        let mut redis = Self::new(folder, Kind::Cluster, 6)?;
         for i in 0..6 {
             redis.servers.push(Some(redis.launch(i, false)?));
         }
@@ -46,8 +60,8 @@ impl Redis {
         loop {
             let mut linked = 0;
             for i in 0..6 {
-                let replication = redis.command(i, &["info", "replication"]).await?;
-                let cluster = redis.command(i, &["cluster", "info"]).await?;
+                let replication = redis.command(redis.ports[i], &["info", "replication"]).await?;
+                let cluster = redis.command(redis.ports[i], &["cluster", "info"]).await?;
                 linked += usize::from(
                     replication.contains("master_link_status:up")
                         && cluster.contains("cluster_state:ok"),
@@ -63,10 +77,67 @@ impl Redis {
         }
     }
 
-    fn new(folder: &Path, servers: usize) -> Result<Self> {
-        let ports = || (0..servers).map(|_| free_port()).collect::<Result<Vec<_>>>();
-        let (ports, buses) = (ports()?, ports()?);
-        Ok(Self { folder: folder.into(), ports, buses, cluster: servers > 1, servers: vec![] })
+    /// Starts a master, its replica, and three Sentinels, and waits until all know each other.
+    pub(crate) async fn sentinels(folder: &Path) -> Result<Self> {
+        let mut redis = Self::new(folder, Kind::Sentinels, 2)?;
+        for i in 0..2 {
+            redis.servers.push(Some(redis.launch(i, false)?));
+            redis.until_it_answers(i).await?;
+        }
+        let port = redis.ports[0].to_string();
+        redis.command(redis.ports[1], &["replicaof", "127.0.0.1", &port]).await?;
+        for (i, sentinel) in redis.buses.iter().enumerate() {
+            let timeout = NODE_TIMEOUT.as_millis();
+            let lines = format!(
+                "port {sentinel}\nbind 127.0.0.1\nsentinel monitor {SERVICE} 127.0.0.1 {port} 2\n\
+                 sentinel down-after-milliseconds {SERVICE} {timeout}\n\
+                 sentinel failover-timeout {SERVICE} 10000\n"
+            );
+            let name = format!("sentinel{}", i + 1);
+            let file = format!("{name}.conf");
+            fs::write(folder.join(&file), lines)?;
+            let command = ["redis-server", &file, "--sentinel"];
+            redis.sentinels.push(Process::start(&name, folder, &command)?);
+        }
+        redis.until_replicated().await?;
+        Ok(redis)
+    }
+
+    /// Waits until the master has its replica, and the Sentinels know of it.
+    pub(crate) async fn until_replicated(&self) -> Result<()> {
+        let since = Instant::now();
+        while !self.sentinels_agree().await? {
+            if since.elapsed() > Duration::from_secs(30) {
+                return Err("the Sentinels do not find each other and the replica".into());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
+    async fn sentinels_agree(&self) -> Result<bool> {
+        for sentinel in &self.buses {
+            let info = self.command(*sentinel, &["info", "sentinel"]).await.unwrap_or_default();
+            if !info.contains("status=ok") || !info.contains("slaves=1,sentinels=3") {
+                return Ok(false);
+            }
+        }
+        let replica = 1 - self.master().await?;
+        let replica = self.command(self.ports[replica], &["info", "replication"]).await;
+        Ok(replica.is_ok_and(|replica| replica.contains("master_link_status:up")))
+    }
+
+    fn new(folder: &Path, kind: Kind, servers: usize) -> Result<Self> {
+        let ports = |count| (0..count).map(|_| free_port()).collect::<Result<Vec<_>>>();
+        let buses = if kind == Kind::Sentinels { 3 } else { servers };
+        Ok(Self {
+            folder: folder.into(),
+            ports: ports(servers)?,
+            buses: ports(buses)?,
+            kind,
+            servers: vec![],
+            sentinels: vec![],
+        })
     }
 
     fn launch(&self, i: usize, append_only: bool) -> Result<Process> {
@@ -81,7 +152,7 @@ impl Redis {
         command.extend(["--appenddirname", &append]);
         let timeout = NODE_TIMEOUT.as_millis().to_string();
         let bus = self.buses[i].to_string();
-        if self.cluster {
+        if self.kind == Kind::Cluster {
             command.extend(["--cluster-enabled", "yes", "--cluster-config-file", &nodes]);
             command.extend(["--cluster-node-timeout", &timeout, "--cluster-port", &bus]);
         }
@@ -90,27 +161,48 @@ impl Redis {
 
     /// Returns the address for fred.
     pub(crate) fn url(&self) -> String {
-        let scheme = if self.cluster { "redis-cluster" } else { "redis" };
-        let mut url = format!("{scheme}://127.0.0.1:{}", self.ports[0]);
-        for (i, port) in self.ports.iter().enumerate().skip(1) {
+        let (scheme, ports, service) = match self.kind {
+            Kind::Single => ("redis", &self.ports, String::new()),
+            Kind::Cluster => ("redis-cluster", &self.ports, String::new()),
+            Kind::Sentinels => {
+                ("redis-sentinel", &self.buses, format!("&sentinelServiceName={SERVICE}"))
+            }
+        };
+        let mut url = format!("{scheme}://127.0.0.1:{}", ports[0]);
+        for (i, port) in ports.iter().enumerate().skip(1) {
             url += &format!("{}node=127.0.0.1:{port}", if i == 1 { '?' } else { '&' });
         }
-        url
+        url + &service
+    }
+
+    pub(crate) fn has_sentinels(&self) -> bool {
+        self.kind == Kind::Sentinels
     }
 
     pub(crate) fn ids(&self) -> Vec<u32> {
-        self.servers.iter().flatten().map(Process::id).collect()
+        self.servers.iter().flatten().chain(&self.sentinels).map(Process::id).collect()
     }
 
-    /// Returns the ports by which the servers of a cluster tell each other how they are.
+    /// Returns the ports by which the servers of a cluster, or the Sentinels, tell each other how they are.
     pub(crate) fn buses(&self) -> &[u16] {
         &self.buses
     }
 
     /// Returns the number of a server that is a master now.
     pub(crate) async fn master(&self) -> Result<usize> {
+        if self.kind == Kind::Sentinels {
+            let ask = ["sentinel", "get-master-addr-by-name", SERVICE];
+            let address = self.command(self.buses[0], &ask).await?;
+            let port: u16 = address.lines().nth(1).unwrap_or_default().trim().parse()?;
+            let found = self.ports.iter().position(|known| *known == port);
+            return Ok(found.ok_or("the Sentinels know another master")?);
+        }
         for i in 0..self.ports.len() {
-            if self.command(i, &["role"]).await.is_ok_and(|role| role.starts_with("master")) {
+            if self
+                .command(self.ports[i], &["role"])
+                .await
+                .is_ok_and(|role| role.starts_with("master"))
+            {
                 return Ok(i);
             }
         }
@@ -132,10 +224,10 @@ impl Redis {
 
     /// Writes all from now on to a file, and waits until what is there is in it.
     pub(crate) async fn persist(&self) -> Result<()> {
-        self.command(0, &["config", "set", "appendonly", "yes"]).await?;
+        self.command(self.ports[0], &["config", "set", "appendonly", "yes"]).await?;
         let since = Instant::now();
         loop {
-            let info = self.command(0, &["info", "persistence"]).await?;
+            let info = self.command(self.ports[0], &["info", "persistence"]).await?;
             if info.contains("aof_rewrite_in_progress:0") && info.contains("aof_enabled:1") {
                 return Ok(());
             }
@@ -149,7 +241,11 @@ impl Redis {
     async fn until_it_answers(&mut self, i: usize) -> Result<()> {
         let since = Instant::now();
         loop {
-            if self.command(i, &["ping"]).await.is_ok_and(|answer| answer.contains("PONG")) {
+            if self
+                .command(self.ports[i], &["ping"])
+                .await
+                .is_ok_and(|answer| answer.contains("PONG"))
+            {
                 return Ok(());
             }
             if let Some(server) = &mut self.servers[i] {
@@ -162,8 +258,8 @@ impl Redis {
         }
     }
 
-    async fn command(&self, i: usize, command: &[&str]) -> Result<String> {
-        let port = self.ports[i].to_string();
+    async fn command(&self, port: u16, command: &[&str]) -> Result<String> {
+        let port = port.to_string();
         let mut line = vec!["redis-cli", "-p", &port];
         line.extend(command);
         process::output(&line).await

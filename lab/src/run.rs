@@ -13,7 +13,7 @@ use crate::Result;
 use crate::cluster::{Carrier, Cluster, Setup, System};
 use crate::events::{self, Outcome, SIZE};
 use crate::figures::memory::{self, Memory};
-use crate::figures::{self, Figures};
+use crate::figures::{self, Figures, Machine};
 use crate::front::Balance;
 use crate::migration::{self, Step};
 use crate::programs;
@@ -62,10 +62,11 @@ impl Plan {
         systems.into_iter().filter(|system| self.only.is_none_or(|only| only == *system)).collect()
     }
 
-    /// In the status quo most requests are of nobody. In a hurry, what no claim is about is left out.
+    /// In the status quo most requests are of nobody, and a replica costs the nodes nothing. In a hurry, what no claim is
+    /// about is left out.
     fn measures(self, system: System) -> bool {
         match system {
-            System::StatusQuo => false,
+            System::StatusQuo | System::RedisSentinel => false,
             System::IpHash | System::Haproxy | System::Overflow => !self.quick,
             _ => true,
         }
@@ -76,7 +77,10 @@ impl Plan {
 pub(crate) const USERS: usize = 60;
 
 /// So many systems have their events at once. They wait most of the time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 6;
+
+/// So many systems are measured at once, where they need not be alone.
+const MEASURED_AT_ONCE: usize = 3;
 
 pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Run> {
     let since = Instant::now();
@@ -98,12 +102,7 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Run> {
     if all && !plan.quick {
         run.by_session_cookie = Some(by_session_cookie(&folder.join("by_session_cookie")).await?);
     }
-    for system in plan.systems().into_iter().filter(|system| plan.measures(*system)) {
-        let folder = folder.join(format!("figures_{system:?}"));
-        let figures = figures::measure(system, &folder, plan.quick).await;
-        let what = format!("{system:?}: figures");
-        run.figures.extend(run.faults.good(since, &what, figures));
-    }
+    figures_of(plan, folder, &mut run, since).await?;
     if !plan.quick {
         memory_of(plan, folder, &mut run, since).await?;
     }
@@ -123,7 +122,7 @@ async fn events_and_migrations(
     run: &mut Run,
     since: Instant,
 ) -> Result<()> {
-    let places = Arc::new(Semaphore::new(if plan.quick { 2 * AT_ONCE } else { AT_ONCE }));
+    let places = Arc::new(Semaphore::new(if plan.quick { 10 } else { AT_ONCE }));
     let mut tasks = JoinSet::new();
     for system in plan.systems() {
         let (places, folder) = (Arc::clone(&places), folder.join(format!("events_{system:?}")));
@@ -162,9 +161,29 @@ async fn events_and_migrations(
     Ok(())
 }
 
-/// Fills the systems with sessions, two at a time: what they take does not depend on when.
+async fn figures_of(plan: Plan, folder: &Path, run: &mut Run, since: Instant) -> Result<()> {
+    let (places, machine) = (Arc::new(Semaphore::new(MEASURED_AT_ONCE)), Arc::<Machine>::default());
+    let mut tasks = JoinSet::new();
+    for system in plan.systems().into_iter().filter(|system| plan.measures(*system)) {
+        let (places, machine) = (Arc::clone(&places), Arc::clone(&machine));
+        let folder = folder.join(format!("figures_{system:?}"));
+        tasks.spawn(async move {
+            let _place = places.acquire_owned().await?;
+            Result::Ok((system, figures::measure(system, &folder, plan.quick, &machine).await))
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        let (system, figures) = done??;
+        let figures = run.faults.good(since, &format!("{system:?}: figures"), figures);
+        run.figures.extend(figures);
+    }
+    run.figures.sort_by_key(|figures| figures.system);
+    Ok(())
+}
+
+/// Fills the systems with sessions, three at a time: what they take does not depend on when.
 async fn memory_of(plan: Plan, folder: &Path, run: &mut Run, since: Instant) -> Result<()> {
-    let places = Arc::new(Semaphore::new(2));
+    let places = Arc::new(Semaphore::new(3));
     let mut tasks = JoinSet::new();
     for system in plan.systems().into_iter().filter(|system| memory::SYSTEMS.contains(system)) {
         let (places, folder) = (Arc::clone(&places), folder.join(format!("memory_{system:?}")));

@@ -12,6 +12,9 @@ const WEB: &str = include_str!("../tomcat/web.xml");
 const SHOP: &str = include_str!("../tomcat/Shop.java");
 const SERVLET: &str = include_str!("../tomcat/ShopServlet.java");
 
+/// Without this line, the version is made of the fields, and so changes with them.
+const VERSION: &str = "private static final long serialVersionUID = 1;";
+
 /// How the nodes replicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Replication {
@@ -54,12 +57,14 @@ pub(crate) struct Tomcats {
 }
 
 impl Tomcats {
-    /// Compiles the servlet, in both releases, and reserves a port for each node that may ever be.
+    /// Compiles the servlet in its releases, the last of which does not declare which version its session has, and reserves a port for each node that may ever be.
     pub(crate) async fn new(replication: Replication, folder: &Path, most: usize) -> Result<Self> {
-        for release in [1, 2] {
+        let second = SHOP.replace("//2 ", "");
+        let undeclared = second.replace(VERSION, "");
+        for (release, shop) in [(1, SHOP), (2, &second), (3, &undeclared)] {
             let source = folder.join(format!("release{release}"));
             fs::create_dir_all(&source)?;
-            fs::write(source.join("Shop.java"), SHOP.replace(&format!("//{release} "), ""))?;
+            fs::write(source.join("Shop.java"), shop)?;
             fs::write(source.join("ShopServlet.java"), SERVLET)?;
             let servlets = format!("{TOMCAT}/lib/servlet-api.jar");
             let [shop, servlet] = ["Shop.java", "ShopServlet.java"].map(|name| source.join(name));

@@ -1,7 +1,9 @@
 import java.io.Serializable;
 
-/** The session. No serialVersionUID is given, as in most applications; so it changes with the fields. */
+/** The session. Its version is declared, so that a release with another field reads it. */
 public class Shop implements Serializable {
+    private static final long serialVersionUID = 1;
+
     final String user;
     final String notes;
     int count;

@@ -124,6 +124,23 @@ fn the_sizes_of_all_formats_are_known() {
     }
     let known = include_str!("../../docs/SIZES.md");
     assert!(known.contains(&table), "docs/SIZES.md lacks this table:\n{table}");
+
+    let (uuids, saml) = (sessions::shapes::uuids(), sessions::shapes::saml());
+    let mut table = String::new();
+    type Size<'a> = &'a dyn Fn(Format, Compression) -> (String, &'static str);
+    let rows: [(&str, Size<'_>); 2] = [
+        ("20 UUIDs", &|format, compression| size(&uuids, format, compression)),
+        ("SAML, 5.8 KB", &|format, compression| size(&saml, format, compression)),
+    ];
+    for (name, size) in rows {
+        for format in [Format::MessagePack, Format::Json, Format::Postcard] {
+            let compressions =
+                [Compression::Adaptive, Compression::Smallest, Compression::DangerousOneContext];
+            let [adaptive, smallest, one] = compressions.map(|by| size(format, by).0);
+            writeln!(table, "| {name} | {format} | {adaptive} | {smallest} | {one} |").unwrap();
+        }
+    }
+    assert!(known.contains(&table), "docs/SIZES.md lacks this table:\n{table}");
 }
 
 #[test]

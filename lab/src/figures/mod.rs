@@ -1,4 +1,7 @@
-//! What a system takes and gives when nothing goes wrong. One system at a time has the machine.
+//! What a system takes and gives when nothing goes wrong.
+//!
+//! Some systems are measured at once: bytes are the same on a machine that is busy. Where times are measured, a system has
+//! the machine for itself; that is the lock that all share.
 
 mod bytes;
 mod load;
@@ -15,6 +18,7 @@ pub(crate) use tabs::{Tabs, WORK};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::RwLock;
 
 use crate::Result;
 use crate::cluster::{Cluster, MOST, Setup, System};
@@ -35,8 +39,17 @@ pub(crate) struct Figures {
     pub(crate) tabs: Tabs,
 }
 
+/// The machine: shared, or had alone.
+pub(crate) type Machine = RwLock<()>;
+
 /// Measures a system.
-pub(crate) async fn measure(system: System, folder: &Path, quick: bool) -> Result<Figures> {
+pub(crate) async fn measure(
+    system: System,
+    folder: &Path,
+    quick: bool,
+    machine: &Machine,
+) -> Result<Figures> {
+    let mut shared = machine.read().await;
     // Sticky nodes with sessions in memory send each other nothing, however many they are.
     let sticky = matches!(system, System::IpHash | System::RouteCookie | System::Haproxy);
     let nodes: &[usize] = match (quick, sticky) {
@@ -60,11 +73,16 @@ pub(crate) async fn measure(system: System, folder: &Path, quick: bool) -> Resul
             bytes.push(bytes::measure(&cluster, idle, *size).await?);
         }
         if *nodes == 3 || quick {
-            let direct = bytes::measure_direct(&cluster, idle, system.size()).await?;
-            let logout = logout::measure(&cluster, system.size()).await?;
-            let tabs = tabs::measure(&cluster, system.size()).await?;
-            others =
-                Some((direct, logout, tabs, load::measure(&cluster, system.size(), quick).await?));
+            let size = system.size();
+            let direct = bytes::measure_direct(&cluster, idle, size).await?;
+            let tabs = tabs::measure(&cluster, size).await?;
+            drop(shared);
+            let alone = machine.write().await;
+            let logout = logout::measure(&cluster, size).await?;
+            let load = load::measure(&cluster, size, quick).await?;
+            others = Some((direct, logout, tabs, load));
+            drop(alone);
+            shared = machine.read().await;
         }
     }
     drop(cluster);
@@ -75,6 +93,7 @@ pub(crate) async fn measure(system: System, folder: &Path, quick: bool) -> Resul
         let idle = Idle::measure(&cluster).await?;
         bytes.push(bytes::measure(&cluster, idle, SIZES[2]).await?);
     }
+    drop(shared);
     let (direct, logout, tabs, load) = others.ok_or("there were never three nodes")?;
     Ok(Figures { system, bytes, direct, load, logout, tabs })
 }

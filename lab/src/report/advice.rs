@@ -114,9 +114,10 @@ fn rows(run: &Run) -> Vec<[String; 4]> {
             "sessions that outlive the browser, or a list of them",
             "the central store, with a file and a replica",
             format!(
-                "without a file, {} logged out when it restarts, with one {}; it hangs: {}",
+                "without a file, {} logged out when it restarts, with one {}; with a replica and Sentinels {} when it dies; it hangs: {}",
                 out(System::Redis, Event::RedisLost),
                 out(System::Redis, Event::RedisKept),
+                out(System::RedisSentinel, Event::Failover),
                 dash(run.outcome(System::Redis, Event::RedisStopped).map(|outcome| {
                     let tally = &outcome.tally;
                     format!(

@@ -24,11 +24,11 @@ impl Run {
         bytes.iter().find(|bytes| (bytes.nodes, bytes.size) == (nodes, size))
     }
 
-    /// Returns the systems that have figures, in the order of the report.
+    /// Returns the systems to which all events happened, in the order of the report.
     pub(super) fn systems(&self) -> Vec<System> {
         System::ALL
             .into_iter()
-            .filter(|system| self.outcomes.iter().any(|outcome| outcome.system == *system))
+            .filter(|system| self.outcome(*system, Event::Killed).is_some())
             .collect()
     }
 

@@ -114,6 +114,7 @@ fn runs_beside(system: System) -> &'static str {
         System::IpHash | System::RouteCookie => "nothing; draining before deploys",
         System::Haproxy => "HAProxy's states of the nodes; draining before deploys",
         System::Redis => "a server: its memory, its disk, its being there",
+        System::RedisSentinel => "two servers and three Sentinels: memory, failover",
         System::RedisCluster => "six servers: memory, slots, failover",
     }
 }
@@ -150,6 +151,11 @@ fn events(run: &Run) -> String {
             .as_ref()
             .map(|tally| format!("{} of {} users", tally.logged_out.len(), crate::run::USERS)),
     );
+    let undeclared = run.outcomes.iter().find(|outcome| outcome.event == Event::ReleasedUndeclared);
+    let undeclared = dash(
+        undeclared
+            .map(|outcome| format!("{} of {}", outcome.tally.logged_out.len(), outcome.users)),
+    );
     format!(
         "## What users notice when something happens\n\n\
          Users with a browser's cookie jar read and change their carts the whole time: a page, a third of the time a change \
@@ -166,8 +172,8 @@ fn events(run: &Run) -> String {
          for {FAIL_TIMEOUT} s, and tries again; HAProxy's check finds it in one. With DeltaManager, synchronous, the healthy nodes wait \
          for it too.\n\
          - *A release with a new field* is a rolling deploy after which the session has a field more. serde reads both ways \
-         (`#[serde(default)]`). Java refuses a class that has changed if it has no `serialVersionUID`, as here; with one it \
-         would do as well.\n\
+         (`#[serde(default)]`), and so does Java, because the class declares its `serialVersionUID`. Where that is left out, \
+         Java refuses the class that has changed: {undeclared} logged out.\n\
          - nginx' `hash` needs a cookie that is there before the login. By the cookie of the session itself, which a login changes, \
          {by_session_cookie} were logged out in 2 s in which nothing happened."
     )
@@ -191,9 +197,11 @@ fn store_and_keys(run: &Run) -> String {
     format!(
         "## What happens to the store, and to the keys\n\n{}\n\n\
          *With a file* is Redis' append-only file. The connections give up after 1 s (the client's own default is to wait for \
-         ever), and the cluster's failover begins after 2 s (the default is 15). A key is rotated as in \
+         ever), a failover begins after 2 s (the default is 15 with a cluster, and 30 with Sentinels). A key is rotated as in \
          [OPERATING.md](OPERATING.md): announced 2 s before it seals, and the old one revoked 3 s later, when all who were \
          there have moved.\n\n\
+         With Sentinels, a master that hung and comes back takes changes for some seconds more, until they make a replica of it and \
+         what it took is gone; `min-replicas-to-write` makes that shorter.\n\n\
          While Redis is away, tower-sessions' client holds requests back for up to a second and then fails; ours with overflow answers 503 at \
          once, so that more requests fail in the same time. In both, the cookie is kept and the user is logged in when Redis is \
          back, if it has what it had.",
@@ -529,8 +537,8 @@ fn method() -> String {
          node twice a second. Sticky `hash` uses a cookie that nginx gives for this alone.\n\
          - Bytes between servers are what the kernel counts for each socket (`ss`), less what flows without requests. Processor time is \
          that of `/proc/PID/stat`, memory `smaps_rollup` and `jcmd`.\n\
-         - Events of four systems run at once, so a figure of single requests may be chance; a figure of users logged out is not. \
-         Figures are measured with one system at a time.\n\
+         - Events of six systems run at once, so a figure of single requests may be chance; a figure of users logged out is not. \
+         Times are measured with one system at a time.\n\
          - Spring Session with Redis is not here: neither it nor a Redis client for Java is among Debian's packages. It asks Redis for \
          each request too.\n\
          - The raw figures: [`four_ways/run.json`](four_ways/run.json)."
