@@ -215,6 +215,7 @@ const SPLIT: usize = 8;
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::collections::BTreeMap;
 
     use serde::Serialize;
 
@@ -317,6 +318,49 @@ mod tests {
         assert!(none.is_none());
         // For what it takes, at best, and compared with what it took.
         assert!(asked.get() <= 4, "{}", asked.get());
+    }
+
+    /// Whatever it is made of: many small fields, some large ones, lists of lists.
+    #[test]
+    fn the_work_before_a_refusal_is_bounded_by_the_length_of_the_session() {
+        let value = |n: u64, len: usize| {
+            let mut text = String::new();
+            for i in 0_u64.. {
+                if text.len() >= len {
+                    break;
+                }
+                let digits = (n << 32 | i).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+                text += &format!("{digits} order {}; ", digits % 7);
+            }
+            text.truncate(len);
+            text
+        };
+        let map = |count: u64, len: usize| {
+            (0..count).map(|n| (format!("field {n}"), value(n, len))).collect::<BTreeMap<_, _>>()
+        };
+        let lists = |count: u64, len: usize| {
+            let list = |n| (n..n + 20).map(|n| value(n, len)).collect::<Vec<_>>();
+            (0..count).map(|n| (n, list(n))).collect::<BTreeMap<_, _>>()
+        };
+        let count = |(body, spans, lz4): (Vec<u8>, Spans, Vec<u8>)| {
+            let pieces = pieces(&body, &spans, &lz4).unwrap();
+            let budget = 4 * body.len();
+            let chosen = choose(&pieces, budget);
+            let work: usize = chosen.iter().map(|i| FIXED + pieces[*i].expanded).sum();
+            assert!(work <= budget || chosen.len() == 1, "{work} for {} bytes", body.len());
+            chosen.len()
+        };
+        // What is too short to gain anything costs nothing more.
+        assert_eq!(count(packed(&map(2000, 8))), 0);
+        assert_eq!(count(packed(&map(2000, 20))), 0);
+        assert_eq!(count(packed(&(0..400).map(|n| value(n, 30)).collect::<Vec<_>>())), 1);
+        for (session, fields) in [(map(400, 130), 400), (map(200, 300), 200), (map(30, 2000), 30)] {
+            let chosen = count(packed(&session));
+            assert!(chosen > 0 && chosen <= fields, "{chosen}");
+        }
+        assert!(count(packed(&map(400, 130))) < 200, "not each of many");
+        assert!(count(packed(&lists(100, 12))) <= 100);
+        assert_eq!(count(packed(&value(1, 60_000))), 1);
     }
 
     #[test]
