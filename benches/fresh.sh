@@ -14,8 +14,8 @@ sed -e '/^rust-version/d' -e 's/sealed-session-peers/sealed-session-fresh/' \
     -e "s|path = \"../..\"|path = \"$(cd ../.. && pwd)\"|" Cargo.toml >"$fresh/Cargo.toml"
 # The sources include `../../sessions`, and the plots go one folder up.
 rm -rf "$fresh/src" "$fresh/Cargo.lock" "$target/fresh/sessions"
-cp -r src "$fresh/"
-cp -r ../sessions "$target/fresh/"
+cp -rp src "$fresh/"
+cp -rp ../sessions "$target/fresh/"
 cd "$fresh"
 cargo generate-lockfile --quiet
 export CARGO_TARGET_DIR=$target

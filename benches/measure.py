@@ -142,6 +142,7 @@ SECTIONS = {
     "threads": program("threads"),
     "redis": program("redis"),
     "servers": program("servers"),
+    "revocation": program("revocation"),
     "aes": lambda: "```text\n" + run("cargo", "run", "--quiet", "--release", cwd=BENCHES / "aes-avx512") + "\n```",
 }
 

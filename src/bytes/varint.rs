@@ -14,7 +14,19 @@ pub(crate) fn varint_len(value: u64) -> usize {
     usize::try_from(bits.div_ceil(7).max(1)).unwrap_or(usize::MAX)
 }
 
+#[inline]
 pub(crate) fn read_varint(rest: &mut &[u8]) -> Option<u64> {
+    // Most take one byte.
+    match rest.split_first() {
+        Some((byte, after)) if *byte < 0x80 => {
+            *rest = after;
+            Some(u64::from(*byte))
+        }
+        _ => read_long_varint(rest),
+    }
+}
+
+fn read_long_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let [byte] = *take::<1>(rest)?;

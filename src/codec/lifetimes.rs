@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::codec::error::{DecodeError, Expiry};
 use crate::cookie::error::ConfigError;
 use crate::message::envelope::Envelope;
+use crate::message::lifetime::Lifetime;
 use crate::message::seconds::Seconds;
 
 /// The durations of a codec, in whole seconds.
@@ -81,6 +82,10 @@ impl Lifetimes {
 
     /// Returns what holds for one session, which may have a lifetime of its own.
     fn bounds(&self, envelope: &Envelope) -> Bounds {
+        if envelope.lifetime == Lifetime::new() {
+            // As most have it, with nothing to divide.
+            return Bounds { absolute: self.absolute, idle: self.idle, touch: self.touch };
+        }
         let absolute = envelope.lifetime.absolute_within(self.absolute);
         let idle = envelope.lifetime.idle_within(self.idle).min(absolute);
         // The same share of the idle time as for other sessions. Both are 400 days at most.

@@ -48,7 +48,7 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
         keys: &Keys,
         now: SystemTime,
         read: &mut Option<T>,
-    ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
+    ) -> Result<&'r Result<Option<Box<OpenedCookie>>, DecodeError>, DecodeError> {
         if request.codec != self.id {
             return Err(DecodeError::OtherCodec);
         }
@@ -104,7 +104,7 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
         request: &'r RequestCookies<'_>,
         keys: &Keys,
         now: SystemTime,
-    ) -> Result<&'r Result<Option<OpenedCookie>, DecodeError>, DecodeError> {
+    ) -> Result<&'r Result<Option<Box<OpenedCookie>>, DecodeError>, DecodeError> {
         self.open_once(request, keys, now, &mut None)
     }
 
@@ -119,10 +119,10 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
         let (known, was_opened) = match opened {
             #[cfg(feature = "store")]
             Some(Ok(Some(found))) if !found.is_here() => {
-                (found.here().map(|()| Some(found)), false)
+                (found.here().map(|()| Some(&**found)), false)
             }
             Some(Ok(Some(found))) => {
-                (self.check_again(found, keys, now).map(|()| Some(found)), true)
+                (self.check_again(found, keys, now).map(|()| Some(&**found)), true)
             }
             Some(Ok(None)) => (Ok(None), false),
             Some(Err(error)) => (Err(error.clone()), false),
@@ -181,10 +181,10 @@ impl<T: Serialize + DeserializeOwned> Settings<T> {
 }
 
 /// Observes what a request carries; where it was refused, by which key of the ring.
-fn observe_opened(opened: &Result<Option<OpenedCookie>, DecodeError>, refused: Option<KeyId>) {
+fn observe_opened(opened: &Result<Option<Box<OpenedCookie>>, DecodeError>, refused: Option<KeyId>) {
     match opened {
         Ok(None) => {}
-        Ok(Some(OpenedCookie { key, .. })) => observe::opened(key),
+        Ok(Some(found)) => observe::opened(&found.key),
         Err(error) => error.observe(refused),
     }
 }

@@ -193,16 +193,19 @@ struct Brought<T> {
     tag: OriginTag,
 }
 
+/// The session of a request, and what an old cookie brought of it.
+type Chosen<T> = (Box<OpenedCookie>, Option<T>);
+
 impl<T: Serialize> Settings<T> {
     /// Decides from where the session of a request comes, after our own cookies were opened. What an old cookie brought
     /// comes with the session itself.
     pub(super) fn choose(
         &self,
-        ours: Result<Option<OpenedCookie>, Refused>,
+        ours: Result<Option<Box<OpenedCookie>>, Refused>,
         request: &RequestCookies<'_>,
         keys: &Keys,
         now: SystemTime,
-    ) -> Result<Option<(OpenedCookie, Option<T>)>, Refused> {
+    ) -> Result<Option<Chosen<T>>, Refused> {
         let run = self.old.old_nodes_run(now);
         let old = || self.old.read(request, now);
         let take = |old| self.take(old, keys, now);
@@ -230,12 +233,7 @@ impl<T: Serialize> Settings<T> {
     }
 
     /// Creates a session that begins now from what an old cookie brought.
-    fn take(
-        &self,
-        old: Brought<T>,
-        keys: &Keys,
-        now: SystemTime,
-    ) -> Option<(OpenedCookie, Option<T>)> {
+    fn take(&self, old: Brought<T>, keys: &Keys, now: SystemTime) -> Option<Chosen<T>> {
         let Brought { index, session, tag } = old;
         let name = self.old.name(index).unwrap_or_default();
         let Ok(body) = self.format.serialize(&session, &mut SpanRecorder::default()) else {
@@ -267,7 +265,7 @@ impl<T: Serialize> Settings<T> {
             #[cfg(feature = "store")]
             fetched: Fetched::default(),
         };
-        Some((found, Some(session)))
+        Some((Box::new(found), Some(session)))
     }
 }
 

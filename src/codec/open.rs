@@ -26,8 +26,8 @@ pub(crate) fn open(
     lifetimes: &Lifetimes,
     ended: &Ended,
     now: SystemTime,
-) -> Result<Option<OpenedCookie>, Refused> {
-    let mut newest: Option<OpenedCookie> = None;
+) -> Result<Option<Box<OpenedCookie>>, Refused> {
+    let mut newest: Option<Box<OpenedCookie>> = None;
     let mut worst: Option<Refused> = None;
     for base in request.found.values(0) {
         match open_one(base, request, keys, lifetimes, ended, now) {
@@ -85,7 +85,7 @@ fn open_one(
     lifetimes: &Lifetimes,
     ended: &Ended,
     now: SystemTime,
-) -> Result<OpenedCookie, Refused> {
+) -> Result<Box<OpenedCookie>, Refused> {
     let sealed = chunk::sealed(base, &request.found);
     let sealed = sealed.map_err(|error| Refused { error: error.into(), key: None })?;
     let mut opened = SecretBytes::new(sealed);
@@ -102,13 +102,13 @@ fn authentic(
     lifetimes: &Lifetimes,
     ended: &Ended,
     now: SystemTime,
-) -> Result<OpenedCookie, DecodeError> {
+) -> Result<Box<OpenedCookie>, DecodeError> {
     let (envelope, range) = Envelope::parse(opened.get(seal::PREFIX..).unwrap_or_default())?;
     lifetimes.check(&envelope, now)?;
     check_cutoff(&envelope, keys)?;
     ended.check(&envelope)?;
     let packed = seal::PREFIX + range.start..seal::PREFIX + range.end;
-    let mut found = OpenedCookie {
+    let mut found = Box::new(OpenedCookie {
         envelope,
         key,
         opened,
@@ -118,7 +118,7 @@ fn authentic(
         tags: Tags::default(),
         #[cfg(feature = "store")]
         fetched: Fetched::default(),
-    };
+    });
     #[cfg(feature = "store")]
     if found.envelope.elsewhere.is_some() {
         return if found.packed().is_empty() { Ok(found) } else { Err(DecodeError::Message) };

@@ -36,7 +36,8 @@ pub struct RequestCookies<'a> {
     pub(crate) found: FoundCookies<'a>,
     /// Those of other libraries, for each reader.
     pub(crate) old: Vec<OldValues<'a>>,
-    pub(crate) opened: OnceLock<Result<Option<OpenedCookie>, DecodeError>>,
+    /// In a box, since it is large, and on its way here it is handed on often.
+    pub(crate) opened: OnceLock<Result<Option<Box<OpenedCookie>>, DecodeError>>,
 }
 
 impl<'a> RequestCookies<'a> {

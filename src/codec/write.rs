@@ -388,9 +388,7 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
         return false;
     }
     let nulls = recorder.some_nulls();
-    codec.read(known).is_ok_and(|known| {
-        codec.format.difference(session, body, nulls, &known, Lists::Ordered).is_none()
-    })
+    codec.read(known).is_ok_and(|known| codec.format.is_same(session, body, nulls, &known))
 }
 
 /// Returns whether a session is the client's by its bytes. These do not tell a null in a `Some` from another one.

@@ -108,15 +108,22 @@ pub(crate) fn cookies<'h>(
     name: &memmem::Finder<'_>,
     header: &'h [u8],
 ) -> impl Iterator<Item = (&'h [u8], &'h [u8])> {
-    name.find_iter(header).filter_map(|at| {
+    let mut next = 0;
+    let places = std::iter::from_fn(move || {
+        let at = next + name.find(header.get(next..)?)?;
         let (before, from) = header.split_at(at);
+        let (cookie, _) = from.split_at(memchr(b';', from).unwrap_or(from.len()));
+        // None begins before this one ends.
+        next = at + cookie.len();
+        Some((before, cookie))
+    });
+    places.filter_map(|(before, cookie)| {
         let begins = trim_end(before);
         if !(begins.is_empty() || begins.ends_with(b";")) {
             return None;
         }
-        let after = from.get(name.needle().len()..).unwrap_or_default();
-        let (cookie, _) = after.split_at(memchr(b';', after).unwrap_or(after.len()));
-        let (rest, value) = cookie.split_at(memchr(b'=', cookie)?);
+        let after = cookie.get(name.needle().len()..)?;
+        let (rest, value) = after.split_at(memchr(b'=', after)?);
         Some((rest, unquote(trim(value.get(1..)?))))
     })
 }

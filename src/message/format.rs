@@ -5,6 +5,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use memchr::memchr;
+#[cfg(feature = "json")]
+use memchr::memmem;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -219,12 +222,10 @@ impl Format {
         lists: Lists,
     ) -> Option<Vec<String>> {
         if !self.is_positional() {
-            let mut expected = Expected(body);
-            let nulls = SpanRecorder::of_nulls();
-            let other_written = Recorded::new(other, &nulls);
-            // What cannot be serialized is not the same either.
-            if self.serialize_to(&other_written, &mut expected).is_ok() && expected.0.is_empty() {
-                return (nulls.some_nulls() != some_nulls).then(|| some_null_of(session, other));
+            match self.compare(body, some_nulls, other) {
+                Compared::Same => return None,
+                Compared::SameButNulls => return Some(some_null_of(session, other)),
+                Compared::Perhaps | Compared::Different => {}
             }
             let mut nulls = SpanRecorder::default();
             return match self.serialize(other, &mut nulls) {
@@ -248,6 +249,67 @@ impl Format {
                 same::difference(Self::MessagePack, &session, &other, lists)
             }
             _ => Some(Vec::new()),
+        }
+    }
+
+    /// Returns whether a session that was serialized to `body`, with so many nulls in `Some`, is the same as another one, but
+    /// for the order of maps.
+    pub(crate) fn is_same<T: Serialize>(
+        self,
+        session: &T,
+        body: &[u8],
+        some_nulls: usize,
+        other: &T,
+    ) -> bool {
+        // Positional formats are compared with names.
+        let compared = match self.is_positional() {
+            true => Compared::Perhaps,
+            false => self.compare(body, some_nulls, other),
+        };
+        match compared {
+            Compared::Same => true,
+            Compared::SameButNulls | Compared::Different => false,
+            Compared::Perhaps => {
+                self.difference(session, body, some_nulls, other, Lists::Ordered).is_none()
+            }
+        }
+    }
+
+    /// Compares a session with what another one was serialized to, byte by byte, without a buffer.
+    fn compare<T: Serialize>(self, body: &[u8], some_nulls: usize, other: &T) -> Compared {
+        let mut expected = Expected { rest: body, further: None };
+        let nulls = SpanRecorder::of_nulls();
+        let written = if some_nulls > 0 || self.may_hold_null(body) {
+            self.serialize_to(&Recorded::new(other, &nulls), &mut expected)
+        } else {
+            self.serialize_to(other, &mut expected)
+        };
+        match (written, expected) {
+            // What cannot be serialized is not the same either.
+            (Err(_), _) => Compared::Different,
+            (Ok(()), Expected { rest: [], further: None }) => {
+                if nulls.some_nulls() == some_nulls {
+                    Compared::Same
+                } else {
+                    Compared::SameButNulls
+                }
+            }
+            (Ok(()), Expected { rest, further: Some(further) }) if further == Tally::of(rest) => {
+                Compared::Perhaps
+            }
+            (Ok(()), _) => Compared::Different,
+        }
+    }
+
+    /// Returns whether a null can stand in what was serialized. Where none can, none need be counted, in half the time.
+    fn may_hold_null(self, body: &[u8]) -> bool {
+        match self {
+            // No text holds this byte.
+            Self::MessagePack => memchr(0xc0, body).is_some(),
+            #[cfg(feature = "json")]
+            Self::Json => memmem::find(body, b"null").is_some(),
+            #[cfg(any(feature = "postcard", feature = "bincode"))]
+            _ => true,
         }
     }
 
@@ -310,18 +372,62 @@ fn some_null_of<T: Serialize>(session: &T, other: &T) -> Vec<String> {
     field(session).or_else(|| field(other)).into_iter().collect()
 }
 
-/// Takes what is written only if it is this.
-struct Expected<'a>(&'a [u8]);
+/// What a comparison byte by byte tells.
+enum Compared {
+    Same,
+    /// The same bytes, and another number of nulls in `Some`.
+    SameButNulls,
+    /// The same bytes in another order, as those of a `HashMap` are.
+    Perhaps,
+    Different,
+}
+
+/// Compares what is written with what is expected, up to the first difference, and tallies the rest.
+struct Expected<'a> {
+    rest: &'a [u8],
+    further: Option<Tally>,
+}
 
 impl io::Write for Expected<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        match (&mut self.further, self.rest.strip_prefix(bytes)) {
+            (Some(further), _) => further.add(bytes),
+            (None, Some(rest)) => self.rest = rest,
+            (None, None) => self.further = Some(Tally::of(bytes)),
+        }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// What does not depend on the order of some bytes.
+///
+/// Where it differs, no other order of maps makes the bytes the same. A counter that went up, as most changes are, is so
+/// told at once from a map that is in another order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Tally {
+    len: usize,
+    sum: u64,
+    squares: u64,
+}
+
+impl Tally {
+    fn of(bytes: &[u8]) -> Self {
+        let mut tally = Self { len: 0, sum: 0, squares: 0 };
+        tally.add(bytes);
+        tally
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.len += bytes.len();
+        for byte in bytes.iter().copied().map(u64::from) {
+            self.sum = self.sum.wrapping_add(byte);
+            self.squares = self.squares.wrapping_add(byte * byte);
+        }
     }
 }
 
@@ -393,3 +499,33 @@ const BINCODE: bincode::config::Configuration<
     bincode::config::Varint,
     bincode::config::Limit<{ crate::message::MAX_BODY }>,
 > = bincode::config::standard().with_limit();
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn another_order_of_a_map_is_the_same_and_another_value_is_not() {
+        let map = || (0..40).map(|i| (i.to_string(), i)).collect::<HashMap<_, _>>();
+        let formats = [
+            Format::MessagePack,
+            #[cfg(feature = "json")]
+            Format::Json,
+        ];
+        for format in formats {
+            let one = (map(), 1);
+            let body = format.serialize(&one, &mut SpanRecorder::default()).unwrap();
+            let is_same = |other: &_| format.is_same(&one, &body, 0, other);
+            let other = (map(), 1);
+            assert!(is_same(&other));
+            assert!(!is_same(&(map(), 2)));
+            assert!(!is_same(&(map().into_iter().skip(1).collect(), 1)));
+            // The same bytes in another order, which is not that of a map.
+            let mut swapped = map();
+            swapped.extend([("7".to_owned(), 8), ("8".to_owned(), 7)]);
+            assert!(!is_same(&(swapped, 1)));
+        }
+    }
+}

@@ -123,6 +123,7 @@ impl SpanRecorder {
     }
 
     /// Returns the number of entries of the next map or sequence that does not tell it, if a pass before counted it.
+    #[inline]
     pub(super) fn known_len(&self) -> Option<usize> {
         let (known, used) = &self.known;
         let len = known.get(used.get()).copied();
@@ -137,6 +138,7 @@ impl SpanRecorder {
         counts.len() - 1
     }
 
+    #[inline]
     pub(super) fn count(&self, at: Option<usize>) {
         if let Some(at) = at
             && let Some(count) = self.counts.borrow_mut().get_mut(at)
@@ -183,10 +185,12 @@ impl SpanRecorder {
         self.lists.get() > 0
     }
 
+    #[inline]
     pub(super) fn enter_list(&self) {
         self.lists.set(self.lists.get() + 1);
     }
 
+    #[inline]
     pub(super) fn leave_list(&self) {
         self.lists.set(self.lists.get() - 1);
         self.last.set(Shape::Seq);
@@ -243,20 +247,24 @@ impl SpanRecorder {
         }
     }
 
+    #[inline]
     pub(super) fn check_finite<E: ser::Error>(&self, is_finite: bool) -> Result<(), E> {
         if self.strict.finite && !is_finite { Err(E::custom(NOT_FINITE)) } else { Ok(()) }
     }
 
+    #[inline]
     pub(super) fn check_skipping<E: ser::Error>(&self) -> Result<(), E> {
         if self.strict.no_skipping { Err(E::custom(SKIPPED)) } else { Ok(()) }
     }
 
+    #[inline]
     pub(super) fn weighs_this_level(&self) -> bool {
         self.top.is_some() && self.depth.get() == 0
     }
 
     /// Writes a value one level deeper, and notes the size of what was written since `from` if that
     /// was a top-level field.
+    #[inline]
     pub(super) fn field<E>(
         &self,
         name: impl FnOnce() -> String,
@@ -266,6 +274,16 @@ impl SpanRecorder {
         if self.top.is_none() {
             return write();
         }
+        self.weigh(name, from, write)
+    }
+
+    #[cold]
+    fn weigh<E>(
+        &self,
+        name: impl FnOnce() -> String,
+        from: usize,
+        write: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
         self.depth.set(self.depth.get() + 1);
         let nulls = self.some_nulls();
         write()?;

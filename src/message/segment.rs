@@ -63,6 +63,7 @@ impl Head {
         );
     }
 
+    #[inline]
     fn read(rest: &mut &[u8]) -> Option<Self> {
         let head = read_varint(rest)?;
         let some = |n: u64| usize::try_from(n).ok().filter(|n| *n > 0);

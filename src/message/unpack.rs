@@ -15,14 +15,19 @@ pub(crate) fn plain(packed: &[u8]) -> Option<&[u8]> {
 /// Unpacks a session. What comes out is measured and held against [`MAX_BODY`] before anything is allocated, and each
 /// inflating is held to the length it announced.
 pub(crate) fn unpack(packed: &[u8]) -> Result<SecretBytes, MessageError> {
-    let (len, longest_claims) = measure(packed).ok_or(MessageError::Malformed)?;
+    let mut first = [const { None }; FIRST];
+    let measured = measure(packed, &mut first).ok_or(MessageError::Malformed)?;
+    let Measured { len, longest_claims, mut rest } = measured;
     let mut body = SecretBytes::new(vec![0; len]);
     let mut left = body.as_mut_slice();
     let mut claims = SecretBytes::new(vec![0; longest_claims]);
     let mut inflater = Inflater::default();
-    let mut rest = packed;
-    while !rest.is_empty() {
-        let segment = Segment::read(&mut rest).ok_or(MessageError::Malformed)?;
+    let mut first = first.into_iter().flatten();
+    while let Some(segment) = match first.next() {
+        Some(segment) => Some(segment),
+        None if rest.is_empty() => None,
+        None => Some(Segment::read(&mut rest).ok_or(MessageError::Malformed)?),
+    } {
         let target;
         (target, left) =
             left.split_at_mut_checked(segment.body_len()).ok_or(MessageError::Malformed)?;
@@ -71,19 +76,37 @@ pub(crate) fn packing(packed: &[u8]) -> &'static str {
     })
 }
 
-/// Returns the length of the body, and that of the longest claims in it after inflating.
-fn measure(packed: &[u8]) -> Option<(usize, usize)> {
-    let (mut len, mut longest) = (0_usize, 0);
-    let mut rest = packed;
+/// What the segments of a packed session take.
+struct Measured<'p> {
+    /// The length of the body.
+    len: usize,
+    /// The length of the longest claims in it after inflating.
+    longest_claims: usize,
+    /// What follows the segments that are kept.
+    rest: &'p [u8],
+}
+
+/// Measures all segments, and keeps the first ones, so that they need not be read again.
+fn measure<'p>(packed: &'p [u8], first: &mut [Option<Segment<'p>>]) -> Option<Measured<'p>> {
+    let (mut len, mut longest_claims) = (0_usize, 0);
+    let (mut rest, mut after_first) = (packed, packed);
+    let mut first = first.iter_mut();
     while !rest.is_empty() {
         let segment = Segment::read(&mut rest)?;
         len = len.saturating_add(segment.body_len());
         if let Segment::Compressed { dictionary: Dictionary::Claims, expanded, .. } = segment {
-            longest = longest.max(expanded);
+            longest_claims = longest_claims.max(expanded);
+        }
+        if let Some(kept) = first.next() {
+            *kept = Some(segment);
+            after_first = rest;
         }
     }
-    (len <= MAX_BODY).then_some((len, longest))
+    (len <= MAX_BODY).then_some(Measured { len, longest_claims, rest: after_first })
 }
+
+/// As many segments as most sessions have.
+const FIRST: usize = 8;
 
 /// The head of a last segment that takes all there is.
 pub(crate) const REST: u8 = 0;

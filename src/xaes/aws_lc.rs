@@ -4,7 +4,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, UnboundCipherKey};
 use zeroize::Zeroizing;
 
-use super::{InvalidTag, KEY, NONCE, TAG};
+use super::{InvalidTag, KEY, NONCE, TAG, doubled, key_blocks};
 
 /// One key, expanded; it wipes itself when dropped.
 pub(crate) struct Cipher {
@@ -16,11 +16,9 @@ impl Cipher {
     pub(crate) fn new(key: &[u8; KEY]) -> Self {
         let aes = UnboundCipherKey::new(&AES_256, key).and_then(EncryptingKey::ecb);
         let aes = aes.expect("32 bytes are a key of AES-256");
-        let mut block = Zeroizing::new([0; BLOCK]);
+        let mut block = Zeroizing::new([0; 16]);
         encrypt(&aes, block.as_mut_slice());
-        // Doubling in GF(2¹²⁸), in constant time (NIST SP 800-38B, 6.1).
-        let l = Zeroizing::new(u128::from_be_bytes(*block));
-        let k1 = Zeroizing::new(*l << 1 ^ (0x87 & 0_u128.wrapping_sub(*l >> 127)));
+        let k1 = doubled(&block);
         Self { aes, k1 }
     }
 
@@ -53,14 +51,8 @@ impl Cipher {
 
     /// Returns the key and the nonce of one message.
     fn derive(&self, nonce: &[u8; NONCE]) -> (LessSafeKey, Nonce) {
-        let first = nonce.first_chunk().expect("a nonce is longer than a block");
         let second = nonce.last_chunk().expect("a nonce is longer than AES-GCM's");
-        let input = 0x0000_5800 << 96 | u128::from_be_bytes(*first) >> 32;
-        let block = |counter: u128| (counter << 112 | input) ^ *self.k1;
-        let mut key = Zeroizing::new([0; KEY]);
-        let (left, right) = key.split_at_mut(BLOCK);
-        left.copy_from_slice(&block(1).to_be_bytes());
-        right.copy_from_slice(&block(2).to_be_bytes());
+        let mut key = Zeroizing::new(key_blocks(nonce, *self.k1));
         encrypt(&self.aes, key.as_mut_slice());
         let key = UnboundKey::new(&AES_256_GCM, key.as_slice());
         let key = LessSafeKey::new(key.expect("32 bytes are a key of AES-256-GCM"));
@@ -71,5 +63,3 @@ impl Cipher {
 fn encrypt(aes: &EncryptingKey, blocks: &mut [u8]) {
     aes.encrypt(blocks).expect("the length is a multiple of a block");
 }
-
-const BLOCK: usize = 16;

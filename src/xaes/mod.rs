@@ -10,8 +10,10 @@
 //! Kₓ is a CMAC in counter mode (NIST SP 800-108r1), so each message has a key of its own, and random
 //! nonces are safe for about 2⁸⁰ messages a key.
 //!
-//! Two implementations give the same bytes: RustCrypto's, and AWS-LC's with the feature `aws-lc-rs`. Nodes
+//! Of this, AES and AES-GCM are those of a library. Two implementations give the same bytes: RustCrypto's, and AWS-LC's with the feature `aws-lc-rs`. Nodes
 //! with the one and nodes with the other read each other's sessions.
+
+use zeroize::Zeroizing;
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
@@ -30,6 +32,25 @@ pub(crate) const TAG: usize = 16;
 /// The tag is not that of the key, the nonce, the associated data and the message.
 #[derive(Debug)]
 pub(crate) struct InvalidTag;
+
+/// Returns K1 from L: doubled in GF(2¹²⁸), in constant time (NIST SP 800-38B, 6.1).
+fn doubled(l: &[u8; 16]) -> Zeroizing<u128> {
+    let l = Zeroizing::new(u128::from_be_bytes(*l));
+    Zeroizing::new(*l << 1 ^ (0x87 & 0_u128.wrapping_sub(*l >> 127)))
+}
+
+/// Returns the two blocks that, once they are encrypted, are the key of a message.
+#[inline]
+fn key_blocks(nonce: &[u8; NONCE], k1: u128) -> [u8; KEY] {
+    let first = nonce.first_chunk().expect("a nonce is longer than a block");
+    let input = 0x0000_5800 << 96 | u128::from_be_bytes(*first) >> 32;
+    let block = |counter: u128| (counter << 112 | input) ^ k1;
+    let mut blocks = [0; KEY];
+    let (left, right) = blocks.split_at_mut(16);
+    left.copy_from_slice(&block(1).to_be_bytes());
+    right.copy_from_slice(&block(2).to_be_bytes());
+    blocks
+}
 
 #[cfg(test)]
 mod tests {

@@ -60,9 +60,9 @@ pub(crate) fn table() {
 /// One look-up of an id that is not revoked, in random order; and what a writer does to readers.
 fn lookups() {
     println!(
-        "| entries | ns a look-up | bytes an entry | 64 x RwLock<HashMap>, ns | longest wait of a reader while a million are added, us: ours, RwLock |"
+        "| entries | ns a look-up | bytes an entry | 64 × `RwLock<HashMap>`, ns | longest wait of a reader while a million are added, µs: ours, `RwLock` |"
     );
-    println!("|---|---|---|---|---|");
+    println!("|--:|--:|--:|--:|--:|");
     for entries in [0, 10_000, MILLION] {
         let set = filled(entries);
         let maps: Vec<RwLock<HashMap<[u8; 16], u32>>> =
@@ -145,7 +145,7 @@ fn decodes() {
     let session = "jane".to_owned();
     let user = |name: &String| SubjectTag::new("user", name);
     println!("\n| one request | ns | more than without |");
-    println!("|---|---|---|");
+    println!("|---|--:|--:|");
     let time = |codec: &Codec<String>| {
         let login = codec.renew(&session, &codec.request([""])).expect("a session");
         let cookie = login.values().next().expect("one").split(';').next().expect("one").to_owned();
@@ -177,7 +177,7 @@ fn decodes() {
             black_box(connection.get::<_, Option<String>>("absent").expect("GET"));
         }
     });
-    println!("| one Redis GET on loopback, beside the decode | {get:.0} | {get:+.0} |");
+    println!("| one Redis `GET` on loopback, beside the decode | {get:.0} | {get:+.0} |");
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let store = runtime.block_on(tower_sessions(server.port));
@@ -230,7 +230,7 @@ fn journal() {
         .collect();
     times.sort_unstable();
     println!(
-        "\njournal: a million written in {written:.2?}, read at the start in {read:.2?}; stored p50 {:.2?}, p99 {:.2?}",
+        "\nThe journal writes a million in {written:.2?}, and reads them at the start in {read:.2?}; one is stored in {:.2?} (99 %: {:.2?}).",
         times[100], times[198]
     );
     drop(journal);
@@ -248,7 +248,7 @@ fn start(port: u16) -> (Revocations, Feed) {
 
 fn feeds() {
     println!("\n| nodes | one revocation to all others, p50 | p99 |");
-    println!("|---|---|---|");
+    println!("|--:|--:|--:|");
     for count in [3, 10] {
         let server = Server::start().expect("redis-server");
         drop(server.connect());
@@ -294,7 +294,7 @@ fn feeds() {
     let began = Instant::now();
     let node = start(server.port);
     println!(
-        "\nstart with a million in Redis: {:.2?}; {} bytes of memory here, {used} there",
+        "\nA node starts with a million in Redis in {:.2?}; they take {} bytes here, and {used} there.",
         began.elapsed(),
         node.0.bytes()
     );

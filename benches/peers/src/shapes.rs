@@ -6,7 +6,7 @@ use crate::sessions::{self, shapes};
 
 const TARGETS: &str = "\
 Medians of processor time, in ns; ratios are to `serde_json` and `cookie::PrivateJar`, and to the floor, in the same rounds.
-*Change* is decode, change, and encode. The last two columns are without reading back what is sealed
+*Change* is decode, change, and `encode_changed`, as the middlewares do it. The last two columns are without reading back what is sealed
 (`Builder::dangerous_without_read_back`).";
 
 pub(crate) fn table() {
