@@ -1,9 +1,9 @@
 //! The message: what is inside the seal.
 //!
 //! In: a session of any serde type. Out: the plaintext of the seal, and back. `format` serializes to a `sink`, `fields`
-//! notes on a `recorder` where each value lies meanwhile, `same` compares what was serialized, `pack` makes each value smaller by itself, by
-//! `compress` and by `notation`, into `segment`s that `unpack` reads, `envelope` puts the times, the schema, the id and
-//! the extensions before the whole and the padding after it. Uses `bytes`.
+//! notes on a `recorder` where each value lies meanwhile, `same` compares what was serialized, `pack` makes each value
+//! smaller by itself, by `compress` and by `notation`, into `segment`s that `unpack` reads, `envelope` puts the times, the
+//! schema, the id and the extensions before the whole and the padding after it. Uses `bytes`.
 
 #[cfg(feature = "store")]
 pub(crate) mod blob_ref;

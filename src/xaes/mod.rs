@@ -10,8 +10,8 @@
 //! Kₓ is a CMAC in counter mode (NIST SP 800-108r1), so each message has a key of its own, and random
 //! nonces are safe for about 2⁸⁰ messages a key.
 //!
-//! Of this, AES and AES-GCM are those of a library. Two implementations give the same bytes: RustCrypto's, and AWS-LC's with the feature `aws-lc-rs`. Nodes
-//! with the one and nodes with the other read each other's sessions.
+//! Of this, AES and AES-GCM are those of a library. Two implementations give the same bytes: RustCrypto's, and AWS-LC's
+//! with the feature `aws-lc-rs`. Nodes with the one and nodes with the other read each other's sessions.
 
 use zeroize::Zeroizing;
 
