@@ -97,11 +97,11 @@ impl Drop for Server {
     }
 }
 
-/// What is acknowledged is on the disk.
+/// What is acknowledged is with the kernel, which outlives the server: no request waits for a disk that others keep busy.
 fn launch(port: u16, folder: &tempfile::TempDir) -> Child {
     let config = folder.path().join("config");
     let lines = format!(
-        "port {port}\nbind 127.0.0.1\ndir {}\nlogfile log\nsave \"\"\nappendonly yes\nappendfsync always\n",
+        "port {port}\nbind 127.0.0.1\ndir {}\nlogfile log\nsave \"\"\nappendonly yes\nappendfsync no\n",
         folder.path().display()
     );
     fs::write(&config, lines).unwrap();
@@ -278,8 +278,8 @@ async fn midst(server: &mut Server, send: &impl AsyncFn(&str, &str) -> Answer) {
     assert!(refusals.get() > 0, "nothing happened in the midst");
 }
 
-/// As by default: a machine that is busy may need some of it.
-const LIMIT: Duration = Duration::from_secs(1);
+/// Twice the default, as the machine may be busy.
+const LIMIT: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 #[ignore = "needs redis-server; .ci/run has it"]
