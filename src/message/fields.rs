@@ -22,13 +22,13 @@ pub(crate) struct Recorded<'a, T: ?Sized> {
     recorder: &'a SpanRecorder,
     /// Whether a sequence is known to be a list. In what `#[serde(flatten)]` gives, a tuple is a sequence too.
     lists: bool,
-    /// Whether it is the value of a `Some`.
-    in_some: bool,
+    /// Of how many `Some`s, one in another, it is the value.
+    in_some: usize,
 }
 
 impl<'a, T: ?Sized> Recorded<'a, T> {
     pub(crate) fn new(value: &'a T, recorder: &'a SpanRecorder) -> Self {
-        Self { value, recorder, lists: true, in_some: false }
+        Self { value, recorder, lists: true, in_some: 0 }
     }
 }
 
@@ -50,16 +50,15 @@ impl<T: Serialize + ?Sized> Serialize for Recorded<'_, T> {
 pub(crate) struct RecordingSerializer<'a, S> {
     inner: S,
     recorder: &'a SpanRecorder,
-    in_some: bool,
+    in_some: usize,
 }
 
 impl<'a, S> RecordingSerializer<'a, S> {
-    /// Notes a null. It may be one in some formats only, as that of a unit struct.
+    /// Notes a null, and returns what is written in its place, if it is marked. It may be one in some formats only, as
+    /// that of a unit struct.
     #[inline]
-    fn note_null(&self) {
-        if self.in_some {
-            self.recorder.note_some_null();
-        }
+    fn note_null(&self) -> Option<String> {
+        if self.in_some > 0 { self.recorder.note_some_null(self.in_some) } else { None }
     }
 
     fn parts<P, E>(self, start: impl FnOnce(S) -> Result<P, E>) -> Result<Parts<'a, P>, E> {
@@ -134,19 +133,25 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
 
     #[inline]
     fn serialize_none(self) -> Result<S::Ok, S::Error> {
-        self.note_null();
-        self.inner.serialize_none()
+        match self.note_null() {
+            None => self.inner.serialize_none(),
+            Some(mark) => self.inner.serialize_str(&mark),
+        }
     }
 
     #[inline]
     fn serialize_unit(self) -> Result<S::Ok, S::Error> {
-        self.note_null();
-        self.inner.serialize_unit()
+        match self.note_null() {
+            None => self.inner.serialize_unit(),
+            Some(mark) => self.inner.serialize_str(&mark),
+        }
     }
 
     fn serialize_unit_struct(self, name: &'static str) -> Result<S::Ok, S::Error> {
-        self.note_null();
-        self.inner.serialize_unit_struct(name)
+        match self.note_null() {
+            None => self.inner.serialize_unit_struct(name),
+            Some(mark) => self.inner.serialize_str(&mark),
+        }
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
@@ -185,9 +190,9 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        let recorder = self.recorder;
+        let Self { recorder, in_some, .. } = self;
         self.inner
-            .serialize_some(&Recorded { value, recorder, lists: true, in_some: true })
+            .serialize_some(&Recorded { value, recorder, lists: true, in_some: in_some + 1 })
             .inspect(|_| recorder.note_parts())
     }
 
@@ -358,7 +363,7 @@ impl<P: ser::SerializeMap> ser::SerializeMap for Parts<'_, P> {
         recorder.field(
             || std::mem::take(name),
             *from,
-            || inner.serialize_value(&Recorded { value, recorder, lists, in_some: false }),
+            || inner.serialize_value(&Recorded { value, recorder, lists, in_some: 0 }),
         )
     }
 

@@ -211,8 +211,8 @@ impl Format {
     /// Returns where a session that was serialized to `body`, with so many nulls in `Some`, differs from another one, or
     /// `None` if it does not.
     ///
-    /// `Some(None)` and `None` are written alike by the named formats. So the nulls are counted, and not refused: a type
-    /// may know by itself to read `Some(None)`.
+    /// `Some(None)` and `None` are written alike by the named formats. So such nulls are marked, where there are any, and not
+    /// refused: a type may know by itself to read `Some(None)`.
     pub(crate) fn difference<T: Serialize>(
         self,
         session: &T,
@@ -221,33 +221,18 @@ impl Format {
         other: &T,
         lists: Lists,
     ) -> Option<Vec<String>> {
-        if !self.is_positional() {
-            match self.compare(body, some_nulls, other) {
-                Compared::Same => return None,
-                Compared::SameButNulls => return Some(some_null_of(session, other)),
-                Compared::Perhaps | Compared::Different => {}
-            }
-            let mut nulls = SpanRecorder::default();
-            return match self.serialize(other, &mut nulls) {
-                Ok(serialized) => same::difference(self, body, &serialized, lists).or_else(|| {
-                    (nulls.some_nulls() != some_nulls).then(|| some_null_of(session, other))
-                }),
-                Err(_) => Some(Vec::new()),
-            };
+        if some_nulls == 0
+            && !self.is_positional()
+            && matches!(self.compare(body, other), Compared::Same)
+        {
+            return None;
         }
         // Without names, two sessions may have the same bytes.
-        let named = |session| {
-            let mut nulls = SpanRecorder::default();
-            let written = Self::MessagePack.serialize(session, &mut nulls);
-            written.map(|written| (written, nulls.some_nulls()))
-        };
-        match (named(session), named(other)) {
-            (Ok((_, nulls)), Ok((_, others))) if nulls != others => {
-                Some(some_null_of(session, other))
-            }
-            (Ok((session, _)), Ok((other, _))) => {
-                same::difference(Self::MessagePack, &session, &other, lists)
-            }
+        let format = if self.is_positional() { Self::MessagePack } else { self };
+        let marked = |session| format.serialize(session, &mut SpanRecorder::marking_nulls());
+        match (marked(session), marked(other)) {
+            (Ok(session), Ok(other)) => same::difference(format, &session, &other, lists),
+            // What cannot be serialized is not the same either.
             _ => Some(Vec::new()),
         }
     }
@@ -261,25 +246,25 @@ impl Format {
         some_nulls: usize,
         other: &T,
     ) -> bool {
-        // Positional formats are compared with names.
-        let compared = match self.is_positional() {
-            true => Compared::Perhaps,
-            false => self.compare(body, some_nulls, other),
+        let compared = match some_nulls {
+            // Positional formats are compared with names.
+            0 if !self.is_positional() => self.compare(body, other),
+            _ => Compared::Perhaps,
         };
         match compared {
             Compared::Same => true,
-            Compared::SameButNulls | Compared::Different => false,
+            Compared::Different => false,
             Compared::Perhaps => {
                 self.difference(session, body, some_nulls, other, Lists::Ordered).is_none()
             }
         }
     }
 
-    /// Compares a session with what another one was serialized to, byte by byte, without a buffer.
-    fn compare<T: Serialize>(self, body: &[u8], some_nulls: usize, other: &T) -> Compared {
+    /// Compares a session with what one without a null in `Some` was serialized to, byte by byte, without a buffer.
+    fn compare<T: Serialize>(self, body: &[u8], other: &T) -> Compared {
         let mut expected = Expected { rest: body, further: None };
         let nulls = SpanRecorder::of_nulls();
-        let written = if some_nulls > 0 || self.may_hold_null(body) {
+        let written = if self.may_hold_null(body) {
             self.serialize_to(&Recorded::new(other, &nulls), &mut expected)
         } else {
             self.serialize_to(other, &mut expected)
@@ -287,13 +272,8 @@ impl Format {
         match (written, expected) {
             // What cannot be serialized is not the same either.
             (Err(_), _) => Compared::Different,
-            (Ok(()), Expected { rest: [], further: None }) => {
-                if nulls.some_nulls() == some_nulls {
-                    Compared::Same
-                } else {
-                    Compared::SameButNulls
-                }
-            }
+            (Ok(()), _) if nulls.some_nulls() > 0 => Compared::Different,
+            (Ok(()), Expected { rest: [], further: None }) => Compared::Same,
             (Ok(()), Expected { rest, further: Some(further) }) if further == Tally::of(rest) => {
                 Compared::Perhaps
             }
@@ -361,22 +341,9 @@ fn place(path: &[String]) -> String {
     }
 }
 
-/// Returns the path to the field in which one of two sessions has a null in a `Some`.
-#[cold]
-fn some_null_of<T: Serialize>(session: &T, other: &T) -> Vec<String> {
-    let field = |session| {
-        let mut recorder = SpanRecorder::weighing();
-        Format::MessagePack.serialize(session, &mut recorder).ok()?;
-        recorder.into_some_null_field()
-    };
-    field(session).or_else(|| field(other)).into_iter().collect()
-}
-
 /// What a comparison byte by byte tells.
 enum Compared {
     Same,
-    /// The same bytes, and another number of nulls in `Some`.
-    SameButNulls,
     /// The same bytes in another order, as those of a `HashMap` are.
     Perhaps,
     Different,
@@ -505,6 +472,38 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+
+    /// Two faults that cancel out: one null in `Some` goes, and another comes, or moves to another place, or deeper.
+    #[test]
+    fn nulls_in_some_are_compared_one_by_one() {
+        type Deep = Option<Option<Option<u8>>>;
+        let sessions: [[Deep; 2]; 5] = [
+            [None, None],
+            [Some(None), None],
+            [None, Some(None)],
+            [Some(Some(None)), None],
+            [Some(None), Some(None)],
+        ];
+        for format in [
+            Format::MessagePack,
+            #[cfg(feature = "json")]
+            Format::Json,
+            #[cfg(feature = "postcard")]
+            Format::Postcard,
+        ] {
+            for (one, a) in sessions.iter().enumerate() {
+                let mut nulls = SpanRecorder::default();
+                let body = format.serialize(a, &mut nulls).unwrap();
+                for (other, b) in sessions.iter().enumerate() {
+                    let is_same = format.is_same(a, &body, nulls.some_nulls(), b);
+                    assert_eq!(is_same, one == other, "{format:?} {a:?} {b:?}");
+                    let (nulls, lists) = (nulls.some_nulls(), Lists::Ordered);
+                    let difference = format.difference(a, &body, nulls, b, lists);
+                    assert_eq!(difference.is_none(), one == other, "{format:?} {a:?} {b:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn another_order_of_a_map_is_the_same_and_another_value_is_not() {

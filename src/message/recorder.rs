@@ -72,10 +72,10 @@ pub(crate) struct SpanRecorder {
     known: (Vec<usize>, Cell<usize>),
     /// How many nulls stood in a `Some`.
     some_nulls: Cell<usize>,
-    /// The top-level field of the first one.
-    some_null_in: Cell<Option<String>>,
     /// Nothing is noted but that.
     only_nulls: bool,
+    /// They are written as something else, which tells them from other nulls.
+    marks_nulls: bool,
 }
 
 /// Where a value begins.
@@ -107,14 +107,20 @@ impl SpanRecorder {
         Self { only_nulls: true, lists: Cell::new(1), ..Self::default() }
     }
 
+    /// Creates a recorder that has a mark written in the place of each null in `Some`, for what is to be compared and not
+    /// to be read.
+    pub(crate) fn marking_nulls() -> Self {
+        Self { only_nulls: true, lists: Cell::new(1), marks_nulls: true, ..Self::default() }
+    }
+
     /// Returns a recorder for a second pass that tells the lengths of all maps beforehand, if the first one
     /// met a map that did not, as `#[serde(flatten)]` makes them. MessagePack's writer keeps such a map
     /// back to its end, so that nothing could be noted within it.
     pub(crate) fn second_pass(&mut self) -> Option<Self> {
         let counts = self.counts.take();
         let top = self.top.as_ref().map(|_| RefCell::default());
-        let (known, strict) = ((counts, Cell::new(0)), self.strict);
-        (!known.0.is_empty()).then(|| Self { known, top, strict, ..Self::default() })
+        let (known, strict, marks_nulls) = ((counts, Cell::new(0)), self.strict, self.marks_nulls);
+        (!known.0.is_empty()).then(|| Self { known, top, strict, marks_nulls, ..Self::default() })
     }
 
     /// Sets what is refused.
@@ -156,11 +162,6 @@ impl SpanRecorder {
     /// The named formats write `Some(None)` as they write `None`, so that the bytes do not tell which one it was.
     pub(crate) fn some_nulls(&self) -> usize {
         self.some_nulls.get()
-    }
-
-    /// Returns the top-level field that holds the first of them, if the fields were weighed.
-    pub(crate) fn into_some_null_field(self) -> Option<String> {
-        self.some_null_in.into_inner()
     }
 
     /// Returns the top-level fields, the heaviest first.
@@ -216,10 +217,12 @@ impl SpanRecorder {
         }
     }
 
-    /// Notes a null, which is the value of a `Some`.
+    /// Notes a null, which is the value of so many `Some`s, and returns its mark, if it gets one.
     #[cold]
-    pub(super) fn note_some_null(&self) {
+    pub(super) fn note_some_null(&self, somes: usize) -> Option<String> {
         self.some_nulls.set(self.some_nulls.get() + 1);
+        // Which no session holds but by its own wish.
+        self.marks_nulls.then(|| format!("\0null in {somes}\0"))
     }
 
     #[inline]
@@ -285,15 +288,10 @@ impl SpanRecorder {
         write: impl FnOnce() -> Result<(), E>,
     ) -> Result<(), E> {
         self.depth.set(self.depth.get() + 1);
-        let nulls = self.some_nulls();
         write()?;
         self.depth.set(self.depth.get() - 1);
         if let (Some(top), 0) = (&self.top, self.depth.get()) {
-            let name = name();
-            if nulls == 0 && self.some_nulls() > 0 {
-                self.some_null_in.set(Some(name.clone()));
-            }
-            top.borrow_mut().push(FieldSize { name, bytes: self.written.get() - from });
+            top.borrow_mut().push(FieldSize { name: name(), bytes: self.written.get() - from });
         }
         Ok(())
     }

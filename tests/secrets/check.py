@@ -16,7 +16,7 @@ TARGET = HERE.parent.parent / "target" / "secrets"
 KNOWN = {
     "Key::from_bytes": (1, "whether all bytes of a key are equal, once, when it is loaded"),
     "decrypt_inout_detached": (1, "whether the tag is right: the answer tells it"),
-    "seal::open": (2, "which key has this id, and the id is public; whether the tag is right"),
+    "codec::open::open": (2, "which key has this id, and the id is public; whether the tag is right"),
     "base64url::encode": (99, "the characters of what was sealed, which goes to the client"),
 }
 
