@@ -1,7 +1,7 @@
 //! The four ways to keep sessions on several nodes, side by side, with real programs on loopback.
 //!
 //! ```sh
-//! cargo run --release              # everything, in less than ten minutes; writes docs/FOUR_WAYS.md
+//! cargo run --release              # everything, in some fifteen minutes; writes docs/FOUR_WAYS.md
 //! cargo run --release -- --quick   # what must hold on any machine, in less than two; for CI
 //! cargo run --release -- --report  # the report again, from the figures of the last run
 //! ```

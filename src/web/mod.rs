@@ -61,8 +61,9 @@
 //! | the response tells of a failure of the server, or of a time that ran out: 5xx and 408 | no change is kept, with a warning in the log. A `clear` is kept, and what was only read may be resealed |
 //! | there is no response: the service of tower failed, or the client hung up | a warning in the log, if there was a change |
 //!
-//! The handler always runs. Where the cookie does not open, it finds no session, and
-//! [`Session::opened`] says why. Cookies are set on responses of the statuses 4xx too, but for 408.
+//! The handler runs whatever the cookie is. Where it does not open, the handler finds no session, and
+//! [`Session::opened`] says why. Only where the session lies in a store that is down, or where what is revoked is not known and
+//! that is to refuse, the answer is 503 before it. Cookies are set on responses of the statuses 4xx too, but for 408.
 //!
 //! Nothing half done is kept. Of a panic the middleware knows by the [`Session`] that it drops. Of a handler that was
 //! dropped in the middle, as a layer does whose time runs out, it cannot know but by the status of the response. So let such
@@ -138,7 +139,7 @@
 //! `localhost:8080`. Give the cookie of each another [name](crate::Builder::name). Else each finds the session of the other
 //! in the place of its own: as one of an unknown key, which may as well be a key that has not arrived yet, so that every
 //! change is refused; or, with the same keys and another context, as one that does not open, which a change replaces. A read
-//! leaves it alone in any case, and the log says what to do.
+//! leaves it alone in any case; where a change is refused, the log says what to do.
 //!
 //! When moving here from another library, give the cookie another name than it had, and
 //! [read the old one](crate::guide::coming_from) for a while. Under the same name, its values may look like sessions of an

@@ -133,7 +133,7 @@ fn rows(run: &Run) -> Vec<[String; 4]> {
             "sessions that survive a node",
             "BackupManager, and sticky in front",
             format!(
-                "nobody logged out by a dead node ({}); a write takes {} at 20 nodes with DeltaManager (computed); while a node hangs, {} requests fail or are slow \
+                "a dead node logs out {}, where sessions do not stick; a write takes {} at 20 nodes with DeltaManager (computed); while a node hangs, {} requests fail or are slow \
                  with DeltaManager, synchronous",
                 out(System::Backup, Event::Killed),
                 dash(write(System::DeltaSynchronous)),
