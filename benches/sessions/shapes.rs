@@ -184,7 +184,7 @@ pub(crate) fn map_of_200() -> Settings {
 
 pub(crate) fn flags_400() -> Flags {
     let mut random = Random(0x6a09_e667_f3bc_c908);
-    let flags = (0..400).map(|i| (format!("flag.{i}"), random.next() % 2 == 0)).collect();
+    let flags = (0..400).map(|i| (format!("flag.{i}"), random.next().is_multiple_of(2))).collect();
     Flags { user_id: 48_213, changed: 1_792_400_100, flags }
 }
 
