@@ -16,6 +16,22 @@ impl SecretBytes {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
+
+    /// Appends bytes, and wipes what it leaves behind where it has to grow.
+    #[inline]
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        if bytes.len() > self.0.capacity() - self.0.len() {
+            self.grow(bytes.len());
+        }
+        self.0.extend_from_slice(bytes);
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let mut grown = Self::new(Vec::with_capacity((self.0.len() + more) * 2));
+        grown.0.extend_from_slice(&self.0);
+        *self = grown;
+    }
 }
 
 impl Drop for SecretBytes {
