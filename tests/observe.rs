@@ -80,7 +80,7 @@ impl Recorder for Counters {
 fn describe() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let codec = Codec::new(Key::generate().unwrap());
+        let codec = Codec::new(Key::generate().expect("random bytes"));
         metrics::with_local_recorder(&Counters::default(), || seal(&codec, "first", day(0)));
     });
 }
