@@ -42,7 +42,7 @@ impl Cutoff {
     /// in the second of "log out everywhere" lives. That is in the future, by no more than the clocks of nodes
     /// may differ; what is later still ends new sessions too.
     pub(crate) fn beginning(self, now: u64, skew: Duration) -> u64 {
-        if self.0 <= now.saturating_add(skew.as_secs().max(1)) { now.max(self.0) } else { now }
+        if self.0 <= now.saturating_add(skew.as_secs()) { now.max(self.0) } else { now }
     }
 }
 
@@ -75,13 +75,13 @@ mod tests {
 
     #[test]
     fn what_begins_in_knowledge_of_a_cutoff_lives_unless_that_is_far_in_the_future() {
-        let minute = Duration::from_secs(60);
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
         for (cutoff, now, skew, begins) in [
             (0, 100, minute, 100),
             (100, 100, minute, 100),
             (101, 100, minute, 101),
-            (101, 100, Duration::ZERO, 101),
-            (102, 100, Duration::ZERO, 100),
+            (101, 100, second, 101),
+            (102, 100, second, 100),
             (160, 100, minute, 160),
             (161, 100, minute, 100),
             (u64::MAX, 100, minute, 100),

@@ -181,8 +181,13 @@ impl Settings {
     }
 }
 
+fn pair(line: &str) -> (String, String) {
+    let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+    (name.to_owned(), value.to_owned())
+}
+
 fn pairs(set: &sealed_session::SetCookies) -> BTreeMap<String, String> {
-    set.cookies().map(|c| (c.name().to_owned(), c.value().to_owned())).collect()
+    set.values().map(pair).collect()
 }
 
 fn header(cookies: &BTreeMap<String, String>) -> String {

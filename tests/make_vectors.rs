@@ -238,8 +238,13 @@ fn vector<T: Serialize + DeserializeOwned + 'static>(
     })
 }
 
+fn pair(line: &str) -> (String, String) {
+    let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+    (name.to_owned(), value.to_owned())
+}
+
 fn cookies(set: &sealed_session::SetCookies) -> impl Iterator<Item = (String, String)> {
-    set.cookies().map(|c| (c.name().to_owned(), c.value().to_owned()))
+    set.values().map(pair)
 }
 
 fn typed() -> (u32, String, Vec<u16>, Option<bool>) {

@@ -215,7 +215,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Builder<T> {
     }
 
     /// Sets how far the clocks of two nodes may differ. Default: 60 seconds. What was sealed further in the
-    /// future is refused.
+    /// future is refused. Parts of a second are rounded up, and it is a second at least: sessions know whole ones, and
+    /// a login in the second of "log out everywhere" begins in the next.
     pub fn clock_skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
         self

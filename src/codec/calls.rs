@@ -10,6 +10,8 @@ use crate::bytes::base64url;
 use crate::codec::Codec;
 use crate::codec::begin::Begin;
 use crate::codec::error::{DecodeError, EncodeError};
+#[cfg(feature = "revocation")]
+use crate::codec::open;
 use crate::codec::opened::Opened;
 use crate::codec::request_cookies::{OpenedCookie, RequestCookies};
 use crate::codec::write::{self, Start};
@@ -21,6 +23,8 @@ use crate::message::session_id::SessionId;
 #[cfg(feature = "revocation")]
 use crate::revocation::{Full, Receipt, SubjectTag};
 use crate::seal;
+#[cfg(feature = "store")]
+use crate::store::blob::BlobError;
 
 impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// Finds this codec's cookies in the `Cookie` header values of a request, of which there may be
@@ -215,7 +219,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// Checks that a session comes back as it is, for the tests of an application: seals it, opens it, and compares.
     ///
     /// Call it with sessions of each shape that the application makes. Sealing makes the same check each time, so that
-    /// what cannot be read is refused on the spot. What no check can see from outside is listed at [`Format`](crate::Format).
+    /// what cannot be read is refused on the spot; here it is made also
+    /// [where that was switched off](crate::Builder::dangerous_without_read_back). What no check can see from outside
+    /// is listed at [`Format`](crate::Format).
     ///
     /// # Errors
     ///
@@ -245,9 +251,25 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn check(&self, session: &T) -> Result<(), EncodeError> {
+        #[cfg(feature = "store")]
+        let scope = self.settings.scope();
+        write::check(&self.settings, session)?;
+        #[cfg(feature = "store")]
+        drop(scope);
         let sealed = self.renew(session, &self.request::<_, str>([]))?;
         let pairs: Vec<_> = sealed.values().filter_map(|line| line.split(';').next()).collect();
-        match self.decode(&self.request(pairs)) {
+        let request = self.request(pairs);
+        #[cfg(not(feature = "store"))]
+        let opened = self.decode(&request);
+        #[cfg(feature = "store")]
+        let opened = match self.decode(&request) {
+            Err(DecodeError::Blob(BlobError::NotFetched(id))) => {
+                let blob = sealed.blobs().iter().find(|blob| blob.id == id);
+                self.decode_with(&request, Ok(blob.map(|blob| blob.bytes.clone())))
+            }
+            opened => opened,
+        };
+        match opened {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err(EncodeError::Serialize(Arc::new(DecodeError::Malformed))),
             Err(error) => Err(EncodeError::Serialize(Arc::new(error))),
@@ -354,6 +376,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         let (keys, now) = (self.settings.ring.load(), self.settings.now());
         let known = self.settings.known(request, &keys, now)?;
         let start = known.map_or(Start::Begin(Begin::new()), Start::Continue);
+        #[cfg(feature = "store")]
+        let _scope = self.settings.scope();
         write::fits(&self.settings, session, start, request, &keys, now)
     }
 
@@ -374,7 +398,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     }
 
     /// Revokes the session that the request carries, on all nodes: for a logout, together with
-    /// [`clear`](Self::clear). `None` if there is none that opens, or if it has no id yet.
+    /// [`clear`](Self::clear). `None` if there is none, or if it has no id yet.
+    ///
+    /// It need not be one that this node can read: a session of a newer release is revoked too, and one whose body lies in a
+    /// store that is down. Only that its seal holds is asked.
     ///
     /// It holds here at once; the receipt tells when it is stored, and can be dropped. The middlewares do this by
     /// themselves.
@@ -384,7 +411,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     /// [`Full`].
     #[cfg(feature = "revocation")]
     pub fn revoke(&self, request: &RequestCookies<'_>) -> Result<Option<Receipt>, Full> {
-        self.revoke_at(request, SystemTime::now())
+        self.revoke_at(request, self.settings.now())
     }
 
     /// Behaves as [`revoke`](Self::revoke) does, at the time `now`.
@@ -399,25 +426,31 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         now: SystemTime,
     ) -> Result<Option<Receipt>, Full> {
         let Some(revocations) = &self.settings.judge.ended.revocations else { return Ok(None) };
-        let found = match self.settings.lookup(request, &self.settings.ring.load(), now) {
-            Ok(Some((_, found))) => found,
-            Ok(None) | Err(DecodeError::OtherCodec) => return Ok(None),
-            // Its seal held, so its id is known, though its body is in a store that cannot be asked, say.
-            Err(_) => match request.opened.get() {
-                Some(Ok(Some(found))) => found,
-                _ => return Ok(None),
-            },
-        };
-        // The old cookie that it was read from must not bring it back.
-        let origin = found.envelope.origin.map(|origin| SubjectTag::from_bytes(origin.tag));
-        let receipt = match (origin, self.settings.old.until()) {
-            (Some(tag), Some(until)) => Some(revocations.revoke_old_cookie(tag, until, now)?),
-            _ => None,
-        };
-        match found.envelope.id {
-            Some(id) => revocations.revoke_session_at(id, now).map(Some),
-            None => Ok(receipt),
+        let keys = self.settings.ring.load();
+        if let Err(DecodeError::OtherCodec) = self.settings.lookup(request, &keys, now) {
+            return Ok(None);
         }
+        // Each whose seal holds, though it is of a newer release, its body in a store that cannot be asked, or what is
+        // revoked not known at present.
+        let mut names = open::names(request, &keys, now);
+        if let Some(Ok(Some(found))) = request.opened.get() {
+            let name = (found.envelope.id, found.envelope.origin);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let mut receipt = None;
+        for (id, origin) in names {
+            // The old cookie that it was read from must not bring it back.
+            if let (Some(origin), Some(until)) = (origin, self.settings.old.until()) {
+                let tag = SubjectTag::from_bytes(origin.tag);
+                receipt = Some(revocations.revoke_old_cookie(tag, until, now)?);
+            }
+            if let Some(id) = id {
+                receipt = Some(revocations.revoke_session_at(id, now)?);
+            }
+        }
+        Ok(receipt)
     }
 
     /// Returns what is revoked, if the codec was [given that](crate::Builder::revocations).

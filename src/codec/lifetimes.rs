@@ -29,8 +29,10 @@ impl Lifetimes {
         skew: Duration,
     ) -> Result<Self, ConfigError> {
         let idle = idle.unwrap_or(DEFAULT_IDLE.min(absolute));
-        let [absolute, idle, skew] =
-            [absolute, idle, skew].map(|duration| Duration::from_secs(duration.as_secs()));
+        let [absolute, idle] =
+            [absolute, idle].map(|duration| Duration::from_secs(duration.as_secs()));
+        // A login in the second of a cutoff begins in the next one.
+        let skew = whole_seconds(skew).max(Duration::from_secs(1));
         // Upwards: a threshold of nothing would seal the session again in each response.
         let touch = match touch {
             Some(touch) => whole_seconds(touch),

@@ -39,6 +39,8 @@ use crate::message::lifetime::Lifetime;
 use crate::message::origin::{Origin, OriginTag};
 use crate::message::recorder::SpanRecorder;
 use crate::observe::{self, Severity};
+#[cfg(feature = "store")]
+use crate::store::work::Work;
 
 /// The readers of a codec.
 pub(crate) struct OldCookies<T>(Vec<OldCookie<T>>);
@@ -236,9 +238,17 @@ impl<T: Serialize> Settings<T> {
     fn take(&self, old: Brought<T>, keys: &Keys, now: SystemTime) -> Option<Chosen<T>> {
         let Brought { index, session, tag } = old;
         let name = self.old.name(index).unwrap_or_default();
+        #[cfg(feature = "store")]
+        let scope = self.scope();
         let Ok(body) = self.format.serialize(&session, &mut SpanRecorder::default()) else {
             observe::old_cookie(name, "unserializable", Severity::Error);
             return None;
+        };
+        // What it has beside it is stored when the session is sealed.
+        #[cfg(feature = "store")]
+        let work = match scope.and_then(|scope| scope.collected()) {
+            Some(collected) => self.work(collected, true).ok()?,
+            None => Work::default(),
         };
         observe::old_cookie(name, "read", Severity::Info);
         let envelope = Envelope {
@@ -264,6 +274,8 @@ impl<T: Serialize> Settings<T> {
             tags: Tags::default(),
             #[cfg(feature = "store")]
             fetched: Fetched::default(),
+            #[cfg(feature = "store")]
+            work,
         };
         Some((Box::new(found), Some(session)))
     }

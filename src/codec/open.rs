@@ -14,8 +14,14 @@ use crate::cookie::chunk;
 use crate::keys::key_id::KeyId;
 use crate::keys::ring::Keys;
 use crate::message::envelope::Envelope;
+#[cfg(feature = "revocation")]
+use crate::message::origin::Origin;
+#[cfg(feature = "revocation")]
+use crate::message::session_id::SessionId;
 use crate::message::unpack;
 use crate::seal::{self, OpenError};
+#[cfg(feature = "store")]
+use crate::store::work::Work;
 
 /// Opens the session of a request: with several values of the name, the one sealed last.
 ///
@@ -78,6 +84,20 @@ fn care(error: &DecodeError) -> (bool, bool) {
     (error.is_readable_elsewhere(), error.advice() == Advice::Keep)
 }
 
+/// Returns by what each session of a request can be revoked, of those whose seal holds.
+#[cfg(feature = "revocation")]
+pub(crate) fn names(
+    request: &RequestCookies<'_>,
+    keys: &Keys,
+    now: SystemTime,
+) -> Vec<(Option<SessionId>, Option<Origin>)> {
+    let open = |base| {
+        let (opened, _) = unsealed(base, request, keys, now).ok()?;
+        Envelope::parse_names(opened.get(seal::PREFIX..).unwrap_or_default())
+    };
+    request.found.values(0).filter_map(open).collect()
+}
+
 fn open_one(
     base: &[u8],
     request: &RequestCookies<'_>,
@@ -86,12 +106,23 @@ fn open_one(
     ended: &Ended,
     now: SystemTime,
 ) -> Result<Box<OpenedCookie>, Refused> {
+    let (opened, key) = unsealed(base, request, keys, now)?;
+    let refused = |error| Refused { error, key: Some(key) };
+    authentic(opened, key, keys, lifetimes, ended, now).map_err(refused)
+}
+
+/// Opens the seal, and tells by which key.
+fn unsealed(
+    base: &[u8],
+    request: &RequestCookies<'_>,
+    keys: &Keys,
+    now: SystemTime,
+) -> Result<(SecretBytes, KeyId), Refused> {
     let sealed = chunk::sealed(base, &request.found);
     let sealed = sealed.map_err(|error| Refused { error: error.into(), key: None })?;
     let mut opened = SecretBytes::new(sealed);
     let key = seal::open(&mut opened, keys, request.binding, now)?.id;
-    let refused = |error| Refused { error, key: Some(key) };
-    authentic(opened, key, keys, lifetimes, ended, now).map_err(refused)
+    Ok((opened, key))
 }
 
 /// Reads what was inside a seal that held.
@@ -118,6 +149,8 @@ fn authentic(
         tags: Tags::default(),
         #[cfg(feature = "store")]
         fetched: Fetched::default(),
+        #[cfg(feature = "store")]
+        work: Work::default(),
     });
     #[cfg(feature = "store")]
     if found.envelope.elsewhere.is_some() {

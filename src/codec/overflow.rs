@@ -152,7 +152,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         &self,
         request: &RequestCookies<'_>,
     ) -> Option<StoreFuture<'static, Option<Vec<u8>>>> {
-        self.fetch_at(request, SystemTime::now())
+        self.fetch_at(request, self.settings.now())
     }
 
     /// Behaves as [`fetch`](Self::fetch) does, at the time `now`.
@@ -179,7 +179,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         request: &RequestCookies<'_>,
         fetched: Result<Option<Vec<u8>>, StoreError>,
     ) -> Result<Option<Opened<T>>, DecodeError> {
-        self.decode_with_at(request, fetched, SystemTime::now())
+        self.decode_with_at(request, fetched, self.settings.now())
     }
 
     /// Behaves as [`decode_with`](Self::decode_with) does, at the time `now`.
@@ -313,17 +313,24 @@ impl<T> Settings<T> {
         renews: bool,
         write: impl FnOnce() -> Result<SetCookies, EncodeError>,
     ) -> Result<SetCookies, EncodeError> {
-        if self.overflow.is_none() {
-            return write();
-        }
-        let scope = Scope::enter();
+        let Some(scope) = self.scope() else { return write() };
         let mut set_cookies = write()?;
-        if set_cookies.set().next().is_none() {
-            return Ok(set_cookies);
+        if set_cookies.set().next().is_some()
+            && let Some(collected) = scope.collected()
+        {
+            set_cookies.add_work(self.work(collected, renews)?);
         }
-        let Some(Collected { fresh, stored, replaced, .. }) = scope.collected() else {
-            return Ok(set_cookies);
-        };
+        Ok(set_cookies)
+    }
+
+    /// Begins to collect what the fields of a session leave, if there is a store for it.
+    pub(super) fn scope(&self) -> Option<Scope> {
+        self.overflow.is_some().then(Scope::enter)
+    }
+
+    /// Returns what has to be done in the store for a session.
+    pub(super) fn work(&self, collected: Collected, renews: bool) -> Result<Work, EncodeError> {
+        let Collected { fresh, stored, replaced, .. } = collected;
         let compress = self.packing_of_blobs() != Packing::Plain;
         // What is new is read back too, as one that is stored.
         let is_new = |id: &BlobId| fresh.iter().any(|fresh| fresh.id() == *id);
@@ -339,8 +346,7 @@ impl<T> Settings<T> {
         if renews {
             work.keeps.extend(stored.into_iter().map(|id| (id, lives)));
         }
-        set_cookies.add_work(work);
-        Ok(set_cookies)
+        Ok(work)
     }
 }
 

@@ -17,6 +17,8 @@ use crate::keys::key_id::KeyId;
 use crate::message::envelope::Envelope;
 use crate::message::unpack;
 use crate::seal::binding::Binding;
+#[cfg(feature = "store")]
+use crate::store::work::Work;
 
 /// The cookies of one request that are a codec's, and what was opened from them.
 ///
@@ -88,6 +90,9 @@ pub(crate) struct OpenedCookie {
     /// What was fetched of a session whose body lies in a store.
     #[cfg(feature = "store")]
     pub(crate) fetched: Fetched,
+    /// What has to be stored for a session that an old cookie brought, when it is sealed.
+    #[cfg(feature = "store")]
+    pub(crate) work: Work,
 }
 
 impl OpenedCookie {

@@ -117,6 +117,17 @@ pub(crate) fn touch<T: Serialize + DeserializeOwned>(
     writer.seal_session(&session, Start::Continue(known), &body, recorder)
 }
 
+/// Checks that `session` comes back as it is, whatever the codec does when it seals.
+pub(crate) fn check<T: Serialize + DeserializeOwned>(
+    codec: &Settings<T>,
+    session: &T,
+) -> Result<(), EncodeError> {
+    let mut recorder = SpanRecorder::default();
+    let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
+    let reads_back = codec.format.check_reads_back(session, &body, recorder.some_nulls());
+    reads_back.map_err(|error| EncodeError::Serialize(Arc::new(error)))
+}
+
 /// Checks that `session` can be sealed.
 pub(crate) fn fits<T: Serialize + DeserializeOwned>(
     codec: &Settings<T>,
@@ -189,11 +200,19 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
                     Start::Continue(known) => Some(known),
                     Start::Begin(_) => None,
                 };
-                return self.seal_elsewhere(envelope, known, body.len(), append);
+                let mut set_cookies = self.seal_elsewhere(envelope, known, body.len(), append)?;
+                set_cookies.add_work(known.map(|known| known.work.clone()).unwrap_or_default());
+                return Ok(set_cookies);
             }
             message => message.map_err(|refusal| too_large(session, refusal))?,
         };
-        self.seal(&envelope, message, body.len())
+        #[cfg_attr(not(feature = "store"), expect(unused_mut))]
+        let mut set_cookies = self.seal(&envelope, message, body.len())?;
+        #[cfg(feature = "store")]
+        if let Start::Continue(known) = start {
+            set_cookies.add_work(known.work.clone());
+        }
+        Ok(set_cookies)
     }
 
     fn check_len(&self, session: &T, body: &SecretBytes) -> Result<(), EncodeError> {

@@ -1,7 +1,5 @@
 //! What to put into the response.
 
-use cookie::Cookie;
-
 use crate::cookie::attributes::SetCookie;
 use crate::message::session_id::SessionId;
 #[cfg(feature = "store")]
@@ -77,7 +75,8 @@ impl SetCookies {
         self.cookies.is_empty()
     }
 
-    /// Returns the values of the `Set-Cookie` headers.
+    /// Returns the values of the `Set-Cookie` headers. A framework that takes cookies parses them; those that remove one
+    /// have `Max-Age=0`, and are added like the others.
     #[must_use]
     pub fn values(&self) -> impl ExactSizeIterator<Item = &str> {
         self.cookies.iter().map(|cookie| cookie.line.as_str())
@@ -92,13 +91,6 @@ impl SetCookies {
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let hygiene = (!self.is_empty()).then_some(("cache-control", "no-store"));
         self.values().map(|value| ("set-cookie", value)).chain(hygiene)
-    }
-
-    /// Returns the cookies, for a framework that takes `cookie::Cookie`. Those that remove one have
-    /// `Max-Age=0`: add them to a jar like the others.
-    pub fn cookies(&self) -> impl Iterator<Item = Cookie<'_>> {
-        // What was printed here always parses.
-        self.values().filter_map(|value| Cookie::parse(value).ok())
     }
 
     /// Returns the id of the session that these cookies hold, if it has one: at a login, the new one, for your

@@ -25,9 +25,7 @@ use crate::bytes::varint::{read_varint, take, varint_len, write_varint};
 #[cfg(feature = "store")]
 use crate::message::blob_ref::BlobRef;
 use crate::message::error::MessageError;
-#[cfg(feature = "store")]
-use crate::message::extension::MAX_EXTENSIONS;
-use crate::message::extension::{Extension, Extensions, take_extensions};
+use crate::message::extension::{Extension, Extensions, MAX_EXTENSIONS, take_extensions};
 use crate::message::format::Format;
 use crate::message::lifetime::Lifetime;
 use crate::message::origin::Origin;
@@ -79,7 +77,7 @@ impl Envelope {
     fn extensions(&self) -> SecretBytes {
         let mut lifetime = Vec::new();
         self.lifetime.write(&mut lifetime);
-        let mut all: Vec<_> = Extensions::new(&self.skipped).filter_map(Result::ok).collect();
+        let mut all: Vec<_> = Vec::new();
         let origin = self.origin.map(|origin| (origin.is_critical(), origin.to_bytes()));
         if let Some((critical, bytes)) = &origin {
             all.push(Extension { kind: ORIGIN, critical: *critical, bytes });
@@ -94,6 +92,11 @@ impl Envelope {
         }
         if !lifetime.is_empty() {
             all.push(Extension { kind: LIFETIME, critical: true, bytes: &lifetime });
+        }
+        // Without them the session means the same, and a block without room for both nobody could read.
+        let own: usize = all.iter().map(|extension| extension.bytes.len() + HEAD).sum();
+        if own + self.skipped.len() <= MAX_EXTENSIONS {
+            all.extend(Extensions::new(&self.skipped).filter_map(Result::ok));
         }
         all.sort_by_key(|extension| extension.kind);
         let mut out = SecretBytes::default();
@@ -125,6 +128,22 @@ impl Envelope {
             envelope.parse_extensions(&mut rest)?;
         }
         Ok((envelope, message.len() - rest.len()..message.len()))
+    }
+
+    /// Reads by what an opened message can be revoked, also where the rest of it is of a later release.
+    #[cfg(feature = "revocation")]
+    pub(crate) fn parse_names(message: &[u8]) -> Option<(Option<SessionId>, Option<Origin>)> {
+        let (tag, mut rest) = strip_padding(message)?.split_first()?;
+        if tag & RESERVED != 0 {
+            return None;
+        }
+        // Whichever the format is.
+        let mut envelope = Self::parse_fields(*tag, Format::MessagePack, &mut rest)?;
+        if tag & EXTENSIONS != 0 {
+            // What is known of them stands before what is not.
+            let _ = envelope.parse_extensions(&mut rest);
+        }
+        Some((envelope.id, envelope.origin))
     }
 
     fn parse_fields(tag: u8, format: Format, rest: &mut &[u8]) -> Option<Self> {
@@ -202,6 +221,9 @@ const EXTENSIONS: u8 = 0x40;
 const RESERVED: u8 = 0x80;
 const MARKER: u8 = 0x80;
 
+/// What type and length take of one of our own extensions, at most.
+const HEAD: usize = 3;
+
 /// The type of the extension that holds a `BlobRef`.
 #[cfg(feature = "store")]
 const ELSEWHERE: u64 = 1;
@@ -215,6 +237,42 @@ const LIFETIME: u64 = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "revocation")]
+    #[test]
+    fn an_id_is_read_whatever_a_later_release_wrote_behind_it() {
+        let id = SessionId([7; 16]);
+        for (tag, rest) in [
+            (0x21, &[][..]),
+            (0x2f, &[]),         // a format of a later release
+            (0x61, &[2, 13, 0]), // an extension that must be known
+            (0x61, &[2, 13]),    // extensions that are malformed
+        ] {
+            let message = [&[tag, 0, 0][..], &[7; 16], rest, &[MARKER]].concat();
+            assert_eq!(Envelope::parse_names(&message), Some((Some(id), None)), "{rest:?}");
+        }
+        for bad in [&[][..], &[0xa1, 0, 0, MARKER], &[0x21, 0, 0, 7, MARKER], &[0x21, 0, 0]] {
+            assert_eq!(Envelope::parse_names(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_however_much_a_later_release_wrote() {
+        for len in 0..MAX_EXTENSIONS - 3 {
+            let mut skipped = Vec::new();
+            Extension { kind: 9, critical: false, bytes: &vec![7; len] }.write(&mut skipped);
+            let (mut envelope, _) = Envelope::parse(&[0x01, 0, 0, MARKER]).unwrap();
+            envelope.skipped = skipped;
+            envelope.lifetime = Lifetime::new().idle_timeout(Duration::from_secs(900));
+            envelope.origin = Some(Origin { tag: [7; 16], beside: true });
+            let mut message = Vec::new();
+            envelope.write(&mut message);
+            message.push(MARKER);
+            let (read, _) = Envelope::parse(&message).unwrap();
+            assert_eq!((read.lifetime, read.origin), (envelope.lifetime, envelope.origin));
+            assert!(read.skipped == envelope.skipped || (read.skipped.is_empty() && len > 450));
+        }
+    }
 
     #[test]
     fn every_envelope_round_trips_at_every_padding() {

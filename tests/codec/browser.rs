@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cookie::Cookie;
 use sealed_session::SetCookies;
 
 #[derive(Clone, Default, Debug, PartialEq)]
@@ -12,7 +13,7 @@ pub(crate) struct Browser {
 impl Browser {
     /// Takes a response. Like browsers, it drops a cookie of over 4096 bytes and keeps the old one.
     pub(crate) fn take(&mut self, set_cookies: &SetCookies) {
-        for cookie in set_cookies.cookies() {
+        for cookie in set_cookies.values().map(|line| Cookie::parse(line).unwrap()) {
             let (name, value) = cookie.name_value();
             if cookie.max_age().is_some_and(|age| age.is_zero()) {
                 self.cookies.remove(name);

@@ -140,7 +140,7 @@ fn of_two_sessions_the_one_sealed_last_counts_in_either_order() {
     let codec = codec();
     let seal = |session: &str, second| {
         let set = codec.renew_at(&session.to_owned(), &codec.request([""]), at(second)).unwrap();
-        set.cookies().map(|c| format!("{}={}", c.name(), c.value())).collect::<String>()
+        set.values().next().unwrap().split(';').next().unwrap().to_owned()
     };
     let (old, new) = (seal("old", 10), seal("new", 20));
     for header in [format!("{old}; {new}"), format!("{new}; {old}")] {

@@ -438,6 +438,81 @@ fn a_value_needs_a_codec_with_a_store() {
 }
 
 #[test]
+fn what_is_beside_a_session_hinders_neither_fits_nor_check() {
+    let mut world = World::new();
+    world.codec = builder().overflow(world.store.clone()).clock(|| at(1)).build().unwrap();
+    let fresh = Login { user: 7, tokens: Attached::new(large()) };
+    world.codec.check(&fresh).unwrap();
+    world.codec.fits(&fresh, &world.codec.request([""])).unwrap();
+    world.write(&fresh, at(0)).unwrap();
+    let header = world.browser.header();
+    let request = world.codec.request([&header]);
+    let stored = world.codec.decode_at(&request, at(1)).unwrap().unwrap().session;
+    world.codec.check(&stored).unwrap();
+    world.codec.fits(&stored, &request).unwrap();
+    assert_eq!(world.store.asked(), "put", "nothing more is stored");
+}
+
+#[test]
+fn a_session_that_goes_to_the_store_is_checked_too() {
+    #[derive(Serialize, Deserialize)]
+    struct Careless {
+        text: String,
+        #[serde(skip_serializing_if = "Option::is_none", default = "nobody")]
+        name: Option<String>,
+    }
+    fn nobody() -> Option<String> {
+        Some("nobody".into())
+    }
+    for reads_back in [true, false] {
+        let builder = builder::<Careless>().overflow(TestStore::default());
+        let builder = if reads_back { builder } else { builder.dangerous_without_read_back() };
+        let codec = builder.build().unwrap();
+        for text in [large(), "small".into()] {
+            codec.check(&Careless { text: text.clone(), name: Some("jane".into()) }).unwrap();
+            let error = codec.check(&Careless { text, name: None }).unwrap_err();
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.ends_with("differs in `name`"), "{source}");
+        }
+    }
+}
+
+#[test]
+fn fetching_goes_by_the_clock_of_the_codec() {
+    let store = TestStore::default();
+    let codec =
+        builder::<String>().overflow(store.clone()).clock(|| at(900_000_000)).build().unwrap();
+    let set_cookies = codec.renew(&large(), &codec.request([""])).unwrap();
+    codec.store(&set_cookies).unwrap().now_or_never().unwrap().unwrap();
+    let mut browser = Browser::default();
+    browser.take(&set_cookies);
+    let header = browser.header();
+    let request = codec.request([&header]);
+    let fetched = codec.fetch(&request).expect("it lies there").now_or_never().unwrap();
+    assert_eq!(codec.decode_with(&request, fetched).unwrap().unwrap().session, large());
+}
+
+#[test]
+fn what_an_old_cookie_brings_may_have_a_value_beside_it() {
+    let store = TestStore::default();
+    let reader = sealed_session::legacy::Reader::new("old", |value| {
+        (value == b"good").then(|| Login { user: 7, tokens: Attached::new(large()) })
+    });
+    let builder = builder().overflow(store.clone()).also_reads(reader, at(ABSOLUTE));
+    let mut world = World { store, codec: builder.build().unwrap(), browser: Browser::default() };
+    world.browser.set("old", "good");
+    // A page that changes nothing.
+    let header = world.browser.header();
+    let request = world.codec.request([&header]);
+    assert_eq!(world.codec.decode_at(&request, at(0)).unwrap().unwrap().session.user, 7);
+    let touched = world.codec.touch_at(&request, at(0));
+    world.store(&touched).unwrap();
+    world.browser.take(&touched);
+    assert_eq!(world.browser.names(), ["__Host-session"]);
+    assert_eq!(load(&world, 1).unwrap(), Some(large()));
+}
+
+#[test]
 fn a_large_session_may_have_a_value_beside_it() {
     #[derive(Serialize, Deserialize)]
     struct Both {

@@ -17,7 +17,7 @@ fn lines(setup: impl FnOnce(Builder<u8>) -> Builder<u8>) -> [String; 2] {
     let cleared = codec.clear(&codec.request([""]));
     let removal = cleared.values().next().unwrap().to_owned();
     // What the cookie crate makes of our line is the same cookie.
-    let parsed = set.cookies().next().unwrap();
+    let parsed = cookie::Cookie::parse(line).unwrap();
     assert_eq!((parsed.name(), parsed.value()), (name, value));
     assert_eq!(parsed.to_string(), line);
     [format!("{name}=…;{attributes}"), removal]
@@ -90,6 +90,6 @@ fn an_unchanged_session_sets_nothing_at_all() {
     let request = codec.request([&header]);
     let unchanged = codec.encode_at(&1, &request, at(1)).unwrap();
     assert!(unchanged.is_empty());
-    assert_eq!((unchanged.headers().count(), unchanged.cookies().count()), (0, 0));
+    assert_eq!((unchanged.headers().count(), unchanged.values().count()), (0, 0));
     assert!(!codec.encode_at(&2, &request, at(1)).unwrap().is_empty(), "a change is seen");
 }

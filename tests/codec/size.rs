@@ -169,9 +169,9 @@ fn neither_the_limit_nor_the_number_of_cookies_tells_what_the_padding_hides() {
         let lengths = (1..codec.capacity()).step_by(7).chain([codec.capacity()]);
         for len in lengths.filter(|len| !IMPOSSIBLE.contains(len)) {
             let set = codec.encode_at(&Noise(len), &codec.request([""]), at(0)).unwrap();
-            let value = |cookie: cookie::Cookie<'_>| cookie.value().len();
+            let value = |line: &str| cookie::Cookie::parse(line).unwrap().value().len();
             let tags = 4 * (set.set().count() - 1);
-            let sealed = (set.cookies().map(value).sum::<usize>() - tags) * 3 / 4;
+            let sealed = (set.values().map(value).sum::<usize>() - tags) * 3 / 4;
             let exponent = sealed.ilog2();
             let step = 1 << (exponent - exponent.ilog2() - 1);
             assert_eq!(sealed % step, 0, "{name}: {len} bytes give {sealed}");

@@ -183,9 +183,47 @@ fn a_logout_ends_the_session_of_the_request_and_every_copy_of_its_cookie() {
     assert!(receipt.is_some());
     assert!(!lives(&codec, &cookie, at(1000)) && lives(&codec, &other, at(1000)));
     assert_eq!(set.len(), 1);
-    for nothing in ["", "__Host-session=nonsense", &cookie] {
+    for nothing in ["", "__Host-session=nonsense"] {
         assert!(codec.revoke_at(&codec.request([nothing]), at(1000)).unwrap().is_none());
     }
+    assert!(codec.revoke_at(&codec.request([&cookie]), at(1000)).unwrap().is_some());
+    assert_eq!(set.len(), 1, "a second logout ends nothing more");
+}
+
+#[test]
+fn a_logout_ends_sessions_that_this_node_cannot_read_if_their_seal_holds() {
+    let (ring, set) = (ring(), Revocations::new(WEEK));
+    let codec = codec_of(&ring, &set);
+    let newer = Codec::<String>::builder(ring).session_ids().schema(2).build().unwrap();
+    let seal = |text: &str| {
+        cookie(&newer.renew_at(&text.to_owned(), &newer.request([""]), at(0)).unwrap())
+    };
+    let (one, two) = (seal("one"), seal("two"));
+    let header = format!("{one}; {two}");
+    assert!(matches!(
+        codec.decode_at(&codec.request([&header]), at(1000)),
+        Err(DecodeError::NewerSchema { .. })
+    ));
+    assert!(codec.revoke_at(&codec.request([&header]), at(1000)).unwrap().is_some());
+    for sealed in [&one, &two] {
+        let id = newer.decode_at(&newer.request([sealed]), at(1000)).unwrap().unwrap().id;
+        assert!(set.ends(at(1000), id, &[]), "both cookies of the request");
+    }
+    let forged = format!("{}AAAA", &one[..one.len() - 4]);
+    assert!(codec.revoke_at(&codec.request([&forged]), at(1000)).unwrap().is_none());
+}
+
+#[test]
+fn a_logout_goes_by_the_clock_of_the_codec() {
+    let (ring, set) = (ring(), Revocations::new(WEEK));
+    let codec = Codec::<Session>::builder(ring)
+        .revocations(set.clone(), |_: &Session| [])
+        .clock(|| at(0))
+        .build()
+        .unwrap();
+    let cookie = cookie(&codec.renew(&jane(), &codec.request([""])).unwrap());
+    assert!(codec.revoke(&codec.request([&cookie])).unwrap().is_some());
+    assert!(matches!(codec.decode(&codec.request([&cookie])), Err(DecodeError::Revoked)));
 }
 
 #[test]
