@@ -221,11 +221,12 @@ impl Format {
         other: &T,
         lists: Lists,
     ) -> Option<Vec<String>> {
-        if some_nulls == 0
-            && !self.is_positional()
-            && matches!(self.compare(body, other), Compared::Same)
-        {
-            return None;
+        if some_nulls == 0 && !self.is_positional() {
+            match self.compare(body, other) {
+                Compared::Same => return None,
+                Compared::Other(other) => return same::difference(self, body, &other, lists),
+                Compared::Different => {}
+            }
         }
         // Without names, two sessions may have the same bytes.
         let format = if self.is_positional() { Self::MessagePack } else { self };
@@ -246,38 +247,39 @@ impl Format {
         some_nulls: usize,
         other: &T,
     ) -> bool {
-        let compared = match some_nulls {
-            // Positional formats are compared with names.
-            0 if !self.is_positional() => self.compare(body, other),
-            _ => Compared::Perhaps,
-        };
-        match compared {
+        // Positional formats are compared with names.
+        if some_nulls > 0 || self.is_positional() {
+            return self.difference(session, body, some_nulls, other, Lists::Ordered).is_none();
+        }
+        match self.compare(body, other) {
             Compared::Same => true,
-            Compared::Different => false,
-            Compared::Perhaps => {
-                self.difference(session, body, some_nulls, other, Lists::Ordered).is_none()
+            Compared::Other(other) => {
+                // No other order of maps has another tally. A counter that went up, as most changes are, is told so at once.
+                Tally::of(body) == Tally::of(&other)
+                    && same::difference(self, body, &other, Lists::Ordered).is_none()
             }
+            Compared::Different => false,
         }
     }
 
-    /// Compares a session with what one without a null in `Some` was serialized to, byte by byte, without a buffer.
+    /// Compares a session with what one without a null in `Some` was serialized to, byte by byte, without a buffer as long
+    /// as they are the same.
     fn compare<T: Serialize>(self, body: &[u8], other: &T) -> Compared {
-        let mut expected = Expected { rest: body, further: None };
+        let mut expected = Expected { body, same: 0, other: None };
         let nulls = SpanRecorder::of_nulls();
         let written = if self.may_hold_null(body) {
             self.serialize_to(&Recorded::new(other, &nulls), &mut expected)
         } else {
             self.serialize_to(other, &mut expected)
         };
-        match (written, expected) {
-            // What cannot be serialized is not the same either.
-            (Err(_), _) => Compared::Different,
-            (Ok(()), _) if nulls.some_nulls() > 0 => Compared::Different,
-            (Ok(()), Expected { rest: [], further: None }) => Compared::Same,
-            (Ok(()), Expected { rest, further: Some(further) }) if further == Tally::of(rest) => {
-                Compared::Perhaps
-            }
-            (Ok(()), _) => Compared::Different,
+        if written.is_err() || nulls.some_nulls() > 0 {
+            return Compared::Different;
+        }
+        match expected {
+            Expected { other: Some(other), .. } => Compared::Other(other),
+            Expected { body, same, .. } if same == body.len() => Compared::Same,
+            // It ends before.
+            _ => Compared::Different,
         }
     }
 
@@ -344,26 +346,50 @@ fn place(path: &[String]) -> String {
 /// What a comparison byte by byte tells.
 enum Compared {
     Same,
-    /// The same bytes in another order, as those of a `HashMap` are.
-    Perhaps,
+    /// The other session is serialized to other bytes. They may be the same in another order, as those of a `HashMap` are.
+    Other(SecretBytes),
+    /// It has a null in `Some`, or cannot be serialized.
     Different,
 }
 
-/// Compares what is written with what is expected, up to the first difference, and tallies the rest.
+/// Compares what is written with what is expected, up to the first difference, and from there on collects it.
 struct Expected<'a> {
-    rest: &'a [u8],
-    further: Option<Tally>,
+    body: &'a [u8],
+    /// So many bytes of it were written.
+    same: usize,
+    /// All that was written, once it differs.
+    other: Option<SecretBytes>,
+}
+
+impl Expected<'_> {
+    #[cold]
+    fn differ(&mut self, bytes: &[u8]) {
+        let same = self.body.get(..self.same).unwrap_or_default();
+        let mut other =
+            SecretBytes::new(Vec::with_capacity(self.body.len().max(same.len() + bytes.len())));
+        other.extend_from_slice(same);
+        other.extend_from_slice(bytes);
+        self.other = Some(other);
+    }
 }
 
 impl io::Write for Expected<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match (&mut self.further, self.rest.strip_prefix(bytes)) {
-            (Some(further), _) => further.add(bytes),
-            (None, Some(rest)) => self.rest = rest,
-            (None, None) => self.further = Some(Tally::of(bytes)),
-        }
+        self.write_all(bytes)?;
         Ok(bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.other {
+            Some(other) => other.append(bytes),
+            None if self.body.get(self.same..self.same + bytes.len()) == Some(bytes) => {
+                self.same += bytes.len();
+            }
+            None => self.differ(bytes),
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -372,10 +398,7 @@ impl io::Write for Expected<'_> {
 }
 
 /// What does not depend on the order of some bytes.
-///
-/// Where it differs, no other order of maps makes the bytes the same. A counter that went up, as most changes are, is so
-/// told at once from a map that is in another order.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 struct Tally {
     len: usize,
     sum: u64,
@@ -384,17 +407,12 @@ struct Tally {
 
 impl Tally {
     fn of(bytes: &[u8]) -> Self {
-        let mut tally = Self { len: 0, sum: 0, squares: 0 };
-        tally.add(bytes);
-        tally
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        self.len += bytes.len();
+        let mut tally = Self { len: bytes.len(), sum: 0, squares: 0 };
         for byte in bytes.iter().copied().map(u64::from) {
-            self.sum = self.sum.wrapping_add(byte);
-            self.squares = self.squares.wrapping_add(byte * byte);
+            tally.sum += byte;
+            tally.squares += byte * byte;
         }
+        tally
     }
 }
 
