@@ -32,7 +32,8 @@ use crate::observe;
 ///
 /// A revocation always takes effect at once, and so does a cutoff: also those of a file that is refused for something
 /// else, as far as it can be read, and if no key is left that may seal. That is reported at each check, for as long as
-/// it lasts. A running ring never takes a revocation back.
+/// it lasts. A running ring never takes a revocation back, nor what the application said itself: a file in which a key
+/// opens that the application revoked is refused, and a cutoff of [`KeyRing::refuse_before`] stays.
 ///
 /// The work is done by a thread of its own, so this needs no async runtime and suits any.
 ///
@@ -255,7 +256,7 @@ impl Watcher {
             return Err(KeyFileError::TakenBack(key.id()));
         }
         // A cutoff that is to come, taken from a file that was refused, is corrected by the file of before too.
-        let agreed = before.cutoff() <= Cutoff::now(now).max(file.cutoff);
+        let agreed = before.cutoff_of_file() <= Cutoff::now(now).max(file.cutoff);
         if hash == self.loaded && agreed {
             return Ok(None);
         }
@@ -270,9 +271,9 @@ impl Watcher {
         let mut revoked = std::mem::take(&mut taken.revoked);
         revoked.extend(revocations.ids.into_iter().filter(|id| added.contains(id)));
         // An old file takes none back. One that is to come was a mistake, and can be corrected.
-        let known = Some(before.cutoff()).filter(|known| *known <= Cutoff::now(now));
+        let known = Some(before.cutoff_of_file()).filter(|known| *known <= Cutoff::now(now));
         let cutoff = file.cutoff.max(known.unwrap_or_default());
-        self.ring.replace_all(file.ring_keys(), cutoff).map_err(KeyFileError::Ring)?;
+        self.ring.follow(file.ring_keys(), cutoff).map_err(KeyFileError::Ring)?;
         self.loaded = hash;
         let (primary, cutoff) = (self.ring.primary_at(now), taken.cutoff);
         let ids = [&added, &removed, &revoked].map(|ids| KeyIds(ids));
