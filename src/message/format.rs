@@ -190,7 +190,7 @@ impl Format {
         }
     }
 
-    /// Checks that what was serialized, with so many nulls in `Some`, can be read and reads back as the same session.
+    /// Checks that what was serialized, with so many odd nulls, can be read and reads back as the same session.
     ///
     /// Serde types can be written so that no format reads them, or reads them as another value, and nothing of it can be
     /// seen from outside of their code: in what they ask a serializer to do as little as in the bytes. So it is tried.
@@ -198,55 +198,64 @@ impl Format {
         self,
         session: &T,
         body: &[u8],
-        some_nulls: usize,
+        odd_nulls: usize,
     ) -> Result<(), ReadBackError> {
         let again: T =
             self.deserialize(body).map_err(|error| ReadBackError::Unreadable(cause(error)))?;
-        match self.difference(session, body, some_nulls, &again, Lists::Unordered) {
+        match self.difference(session, body, odd_nulls, &again, Lists::Unordered) {
             None => Ok(()),
             Some(path) => Err(ReadBackError::Differs(path)),
         }
     }
 
-    /// Returns where a session that was serialized to `body`, with so many nulls in `Some`, differs from another one, or
-    /// `None` if it does not.
+    /// Returns where a session that was serialized to `body`, with so many odd nulls, differs from another one, or `None` if
+    /// it does not.
     ///
     /// `Some(None)` and `None` are written alike by the named formats. So such nulls are marked, where there are any, and not
     /// refused: a type may know by itself to read `Some(None)`.
+    ///
+    /// The positional formats write no names, so that two sessions may have the same bytes: they are compared with names. That
+    /// is done as for people and as for machines, since a type may leave out for either what it writes for the other.
     pub(crate) fn difference<T: Serialize>(
         self,
         session: &T,
         body: &[u8],
-        some_nulls: usize,
+        odd_nulls: usize,
         other: &T,
         lists: Lists,
     ) -> Option<Vec<String>> {
-        if some_nulls == 0
+        if odd_nulls == 0
             && !self.is_positional()
             && matches!(self.compare(body, other), Compared::Same)
         {
             return None;
         }
-        // Without names, two sessions may have the same bytes.
         let format = if self.is_positional() { Self::MessagePack } else { self };
-        let marked = |session| format.serialize(session, &mut SpanRecorder::marking_nulls());
-        match (marked(session), marked(other)) {
+        let marked = |session| format.serialize(session, &mut SpanRecorder::marking());
+        type Written = Result<SecretBytes, Source>;
+        let difference = |session: Written, other: Written| match (session, other) {
             (Ok(session), Ok(other)) => same::difference(format, &session, &other, lists),
             // What cannot be serialized is not the same either.
             _ => Some(Vec::new()),
-        }
+        };
+        difference(marked(session), marked(other)).or_else(|| {
+            if !self.is_positional() || matches!(self.compare(body, other), Compared::Same) {
+                return None;
+            }
+            difference(named_for_machines(session), named_for_machines(other))
+        })
     }
 
-    /// Returns whether a session that was serialized to `body`, with so many nulls in `Some`, is the same as another one, but
+    /// Returns whether a session that was serialized to `body`, with so many odd nulls, is the same as another one, but
     /// for the order of maps.
     pub(crate) fn is_same<T: Serialize>(
         self,
         session: &T,
         body: &[u8],
-        some_nulls: usize,
+        odd_nulls: usize,
         other: &T,
     ) -> bool {
-        let compared = match some_nulls {
+        let compared = match odd_nulls {
             // Positional formats are compared with names.
             0 if !self.is_positional() => self.compare(body, other),
             _ => Compared::Perhaps,
@@ -255,12 +264,19 @@ impl Format {
             Compared::Same => true,
             Compared::Different => false,
             Compared::Perhaps => {
-                self.difference(session, body, some_nulls, other, Lists::Ordered).is_none()
+                self.difference(session, body, odd_nulls, other, Lists::Ordered).is_none()
             }
         }
     }
 
-    /// Compares a session with what one without a null in `Some` was serialized to, byte by byte, without a buffer.
+    /// Returns whether a session has no odd null.
+    pub(crate) fn has_plain_nulls<T: Serialize>(self, session: &T) -> bool {
+        let nulls = SpanRecorder::of_nulls();
+        let written = self.serialize_to(&Recorded::new(session, &nulls), &mut io::sink());
+        written.is_ok() && nulls.odd_nulls() == 0
+    }
+
+    /// Compares a session with what one without an odd null was serialized to, byte by byte, without a buffer.
     fn compare<T: Serialize>(self, body: &[u8], other: &T) -> Compared {
         let mut expected = Expected { rest: body, further: None };
         let nulls = SpanRecorder::of_nulls();
@@ -272,7 +288,7 @@ impl Format {
         match (written, expected) {
             // What cannot be serialized is not the same either.
             (Err(_), _) => Compared::Different,
-            (Ok(()), _) if nulls.some_nulls() > 0 => Compared::Different,
+            (Ok(()), _) if nulls.odd_nulls() > 0 => Compared::Different,
             (Ok(()), Expected { rest: [], further: None }) => Compared::Same,
             (Ok(()), Expected { rest, further: Some(further) }) if further == Tally::of(rest) => {
                 Compared::Perhaps
@@ -281,15 +297,17 @@ impl Format {
         }
     }
 
-    /// Returns whether a null can stand in what was serialized. Where none can, none need be counted, in half the time.
-    fn may_hold_null(self, body: &[u8]) -> bool {
+    /// Returns whether a null can stand in what was serialized that the bytes do not tell from another one. Where none can,
+    /// none need be counted, in half the time.
+    pub(crate) fn may_hold_null(self, body: &[u8]) -> bool {
         match self {
             // No text holds this byte.
             Self::MessagePack => memchr(0xc0, body).is_some(),
             #[cfg(feature = "json")]
             Self::Json => memmem::find(body, b"null").is_some(),
+            // The positional formats tell one from another.
             #[cfg(any(feature = "postcard", feature = "bincode"))]
-            _ => true,
+            _ => false,
         }
     }
 
@@ -406,6 +424,15 @@ fn cause(error: MessageError) -> String {
     }
 }
 
+/// Serializes a session with names and marks, and types as a positional format has them.
+fn named_for_machines<T: Serialize>(session: &T) -> Result<SecretBytes, Source> {
+    let recorder = SpanRecorder::marking();
+    let mut sink = Sink::new(&recorder);
+    let mut to = rmp_serde::Serializer::new(&mut sink).with_struct_map();
+    Recorded::new(session, &recorder).serialize(&mut to).map_err(refused)?;
+    Ok(sink.into_bytes())
+}
+
 #[cfg(any(feature = "postcard", feature = "bincode"))]
 fn whole<T>(session: T, rest: &[u8]) -> Result<T, MessageError> {
     if rest.is_empty() { Ok(session) } else { Err(refused_by_type(TRAILING)) }
@@ -495,9 +522,9 @@ mod tests {
                 let mut nulls = SpanRecorder::default();
                 let body = format.serialize(a, &mut nulls).unwrap();
                 for (other, b) in sessions.iter().enumerate() {
-                    let is_same = format.is_same(a, &body, nulls.some_nulls(), b);
+                    let is_same = format.is_same(a, &body, nulls.odd_nulls(), b);
                     assert_eq!(is_same, one == other, "{format:?} {a:?} {b:?}");
-                    let (nulls, lists) = (nulls.some_nulls(), Lists::Ordered);
+                    let (nulls, lists) = (nulls.odd_nulls(), Lists::Ordered);
                     let difference = format.difference(a, &body, nulls, b, lists);
                     assert_eq!(difference.is_none(), one == other, "{format:?} {a:?} {b:?}");
                 }

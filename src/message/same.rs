@@ -4,6 +4,7 @@
 //! reading any of these, and the entries of maps are sorted. That needs a format that says where a value ends.
 
 use crate::message::format::Format;
+use crate::message::recorder::TUPLE;
 
 /// How lists are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) fn difference(format: Format, a: &[u8], b: &[u8], lists: Lists) -> Op
 enum Node<'a> {
     Leaf(&'a [u8]),
     List(Vec<Node<'a>>),
+    /// A list that was marked as a tuple: its order counts in any case.
+    Tuple(Vec<Node<'a>>),
     Map(Vec<(Node<'a>, Node<'a>)>),
 }
 
@@ -61,12 +64,14 @@ impl<'a> Node<'a> {
                     nodes.sort();
                 }
             }
+            Self::Tuple(nodes) => nodes.iter_mut().for_each(|node| node.sort(lists)),
             Self::Map(entries) => {
                 for (key, value) in entries.iter_mut() {
                     key.sort(lists);
                     value.sort(lists);
                 }
-                entries.sort();
+                // Those of one key stay in their order: which of them is read may depend on it.
+                entries.sort_by(|(one, _), (other, _)| one.cmp(other));
             }
         }
     }
@@ -74,7 +79,9 @@ impl<'a> Node<'a> {
     /// Compares with another one, and leaves in `path` where they differ.
     fn is_same(&self, other: &Self, path: &mut Vec<String>) -> bool {
         match (self, other) {
-            (Self::List(a), Self::List(b)) if a.len() == b.len() => {
+            (Self::List(a), Self::List(b)) | (Self::Tuple(a), Self::Tuple(b))
+                if a.len() == b.len() =>
+            {
                 a.iter().zip(b).enumerate().all(|(i, (a, b))| {
                     path.push(i.to_string());
                     let is_same = a.is_same(b, path);
@@ -109,18 +116,30 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Formats a key: a string without what its format puts around it.
+    fn list(mut nodes: Vec<Self>) -> Self {
+        if nodes.first().and_then(Self::text) != Some(TUPLE.as_bytes()) {
+            return Self::List(nodes);
+        }
+        nodes.remove(0);
+        Self::Tuple(nodes)
+    }
+
+    /// Formats a key.
     fn name(&self) -> String {
-        let Self::Leaf(bytes) = self else { return "?".to_owned() };
-        let text = match bytes {
+        let text = self.text().and_then(|text| std::str::from_utf8(text).ok());
+        text.map_or_else(|| "?".to_owned(), |text| text.escape_debug().to_string())
+    }
+
+    /// Returns a string without what its format puts around it.
+    fn text(&self) -> Option<&'a [u8]> {
+        let Self::Leaf(bytes) = self else { return None };
+        Some(match bytes {
             [0xa0..=0xbf, text @ ..]
             | [0xd9, _, text @ ..]
             | [0xda, _, _, text @ ..]
             | [b'"', text @ .., b'"'] => text,
             other => other,
-        };
-        std::str::from_utf8(text)
-            .map_or_else(|_| "?".to_owned(), |text| text.escape_debug().to_string())
+        })
     }
 
     fn message_pack(rest: &mut &'a [u8], depth: usize) -> Option<Self> {
@@ -145,7 +164,7 @@ impl<'a> Node<'a> {
             _ => (None, None),
         };
         if let Some(count) = list {
-            return nodes(count, rest).map(Self::List);
+            return nodes(count, rest).map(Self::list);
         }
         if let Some(count) = map {
             let entry = |rest: &mut &'a [u8]| {
@@ -197,7 +216,7 @@ impl<'a> Node<'a> {
             match rest.first()? {
                 b']' | b'}' => {
                     take(rest, 1)?;
-                    return Some(if is_map { Self::Map(map) } else { Self::List(list) });
+                    return Some(if is_map { Self::Map(map) } else { Self::list(list) });
                 }
                 b',' => {
                     take(rest, 1)?;
