@@ -131,8 +131,7 @@ pub(crate) fn fits<T: Serialize + DeserializeOwned>(
     match start {
         // The client has it.
         Start::Continue(known)
-            if known.moved_from.is_none()
-                && is_written_alike(codec, known, &body, &recorder) =>
+            if known.moved_from.is_none() && is_written_alike(codec, known, &body, &recorder) =>
         {
             Ok(())
         }

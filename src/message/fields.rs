@@ -174,7 +174,6 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
         }
     }
 
-
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
         let recorder = self.recorder;
         let len = len.or_else(|| recorder.known_len());

@@ -9,7 +9,8 @@ mod servers;
 use std::time::{Duration, Instant};
 
 use ::axum::Router;
-use sealed_session::store::{BlobError, RedisStore};
+use futures_util::future::join_all;
+use sealed_session::store::{BlobError, BlobId, BlobStore, RedisStore, StoreError};
 use sealed_session::{Codec, DecodeError};
 
 use self::servers::{Cluster, Server, Watched};
@@ -146,6 +147,7 @@ async fn with_sentinels_a_failover_is_a_time_of_refusals_and_logs_nobody_out() {
 #[ignore = "needs redis-server; .ci/run has it"]
 async fn in_a_cluster_a_failover_is_a_time_of_refusals_and_logs_nobody_out() {
     let mut cluster = Cluster::start();
+    what_is_gone_takes_few_connections(&cluster).await;
     let (first, codec) = node(&cluster.url());
     let (second, _) = node(&cluster.url());
     let visitors = visitors(&first).await;
@@ -173,6 +175,28 @@ async fn in_a_cluster_a_failover_is_a_time_of_refusals_and_logs_nobody_out() {
         goes_on(node, &visitors).await;
     }
     assert!(is_master(&cluster.servers[master]));
+}
+
+/// Whoever keeps the cookie of a blob that is gone may ask on and on, and each time a master is asked once more.
+async fn what_is_gone_takes_few_connections(cluster: &Cluster) {
+    let store = RedisStore::new(&cluster.url()).unwrap();
+    let ask = |n| store.get(BlobId::from_bytes([n; 16]), 100);
+    assert_eq!(ask(0).await.unwrap(), None);
+    for server in &cluster.servers {
+        let told = server.call(&["INFO", "clients"]);
+        let count = |name: &str| -> u32 {
+            told.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
+        };
+        let most = count("connected_clients:") + count("cluster_connections:") + 20;
+        server.call(&["CONFIG", "SET", "maxclients", &most.to_string()]);
+    }
+    for answer in join_all((0..=255).map(ask)).await {
+        assert!(matches!(answer, Ok(None) | Err(StoreError::Busy)), "{answer:?}");
+    }
+    for server in &cluster.servers {
+        assert!(server.call(&["INFO", "stats"]).contains("rejected_connections:0\r"));
+        server.call(&["CONFIG", "SET", "maxclients", "10000"]);
+    }
 }
 
 /// Waits until something holds, as it soon must.
