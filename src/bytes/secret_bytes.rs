@@ -20,10 +20,24 @@ impl SecretBytes {
     /// Appends bytes, and wipes what it leaves behind where it has to grow.
     #[inline]
     pub(crate) fn append(&mut self, bytes: &[u8]) {
-        if bytes.len() > self.0.capacity() - self.0.len() {
-            self.grow(bytes.len());
-        }
+        self.make_room(bytes.len());
         self.0.extend_from_slice(bytes);
+    }
+
+    /// Appends so many zeros, as [`append`](Self::append) does, and returns them.
+    #[inline]
+    pub(crate) fn append_zeros(&mut self, count: usize) -> &mut [u8] {
+        let start = self.0.len();
+        self.make_room(count);
+        self.0.resize(start + count, 0);
+        self.0.get_mut(start..).unwrap_or_default()
+    }
+
+    #[inline]
+    fn make_room(&mut self, more: usize) {
+        if more > self.0.capacity() - self.0.len() {
+            self.grow(more);
+        }
     }
 
     #[cold]

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::message::format::Format;
+use crate::message::recorder::TUPLE;
 
 /// How lists are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,12 +109,18 @@ fn are_elements_same<'a>(
     if a.iter().zip(&b).all(|(a, b)| is_same(a, b)) {
         return Some(true);
     }
-    if lists == Lists::Ordered {
+    // What is marked as a tuple has one order.
+    if lists == Lists::Ordered || a.first().is_some_and(|first| is_tuple(first)) {
         return Some(false);
     }
     let mut others = HashSet::with_capacity_and_hasher(b.len(), Seeded::new());
     others.extend(b);
     Some(a.iter().all(|element| others.remove(element)))
+}
+
+/// Returns whether the first element of a list in MessagePack is the mark of a tuple.
+fn is_tuple(first: &[u8]) -> bool {
+    first.split_first().is_some_and(|(_, text)| text == TUPLE.as_bytes())
 }
 
 /// Hashes keys by one multiplication for each eight bytes, in a tenth of the time that std's hash takes. The seeds are
@@ -228,6 +235,8 @@ fn take_value<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 enum Node<'a> {
     Leaf(&'a [u8]),
     List(Vec<Node<'a>>),
+    /// A list that was marked as a tuple: its order counts in any case.
+    Tuple(Vec<Node<'a>>),
     Map(Vec<(Node<'a>, Node<'a>)>),
 }
 
@@ -255,12 +264,14 @@ impl<'a> Node<'a> {
                     nodes.sort();
                 }
             }
+            Self::Tuple(nodes) => nodes.iter_mut().for_each(|node| node.sort(lists)),
             Self::Map(entries) => {
                 for (key, value) in entries.iter_mut() {
                     key.sort(lists);
                     value.sort(lists);
                 }
-                entries.sort();
+                // Those of one key stay in their order: which of them is read may depend on it.
+                entries.sort_by(|(one, _), (other, _)| one.cmp(other));
             }
         }
     }
@@ -273,7 +284,9 @@ impl<'a> Node<'a> {
             Some(path)
         };
         match (self, other) {
-            (Self::List(a), Self::List(b)) if a.len() == b.len() => {
+            (Self::List(a), Self::List(b)) | (Self::Tuple(a), Self::Tuple(b))
+                if a.len() == b.len() =>
+            {
                 let mut both = a.iter().zip(b).enumerate();
                 both.find_map(|(i, (a, b))| within(&|| i.to_string(), a, b))
             }
@@ -293,18 +306,30 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Formats a key: a string without what its format puts around it.
+    fn list(mut nodes: Vec<Self>) -> Self {
+        if nodes.first().and_then(Self::text) != Some(TUPLE.as_bytes()) {
+            return Self::List(nodes);
+        }
+        nodes.remove(0);
+        Self::Tuple(nodes)
+    }
+
+    /// Formats a key.
     fn name(&self) -> String {
-        let Self::Leaf(bytes) = self else { return "?".to_owned() };
-        let text = match bytes {
+        let text = self.text().and_then(|text| std::str::from_utf8(text).ok());
+        text.map_or_else(|| "?".to_owned(), |text| text.escape_debug().to_string())
+    }
+
+    /// Returns a string without what its format puts around it.
+    fn text(&self) -> Option<&'a [u8]> {
+        let Self::Leaf(bytes) = self else { return None };
+        Some(match bytes {
             [0xa0..=0xbf, text @ ..]
             | [0xd9, _, text @ ..]
             | [0xda, _, _, text @ ..]
             | [b'"', text @ .., b'"'] => text,
             other => other,
-        };
-        std::str::from_utf8(text)
-            .map_or_else(|_| "?".to_owned(), |text| text.escape_debug().to_string())
+        })
     }
 
     fn message_pack(rest: &mut &'a [u8], depth: usize) -> Option<Self> {
@@ -317,7 +342,7 @@ impl<'a> Node<'a> {
             }
             Head::List(count) => {
                 let nodes = (0..count).map(|_| Self::message_pack(rest, depth));
-                nodes.collect::<Option<_>>().map(Self::List)
+                nodes.collect::<Option<_>>().map(Self::list)
             }
             Head::Map(count) => {
                 let mut entry =
@@ -349,7 +374,7 @@ impl<'a> Node<'a> {
             match rest.first()? {
                 b']' | b'}' => {
                     take(rest, 1)?;
-                    return Some(if is_map { Self::Map(map) } else { Self::List(list) });
+                    return Some(if is_map { Self::Map(map) } else { Self::list(list) });
                 }
                 b',' => {
                     take(rest, 1)?;
@@ -532,6 +557,56 @@ mod tests {
         assert!(!is_reordered(&one, &other, Lists::Ordered, MAX_DEPTH));
         assert!(!is_reordered(&one, &changed, Lists::Unordered, MAX_DEPTH));
         assert!(!is_reordered(&[&one[..], &[1]].concat(), &other, Lists::Unordered, MAX_DEPTH));
+    }
+
+    /// What is written where all that bytes do not tell apart is marked.
+    fn compare_marked(a: &impl Serialize, b: &impl Serialize) -> Vec<Option<String>> {
+        let found = formats().into_iter().map(|format| {
+            let a = format.serialize(a, &mut SpanRecorder::marking()).unwrap();
+            let b = format.serialize(b, &mut SpanRecorder::marking()).unwrap();
+            difference(format, &a, &b, Lists::Unordered).map(|path| path.join("."))
+        });
+        found.collect()
+    }
+
+    #[test]
+    fn a_tuple_has_one_order_where_it_is_marked() {
+        let found = |at: &str| vec![Some(at.to_owned()); formats().len()];
+        let none = vec![None; formats().len()];
+        assert_eq!(compare_marked(&vec![1, 2], &vec![2, 1]), none);
+        assert_eq!(compare_marked(&(1, 2), &(2, 1)), found("0"));
+        assert_eq!(compare_marked(&[1, 2], &[2, 1]), found("0"));
+        assert_eq!(compare_marked(&vec![(7, 1, 2)], &vec![(7, 2, 1)]), found("0.1"));
+        assert_eq!(compare_marked(&vec![(7, 1), (8, 2)], &vec![(8, 2), (7, 1)]), none);
+        assert_eq!(
+            compare_marked(&vec!["\u{7f}tuple", "1", "2"], &vec!["\u{7f}tuple", "2", "1"]),
+            none
+        );
+        #[derive(Serialize)]
+        enum Variant {
+            Tuple(u8, u8),
+        }
+        assert_eq!(compare_marked(&Variant::Tuple(1, 2), &Variant::Tuple(2, 1)), found("Tuple.0"));
+        #[derive(Serialize)]
+        struct Tuple(u8, u8);
+        assert_eq!(compare_marked(&Tuple(1, 2), &Tuple(2, 1)), found("0"));
+    }
+
+    /// Which of them is read may depend on their order.
+    #[test]
+    fn values_of_one_key_have_one_order() {
+        let map = |a: u8, b: u8| [0x82, 0xa1, b'k', a, 0xa1, b'k', b];
+        for lists in [Lists::Ordered, Lists::Unordered] {
+            assert_eq!(difference(Format::MessagePack, &map(1, 2), &map(1, 2), lists), None);
+            let found = difference(Format::MessagePack, &map(1, 2), &map(2, 1), lists);
+            assert_eq!(found, Some(vec!["k".to_owned()]));
+            #[cfg(feature = "json")]
+            {
+                let (a, b) = (br#"{"k":1,"a":0,"k":2}"#, br#"{"k":2,"a":0,"k":1}"#);
+                assert_eq!(difference(Format::Json, a, br#"{"a":0,"k":1,"k":2}"#, lists), None);
+                assert_eq!(difference(Format::Json, a, b, lists), Some(vec!["k".to_owned()]));
+            }
+        }
     }
 
     #[test]

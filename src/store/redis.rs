@@ -50,8 +50,9 @@ use crate::store::blob_store::{BlobStore, StoreError, StoreFuture};
 ///
 /// # The server
 ///
-/// Redis 7.0 or later (`EXPIRE … LT`), or Valkey. The user needs `SET`, `GETRANGE`, `EXPIRE` and `INFO` on keys with the
-/// [prefix](Self::prefix).
+/// Redis 7.0 or later (`EXPIRE … LT`), or Valkey. A user of its own needs `+@connection +set +getrange +expire +info` on
+/// keys with the [prefix](Self::prefix); in a cluster, on each node, `+cluster|slots +cluster|nodes` too; and on Sentinels
+/// that want a user, `+@connection +sentinel|master`.
 ///
 /// - `maxmemory-policy noeviction`: a server that evicts logs users out. A warning in the log says so.
 /// - What is acknowledged is as safe as the server keeps it: with replication that lags, a failover may lose the last
