@@ -124,7 +124,7 @@ pub(crate) fn check<T: Serialize + DeserializeOwned>(
 ) -> Result<(), EncodeError> {
     let mut recorder = SpanRecorder::default();
     let body = codec.format.serialize(session, &mut recorder).map_err(EncodeError::Serialize)?;
-    let reads_back = codec.format.check_reads_back(session, &body, recorder.some_nulls());
+    let reads_back = codec.format.check_reads_back(session, &body, recorder.odd_nulls());
     reads_back.map_err(|error| EncodeError::Serialize(Arc::new(error)))
 }
 
