@@ -113,7 +113,8 @@ pub(crate) const SIZE: usize = 2000;
 pub(crate) async fn run(system: System, folder: &Path, quick: bool) -> Result<Vec<Outcome>> {
     let count = if quick { USERS / 2 } else { USERS };
     let mut cluster = Cluster::start(system, folder, Setup::of(2)).await?;
-    let users = Users::start(cluster.front.port(), count, From::Everywhere, system.size()).await?;
+    let port = cluster.front.port();
+    let mut users = Users::start(port, count, From::Everywhere, system.size()).await?;
     let mut outcomes = Vec::<Outcome>::new();
     for event in Event::all(system, quick) {
         // What the one before left behind, a node that is passed over for a while, is none of this one.
@@ -129,6 +130,11 @@ pub(crate) async fn run(system: System, folder: &Path, quick: bool) -> Result<Ve
             }
         };
         outcomes.push(Outcome { system, event, users: count, nodes, tally });
+        if event == Event::Grown {
+            // Those who stick to the two that were there would not be a third of all at each of the three.
+            users.stop().await?;
+            users = Users::start(port, count, From::Everywhere, system.size()).await?;
+        }
     }
     users.stop().await?;
     Ok(outcomes)

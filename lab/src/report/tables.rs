@@ -144,7 +144,7 @@ fn events(run: &Run) -> String {
         "## What users notice when something happens\n\n\
          Users with a browser's cookie jar read and change their carts the whole time: a page, a third of the time a change \
          and the page after it, a pause of 0.1 to 0.4 s. All systems have the same events. That a third \
-         node is added comes first; from then on there are three.\n\n\
+         node is added comes first; those who come then find three.\n\n\
          **Users logged out**, a dot for none:\n\n{out}\n\n\
          **Changes lost / reads that showed less than was acknowledged**:\n\n{lost}\n\n\
          **Requests that failed / took over a second**:\n\n{failed}\n\n\
