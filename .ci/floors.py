@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 FLOORS = [
-    ["bytes", "cutoff", "error", "observe", "redis"],
+    ["bytes", "cutoff", "error", "observe", "redis", "timer"],
     ["xaes"],
     ["keys", "legacy", "message"],
     ["seal"],

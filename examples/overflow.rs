@@ -35,6 +35,7 @@ struct Tokens {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // With nodes on several machines: RedisStore::new("redis://…")?, feature `store-redis`.
+    std::fs::create_dir_all("target/sessions")?; // the store makes no directory, lest a typo be an empty store
     let store = DirectoryStore::open("target/sessions")?;
     let codec = Codec::<Login>::builder(KeyRing::from_env()?).overflow(store).build()?;
     let app = Router::new()

@@ -245,6 +245,8 @@ pub mod revocation;
 mod seal;
 #[cfg(feature = "store")]
 pub mod store;
+#[cfg(any(feature = "revocation", feature = "store"))]
+mod timer;
 #[cfg(any(feature = "tower", feature = "actix-web"))]
 pub mod web;
 mod xaes;

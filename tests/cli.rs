@@ -724,6 +724,7 @@ async fn a_session_in_a_store_is_told_of_and_opened_with_the_store() {
     let key = Key::generate().unwrap();
     desk.env.push(("SEALED_SESSION_KEYS", key.expose_text().to_string()));
     let folder = desk.folder.path().join("store");
+    fs::create_dir(&folder).unwrap();
     let store = DirectoryStore::open(&folder).unwrap();
     let codec = Codec::<Login>::builder(key).overflow(store).build().unwrap();
     // Nothing compresses it.
@@ -790,6 +791,16 @@ async fn a_session_in_a_store_is_told_of_and_opened_with_the_store() {
         let run = desk.run(&format!("open --attached {field}"), &small);
         assert_eq!(run.code, 1);
         assert!(run.err.contains(why), "{}", run.err);
+    }
+
+    // On a copy without the times of the files, or with a clock that is ahead: told as gone, and left as it is.
+    let file = folder.join(&blob[..2]).join(blob);
+    let long_ago = std::time::UNIX_EPOCH;
+    fs::File::options().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
+    for args in ["inspect", "open"] {
+        let run = desk.run(&format!("{args}{place}"), &large);
+        assert_eq!(run.code, 1, "{args}");
+        assert!(file.exists(), "{args} removed a blob");
     }
 
     // What the store has lost.

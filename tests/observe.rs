@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{
@@ -76,6 +76,15 @@ impl Recorder for Counters {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 }
 
+/// Has the counters described, which happens once in a process and to whoever counts first.
+fn describe() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let codec = Codec::new(Key::generate().expect("random bytes"));
+        metrics::with_local_recorder(&Counters::default(), || seal(&codec, "first", day(0)));
+    });
+}
+
 /// Runs something, and gives the counters and the log that it made.
 fn observed(run: impl FnOnce()) -> (BTreeMap<String, u64>, String) {
     let counters = Counters::default();
@@ -109,6 +118,7 @@ fn seal(codec: &Codec<String>, session: &str, now: SystemTime) -> String {
 
 #[test]
 fn counters_tell_who_still_uses_which_key_and_why_sessions_are_refused() {
+    describe();
     let [old, new, lost, revoked] = [(); 4].map(|()| Key::generate().unwrap());
     let ids = [&old, &new, &lost, &revoked].map(Key::id);
     let texts = [&old, &new, &lost, &revoked].map(Key::expose_text);
@@ -221,6 +231,7 @@ fn counters_tell_who_still_uses_which_key_and_why_sessions_are_refused() {
 
 #[test]
 fn each_refusal_is_logged_with_its_cause_and_the_key_that_the_ring_knows() {
+    describe();
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Old {
         user: String,
@@ -287,6 +298,7 @@ fn each_refusal_is_logged_with_its_cause_and_the_key_that_the_ring_knows() {
 #[cfg(feature = "watch")]
 #[test]
 fn a_broken_key_file_is_logged_once_and_counted_each_time() {
+    describe();
     use sealed_session::{KeyFile, KeySource, Policy, Watcher};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.toml");
@@ -341,6 +353,7 @@ fn a_broken_key_file_is_logged_once_and_counted_each_time() {
 #[cfg(feature = "watch")]
 #[test]
 fn the_watch_survives_a_log_that_panics() {
+    describe();
     use sealed_session::{KeyFile, KeySource, Watcher};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.toml");
@@ -373,6 +386,7 @@ fn the_watch_survives_a_log_that_panics() {
 /// All that can be printed in a life of sessions and keys: events, counters, errors, `Debug` of all types, a panic.
 #[test]
 fn nothing_that_is_printed_holds_a_key_a_session_or_a_cookie() {
+    describe();
     use std::fmt::{Debug, Write as _};
 
     const SECRET: [u8; Key::LEN] = *b"the secret that nobody must see.";
@@ -479,6 +493,7 @@ fn nothing_that_is_printed_holds_a_key_a_session_or_a_cookie() {
 
 #[test]
 fn old_cookies_are_told_by_name_and_result_and_their_end_once() {
+    describe();
     let reader = sealed_session::legacy::Reader::new("old", |value| {
         (value == b"good").then(|| "jane-of-the-jungle".to_owned())
     });

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sealed_session::{
-    Codec, DecodeError, EncodeError, Key, KeyFile, KeyFileError, KeyId, KeySource, Policy,
+    Codec, DecodeError, EncodeError, Key, KeyFile, KeyFileError, KeyId, KeySource, Policy, RingKey,
     WatchEvent, Watcher,
 };
 
@@ -409,6 +409,40 @@ fn a_cutoff_to_come_in_a_file_that_is_refused_is_corrected_by_the_file_of_before
     assert!(is_reloaded(watcher.poll_at(day(4)), 2));
     decode().unwrap().expect("it lives again");
     assert!(watcher.poll_at(day(4)).is_none());
+}
+
+#[test]
+fn no_look_takes_back_what_the_application_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let (_, file) = two_files();
+    let [first, second] = ids(&file)[..] else { panic!("two keys") };
+    put(&file, &path);
+    let mut watcher = Watcher::new_at(KeySource::file(&path), day(3)).unwrap();
+    let ring = watcher.ring();
+    let codec = Codec::<String>::new(ring.clone());
+    let cookie = seal(&codec, day(3));
+    let refused = || codec.decode_at(&codec.request([&cookie]), day(3)).unwrap_err();
+    let change = |note: &str| {
+        KeyFile::edit(&path, |file| file.comment(first, note.to_owned())).unwrap();
+    };
+    ring.refuse_before(day(5));
+    assert!(watcher.poll_at(day(3)).is_none(), "nothing of the file changed");
+    assert!(matches!(refused(), DecodeError::BeforeCutoff));
+    change("one");
+    assert!(is_reloaded(watcher.poll_at(day(3)), 2));
+    assert!(matches!(refused(), DecodeError::BeforeCutoff));
+
+    ring.replace(file.ring_keys().take(1).chain([RingKey::revoked(second)])).unwrap();
+    assert!(matches!(refused(), DecodeError::RevokedKey(id) if id == second));
+    let event = watcher.poll_at(day(3));
+    assert!(matches!(event, Some(WatchEvent::Failed(KeyFileError::TakenBack(id))) if id == second));
+    change("two");
+    assert!(watcher.poll_at(day(3)).is_none(), "it is told once");
+    assert!(matches!(refused(), DecodeError::RevokedKey(_)));
+    KeyFile::edit(&path, |file| Policy::default().revoke_at(file, second, day(3))).unwrap();
+    assert!(is_reloaded(watcher.poll_at(day(3)), 2));
+    assert!(matches!(refused(), DecodeError::RevokedKey(_)));
 }
 
 #[test]

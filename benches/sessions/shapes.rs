@@ -1,7 +1,7 @@
 //! Further shapes, made by rule: what is empty, many, long, nested or not of ASCII. As for the others, nothing in them is
 //! of a real person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,22 @@ pub(crate) struct Settings {
     pub(crate) user_id: u64,
     pub(crate) changed: u64,
     pub(crate) settings: BTreeMap<String, String>,
+}
+
+/// A user and 400 flags, in an order of its own each time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Flags {
+    pub(crate) user_id: u64,
+    pub(crate) changed: u64,
+    pub(crate) flags: HashMap<String, bool>,
+}
+
+/// A user and what 20 projects allow, each by 12 names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Projects {
+    pub(crate) user_id: u64,
+    pub(crate) changed: u64,
+    pub(crate) projects: HashMap<String, HashMap<String, u64>>,
 }
 
 pub(crate) fn empty() -> Visitor {
@@ -166,6 +182,20 @@ pub(crate) fn map_of_200() -> Settings {
     Settings { user_id: 48_213, changed: 1_792_400_100, settings }
 }
 
+pub(crate) fn flags_400() -> Flags {
+    let mut random = Random(0x6a09_e667_f3bc_c908);
+    let flags = (0..400).map(|i| (format!("flag.{i}"), random.next().is_multiple_of(2))).collect();
+    Flags { user_id: 48_213, changed: 1_792_400_100, flags }
+}
+
+pub(crate) fn nested() -> Projects {
+    let mut random = Random(0x3c6e_f372_fe94_f82b);
+    let mut project =
+        || (0..12).map(|i| (format!("action.{i}"), random.next() % 100_000)).collect();
+    let projects = (0..20).map(|i| (format!("project-{i}"), project())).collect();
+    Projects { user_id: 48_213, changed: 1_792_400_100, projects }
+}
+
 impl Change for Visitor {
     fn change(&mut self) -> u64 {
         self.visits += 1;
@@ -203,6 +233,20 @@ impl Change for Saml {
 }
 
 impl Change for Settings {
+    fn change(&mut self) -> u64 {
+        self.changed += 1;
+        self.changed
+    }
+}
+
+impl Change for Flags {
+    fn change(&mut self) -> u64 {
+        self.changed += 1;
+        self.changed
+    }
+}
+
+impl Change for Projects {
     fn change(&mut self) -> u64 {
         self.changed += 1;
         self.changed

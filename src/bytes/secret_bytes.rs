@@ -16,6 +16,36 @@ impl SecretBytes {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
+
+    /// Appends bytes, and wipes what it leaves behind where it has to grow.
+    #[inline]
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Appends so many zeros, as [`append`](Self::append) does, and returns them.
+    #[inline]
+    pub(crate) fn append_zeros(&mut self, count: usize) -> &mut [u8] {
+        let start = self.0.len();
+        self.make_room(count);
+        self.0.resize(start + count, 0);
+        self.0.get_mut(start..).unwrap_or_default()
+    }
+
+    #[inline]
+    fn make_room(&mut self, more: usize) {
+        if more > self.0.capacity() - self.0.len() {
+            self.grow(more);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let mut grown = Self::new(Vec::with_capacity((self.0.len() + more) * 2));
+        grown.0.extend_from_slice(&self.0);
+        *self = grown;
+    }
 }
 
 impl Drop for SecretBytes {

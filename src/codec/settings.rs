@@ -101,7 +101,8 @@ impl<T> Settings<T> {
         let (now, grown) = (sealed(message), sealed(message + growth));
         let cookies = cookies_for(grown)?;
         // It has to fill the cookies that it announces.
-        let sealed = if cookies_for(now) == Some(cookies) { now } else { grown };
+        let fills = now == grown || cookies_for(now) == Some(cookies);
+        let sealed = if fills { now } else { grown };
         Some((cookies, sealed - seal::OVERHEAD))
     }
 

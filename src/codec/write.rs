@@ -131,7 +131,7 @@ pub(crate) fn fits<T: Serialize + DeserializeOwned>(
     match start {
         // The client has it.
         Start::Continue(known)
-            if known.moved_from.is_none() && is_written_alike(known, &body, &recorder) =>
+            if known.moved_from.is_none() && is_written_alike(codec, known, &body, &recorder) =>
         {
             Ok(())
         }
@@ -168,7 +168,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         self.check_len(session, body)?;
         let mut envelope = self.envelope(session, start)?;
         self.give_id(&mut envelope)?;
-        let some_nulls = recorder.some_nulls();
+        let odd_nulls = recorder.odd_nulls();
         let spans = recorder.into_spans();
         let message = smallest(codec, &envelope, body, &spans);
         #[cfg(feature = "store")]
@@ -177,7 +177,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         let is_sealed = message.is_ok();
         // What is refused for its size is not read for it.
         if is_sealed {
-            self.check_reads_back(session, body, some_nulls)?;
+            self.check_reads_back(session, body, odd_nulls)?;
         }
         let message = match message {
             #[cfg(feature = "store")]
@@ -207,12 +207,12 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
         &self,
         session: &T,
         body: &SecretBytes,
-        some_nulls: usize,
+        odd_nulls: usize,
     ) -> Result<(), EncodeError> {
         if !self.codec.reads_back {
             return Ok(());
         }
-        let reads_back = self.codec.format.check_reads_back(session, body, some_nulls);
+        let reads_back = self.codec.format.check_reads_back(session, body, odd_nulls);
         reads_back.map_err(|error| EncodeError::Serialize(Arc::new(error)))
     }
 
@@ -257,7 +257,7 @@ impl<T: Serialize + DeserializeOwned> Writer<'_, T> {
     ) -> Result<(), EncodeError> {
         let codec = self.codec;
         self.check_len(session, body)?;
-        self.check_reads_back(session, body, recorder.some_nulls())?;
+        self.check_reads_back(session, body, recorder.odd_nulls())?;
         let mut envelope = self.envelope(session, start)?;
         if codec.session_ids {
             envelope.id.get_or_insert(SessionId([0; SessionId::LEN]));
@@ -381,19 +381,28 @@ fn is_unchanged<T: Serialize + DeserializeOwned>(
 ) -> bool {
     let Envelope { format, schema, .. } = known.envelope;
     let is_alike = (format, schema) == (codec.format, codec.schema);
-    if is_alike && is_written_alike(known, body, recorder) {
+    if is_alike && is_written_alike(codec, known, body, recorder) {
         return true;
     }
     if changed {
         return false;
     }
-    let nulls = recorder.some_nulls();
+    let nulls = recorder.odd_nulls();
     codec.read(known).is_ok_and(|known| codec.format.is_same(session, body, nulls, &known))
 }
 
-/// Returns whether a session is the client's by its bytes. These do not tell a null in a `Some` from another one.
-fn is_written_alike(known: &OpenedCookie, body: &[u8], recorder: &SpanRecorder) -> bool {
-    known.body() == body && recorder.some_nulls() == 0
+/// Returns whether a session is the client's by its bytes. These do not tell one null from another: a type may read as
+/// `Some(None)` what was written as `None`.
+fn is_written_alike<T: Serialize + DeserializeOwned>(
+    codec: &Settings<T>,
+    known: &OpenedCookie,
+    body: &[u8],
+    recorder: &SpanRecorder,
+) -> bool {
+    known.body() == body
+        && recorder.odd_nulls() == 0
+        && (!codec.format.may_hold_null(body)
+            || codec.read(known).is_ok_and(|known| codec.format.has_plain_nulls(&known)))
 }
 
 /// Returns whether the client's session has nothing that this release does not know.

@@ -12,6 +12,8 @@ pub(crate) struct Layout {
     name_len: usize,
     /// The longest that the attributes get.
     attributes_len: usize,
+    /// What one cookie holds, two, and so on.
+    capacities: Vec<usize>,
 }
 
 impl Layout {
@@ -20,14 +22,17 @@ impl Layout {
         name_len: usize,
         attributes_len: usize,
     ) -> Result<Self, ConfigError> {
-        let layout = Self { limits: limits.check()?, name_len, attributes_len };
+        let limits = limits.check()?;
+        let mut layout = Self { limits, name_len, attributes_len, capacities: Vec::new() };
+        layout.capacities = (1..=limits.cookies).map(|cookies| layout.capacity(cookies)).collect();
         let least = base64url::encoded_len(OVERHEAD + LEAST_MESSAGE);
         if layout.capacity(1) < least { Err(ConfigError::LimitTooLow) } else { Ok(layout) }
     }
 
     /// Returns the least number of cookies that hold `chars` characters, if any number does.
     pub(crate) fn cookies_for(&self, chars: usize) -> Option<u8> {
-        (1..=self.limits.cookies).find(|cookies| chars <= self.capacity(*cookies))
+        let mut capacities = (1..).zip(&self.capacities);
+        capacities.find(|(_, capacity)| chars <= **capacity).map(|(cookies, _)| cookies)
     }
 
     /// Returns the largest sealed value, in bytes, that this many cookies hold.

@@ -72,7 +72,7 @@ impl KeyRing {
     /// As [`KeyRing::new`]; the present keys then stay.
     pub fn replace(&self, keys: impl IntoIterator<Item = RingKey>) -> Result<(), RingError> {
         let keys = Keys::new(keys)?;
-        self.keys.rcu(|before| Keys { cutoff: before.cutoff, ..keys.clone() });
+        self.keys.rcu(|before| Keys { cutoffs: before.cutoffs, ..keys.clone() });
         Ok(())
     }
 
@@ -81,43 +81,64 @@ impl KeyRing {
     /// ring, at once.
     ///
     /// Revoking a leaked key ends what it sealed. A session that was forged with it, and resealed by another key
-    /// before that, is ended by this. Of several times the latest counts, and [`replace`](Self::replace) changes none.
-    /// Sessions that begin on a node with the cutoff live, those of the same second too.
+    /// before that, is ended by this. Of several times the latest counts. [`replace`](Self::replace) changes none, and no
+    /// key file takes one back, also one that is to come. Sessions that begin on a node with the cutoff live, those of the
+    /// same second too.
     pub fn refuse_before(&self, time: SystemTime) {
-        self.cut_off(Cutoff::before(time));
+        let cutoff = Cutoff::before(time);
+        self.keys.rcu(|before| {
+            let application = before.cutoffs.application.max(cutoff);
+            Keys { cutoffs: Cutoffs { application, ..before.cutoffs }, ..Keys::clone(before) }
+        });
     }
 
+    /// Moves the cutoff of the key file on.
+    #[cfg(feature = "key-file")]
     pub(crate) fn cut_off(&self, cutoff: Cutoff) {
-        self.keys.rcu(|before| Keys { cutoff: cutoff.max(before.cutoff), ..Keys::clone(before) });
+        self.keys.rcu(|before| {
+            let file = before.cutoffs.file.max(cutoff);
+            Keys { cutoffs: Cutoffs { file, ..before.cutoffs }, ..Keys::clone(before) }
+        });
     }
 
-    /// Puts keys and a cutoff in the place of the present ones.
+    /// Puts keys and a cutoff in the place of those that came from a key file before. A key that is revoked meanwhile
+    /// stays so.
     #[cfg(feature = "watch")]
-    pub(crate) fn replace_all(
+    pub(crate) fn follow(
         &self,
         keys: impl IntoIterator<Item = RingKey>,
         cutoff: Cutoff,
     ) -> Result<(), RingError> {
-        self.keys.store(Arc::new(Keys { cutoff, ..Keys::new(keys)? }));
+        let keys = Keys::new(keys)?;
+        self.keys.rcu(|before| {
+            let mut keys = keys.clone();
+            for entry in &mut keys.entries {
+                if before.find(entry.id).is_some_and(Entry::is_revoked) {
+                    *entry = RingKey::revoked(entry.id).entry;
+                }
+            }
+            Keys { cutoffs: Cutoffs { file: cutoff, ..before.cutoffs }, ..keys }
+        });
         Ok(())
     }
 
-    /// Revokes these keys and moves the cutoff on, and returns those that were not revoked before. Unlike a ring that
-    /// is made, this one may be left without a key that seals.
+    /// Revokes these keys and moves the cutoff of the key file on, and returns those that were not revoked before. Unlike a
+    /// ring that is made, this one may be left without a key that seals.
     #[cfg(feature = "watch")]
     pub(crate) fn revoke(&self, ids: &[KeyId], cutoff: Cutoff) -> Vec<KeyId> {
-        let mut keys = Keys::clone(&self.load());
         let mut revoked = Vec::new();
-        for entry in &mut keys.entries {
-            if entry.cipher.is_some() && ids.contains(&entry.id) {
-                *entry = RingKey::revoked(entry.id).entry;
-                revoked.push(entry.id);
+        self.keys.rcu(|before| {
+            revoked.clear();
+            let mut keys = Keys::clone(before);
+            for entry in &mut keys.entries {
+                if !entry.is_revoked() && ids.contains(&entry.id) {
+                    *entry = RingKey::revoked(entry.id).entry;
+                    revoked.push(entry.id);
+                }
             }
-        }
-        if !revoked.is_empty() || cutoff > keys.cutoff {
-            keys.cutoff = keys.cutoff.max(cutoff);
-            self.keys.store(Arc::new(keys));
-        }
+            keys.cutoffs.file = keys.cutoffs.file.max(cutoff);
+            keys
+        });
         revoked
     }
 
@@ -161,7 +182,7 @@ impl KeyRing {
 impl From<Key> for KeyRing {
     /// Creates a ring of one key, which seals from the beginning of time.
     fn from(key: Key) -> Self {
-        Self::of(Keys { entries: vec![RingKey::new(key).entry], cutoff: Cutoff::default() })
+        Self::of(Keys { entries: vec![RingKey::new(key).entry], cutoffs: Cutoffs::default() })
     }
 }
 
@@ -235,7 +256,15 @@ impl RingKey {
 #[derive(Clone)]
 pub(crate) struct Keys {
     entries: Vec<Entry>,
-    cutoff: Cutoff,
+    cutoffs: Cutoffs,
+}
+
+/// The times before which no session may have begun, by who said so. The latest counts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cutoffs {
+    application: Cutoff,
+    /// This one can be corrected, by the file.
+    file: Cutoff,
 }
 
 impl Keys {
@@ -261,11 +290,17 @@ impl Keys {
         if entries.iter().all(|entry| entry.seals_from.is_none()) {
             return Err(RingError::NoSealingKey);
         }
-        Ok(Self { entries, cutoff: Cutoff::default() })
+        Ok(Self { entries, cutoffs: Cutoffs::default() })
     }
 
     pub(crate) fn cutoff(&self) -> Cutoff {
-        self.cutoff
+        self.cutoffs.application.max(self.cutoffs.file)
+    }
+
+    /// The cutoff of the key file alone.
+    #[cfg(feature = "watch")]
+    pub(crate) fn cutoff_of_file(&self) -> Cutoff {
+        self.cutoffs.file
     }
 
     pub(crate) fn find(&self, id: KeyId) -> Option<&Entry> {
@@ -329,5 +364,77 @@ impl fmt::Debug for Entry {
             .field("seals_from", &self.seals_from)
             .field("retires", &self.retires)
             .finish()
+    }
+}
+
+#[cfg(all(test, feature = "watch"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn second(n: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(n)
+    }
+
+    #[test]
+    fn what_the_application_says_while_a_file_is_taken_holds() {
+        let [one, two] = [(); 2].map(|()| Key::generate().unwrap());
+        let ids = [one.id(), two.id()];
+        let copies = || {
+            let [one, two] = [&one, &two].map(Key::copy);
+            [RingKey::new(one), RingKey::new(two).activates(second(7))]
+        };
+        let ring = KeyRing::new(copies()).unwrap();
+        // The application comes between when the keys are read and when they are put in their place.
+        let file = copies().into_iter().inspect(|_| {
+            let [_, two] = copies();
+            ring.replace([RingKey::revoked(ids[0]), two]).unwrap();
+            ring.refuse_before(second(100));
+        });
+        ring.follow(file, Cutoff::before(second(50))).unwrap();
+        let keys = ring.load();
+        assert!(keys.find(ids[0]).unwrap().is_revoked());
+        assert!(!keys.find(ids[1]).unwrap().is_revoked());
+        assert_eq!(keys.cutoff(), Cutoff::before(second(100)));
+        drop(keys);
+        // What the file says can be taken back by the file alone, and what the application says by nobody.
+        ring.follow(copies(), Cutoff::before(second(200))).unwrap();
+        ring.replace(copies()).unwrap();
+        assert_eq!(ring.load().cutoff(), Cutoff::before(second(200)));
+        ring.follow(copies(), Cutoff::default()).unwrap();
+        assert_eq!(ring.load().cutoff(), Cutoff::before(second(100)));
+    }
+
+    #[test]
+    fn nothing_that_two_say_at_once_is_lost() {
+        let keys: Vec<_> = (0..32).map(|_| Key::generate().unwrap()).collect();
+        let ids: Vec<_> = keys.iter().map(Key::id).collect();
+        let ring = KeyRing::new(
+            keys.into_iter()
+                .enumerate()
+                .map(|(n, key)| RingKey::new(key).activates(second(u64::try_from(n).unwrap()))),
+        );
+        let ring = ring.unwrap();
+        std::thread::scope(|scope| {
+            let ring = &ring;
+            for ids in ids.chunks(16) {
+                scope.spawn(move || {
+                    for id in ids {
+                        assert_eq!(ring.revoke(&[*id], Cutoff::default()), [*id]);
+                    }
+                });
+            }
+            scope.spawn(move || (1..=1000).for_each(|n| ring.refuse_before(second(n))));
+            scope.spawn(move || {
+                for n in 1..=1000 {
+                    ring.revoke(&[], Cutoff::from_secs(n));
+                }
+            });
+        });
+        let keys = ring.load();
+        assert!(ids.iter().all(|id| keys.find(*id).unwrap().is_revoked()));
+        let all = Cutoff::from_secs(1000);
+        assert_eq!((keys.cutoffs.application, keys.cutoffs.file), (all, all));
     }
 }

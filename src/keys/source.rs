@@ -93,6 +93,9 @@ impl KeySource {
     ///
     /// Other users of the machine may see its arguments, so none may be a secret.
     ///
+    /// A watcher runs it as often as [`Watcher::every`](crate::Watcher::every) says, and for requests with a key that is
+    /// not known, which anybody can send, at most every 10 seconds.
+    ///
     /// ```no_run
     /// use sealed_session::{KeySource, Watcher};
     ///

@@ -27,12 +27,13 @@ use crate::observe;
 ///
 /// A file that is broken, or in which no key may seal, never replaces a good ring: it is reported, and
 /// the ring stays as it is. A file that lacks a key of the ring may be one that is being written, and good
-/// only as far as it goes: it is taken when the next check, a second later, finds the same. All else is taken
+/// only as far as it goes: it is taken when the next check, which follows soon, finds the same. All else is taken
 /// at once.
 ///
 /// A revocation always takes effect at once, and so does a cutoff: also those of a file that is refused for something
 /// else, as far as it can be read, and if no key is left that may seal. That is reported at each check, for as long as
-/// it lasts. A running ring never takes a revocation back.
+/// it lasts. A running ring never takes a revocation back, nor what the application said itself: a file in which a key
+/// opens that the application revoked is refused, and a cutoff of [`KeyRing::refuse_before`] stays.
 ///
 /// The work is done by a thread of its own, so this needs no async runtime and suits any.
 ///
@@ -53,6 +54,9 @@ use crate::observe;
 /// the file soon: another node may have the new key already. Such a request itself still ends in
 /// [`DecodeError::UnknownKey`](crate::DecodeError::UnknownKey). However many come, the file is read at
 /// most once a second, and they cost the request one atomic operation.
+///
+/// Anybody can send such requests. A program ([`KeySource::command`]), which may cost something each time, is run for them
+/// at most every 10 seconds, or as often as [`every`](Watcher::every) says if that is less.
 #[derive(Debug)]
 #[must_use = "a watcher does nothing until `spawn` or `poll` is called"]
 pub struct Watcher {
@@ -255,7 +259,7 @@ impl Watcher {
             return Err(KeyFileError::TakenBack(key.id()));
         }
         // A cutoff that is to come, taken from a file that was refused, is corrected by the file of before too.
-        let agreed = before.cutoff() <= Cutoff::now(now).max(file.cutoff);
+        let agreed = before.cutoff_of_file() <= Cutoff::now(now).max(file.cutoff);
         if hash == self.loaded && agreed {
             return Ok(None);
         }
@@ -270,9 +274,9 @@ impl Watcher {
         let mut revoked = std::mem::take(&mut taken.revoked);
         revoked.extend(revocations.ids.into_iter().filter(|id| added.contains(id)));
         // An old file takes none back. One that is to come was a mistake, and can be corrected.
-        let known = Some(before.cutoff()).filter(|known| *known <= Cutoff::now(now));
+        let known = Some(before.cutoff_of_file()).filter(|known| *known <= Cutoff::now(now));
         let cutoff = file.cutoff.max(known.unwrap_or_default());
-        self.ring.replace_all(file.ring_keys(), cutoff).map_err(KeyFileError::Ring)?;
+        self.ring.follow(file.ring_keys(), cutoff).map_err(KeyFileError::Ring)?;
         self.loaded = hash;
         let (primary, cutoff) = (self.ring.primary_at(now), taken.cutoff);
         let ids = [&added, &removed, &revoked].map(|ids| KeyIds(ids));
@@ -304,7 +308,7 @@ impl Watcher {
         let wake_up = Arc::clone(self.ring.wake_up());
         let stop = Arc::new(AtomicBool::new(false));
         let (hears, stopped) = (Arc::clone(&wake_up), Arc::clone(&stop));
-        let mut schedule = Schedule { every: self.every, last: Instant::now() };
+        let mut schedule = Schedule::new(&self.source, self.every, Instant::now());
         let checked = Arc::new(Mutex::new(schedule.last));
         let tell = Arc::clone(&checked);
         let (working, ended) = mpsc::channel::<()>();
@@ -368,8 +372,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Requests a check of the file soon: within a second, however often it is asked. For a signal handler,
-    /// say; it takes no lock.
+    /// Requests a check of the file soon: within a second, or 10 for a command, however often it is asked. For a signal
+    /// handler, say; it takes no lock.
     pub fn check_soon(&self) {
         self.wake_up.request();
     }
@@ -411,13 +415,21 @@ impl Drop for Watch {
 #[derive(Debug)]
 struct Schedule {
     every: Duration,
+    /// How long after the last time, if it was requested.
+    soon: Duration,
     last: Instant,
 }
 
 impl Schedule {
+    fn new(source: &KeySource, every: Duration, last: Instant) -> Self {
+        let is_command = source.path().is_none();
+        let soon = if is_command { every.min(LEAST_OF_COMMANDS) } else { LEAST };
+        Self { every, soon, last }
+    }
+
     /// Returns how long to wait; nothing if it is time.
     fn wait(&self, now: Instant, requested: bool) -> Option<Duration> {
-        let pause = if requested { LEAST } else { self.every };
+        let pause = if requested { self.soon } else { self.every };
         let waited = now.saturating_duration_since(self.last);
         pause.checked_sub(waited).filter(|wait| !wait.is_zero())
     }
@@ -431,6 +443,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The file is read no more often than this, whatever clients send.
 const LEAST: Duration = Duration::from_secs(1);
 
+/// And no program is run more often, if it is not to be by itself: a secret manager may want money for each answer.
+const LEAST_OF_COMMANDS: Duration = Duration::from_secs(10);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -439,7 +454,8 @@ mod tests {
     fn requests_bring_a_look_forward_and_never_bring_two_within_a_second() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let mut schedule = Schedule { every: Duration::from_secs(10), last: start };
+        let file = KeySource::file("keys.toml");
+        let schedule = Schedule::new(&file, Duration::from_secs(10), start);
         for (now, requested, wait) in [
             (0, false, Some(10_000)),
             (0, true, Some(1000)),
@@ -455,13 +471,25 @@ mod tests {
             assert_eq!(schedule.wait(at(now), requested), expected, "{now} {requested}");
         }
         // A client that sends unknown keys all the time, every millisecond for a minute.
-        let mut looks = 0;
-        for ms in 0..60_000 {
-            if schedule.wait(at(ms), true).is_none() {
-                schedule.last = at(ms);
-                looks += 1;
-            }
+        let looks = |source: &KeySource, every| {
+            let mut schedule = Schedule::new(source, Duration::from_secs(every), start);
+            let due = (0..60_000).filter(|ms| {
+                let due = schedule.wait(at(*ms), true).is_none();
+                schedule.last = if due { at(*ms) } else { schedule.last };
+                due
+            });
+            due.count()
+        };
+        let command = KeySource::command("vault", ["kv"]);
+        for (source, every, expected) in [
+            (&file, 10, 59),
+            (&file, 3600, 59),
+            (&command, 3600, 5),
+            (&command, 10, 5),
+            (&command, 5, 11),
+            (&command, 1, 59),
+        ] {
+            assert_eq!(looks(source, every), expected, "{source:?} {every}");
         }
-        assert_eq!(looks, 59);
     }
 }

@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn nothing_secret_is_shown() {
-        let reference = BlobRef { key: Zeroizing::new([0xab; KEY]), ..fresh(None) };
+        let id = BlobId::from_bytes([7; 16]);
+        let reference = BlobRef { id, key: Zeroizing::new([0xab; KEY]), ..fresh(None) };
         let shown = format!("{reference:?}").to_lowercase();
         assert!(!shown.contains("abab") && !shown.contains("171, 171"), "{shown}");
     }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::ser::{self, Serializer};
 use zeroize::Zeroizing;
 
-use crate::message::recorder::SpanRecorder;
+use crate::message::recorder::{MARK, SpanRecorder, TUPLE};
 
 /// A value whose place is noted when it is serialized.
 pub(crate) struct Recorded<'a, T: ?Sized> {
@@ -54,11 +54,10 @@ pub(crate) struct RecordingSerializer<'a, S> {
 }
 
 impl<'a, S> RecordingSerializer<'a, S> {
-    /// Notes a null, and returns what is written in its place, if it is marked. It may be one in some formats only, as
+    /// Notes a unit, and returns what is written in its place, if it is marked. It may be a null in some formats only, as
     /// that of a unit struct.
-    #[inline]
-    fn note_null(&self) -> Option<String> {
-        if self.in_some > 0 { self.recorder.note_some_null(self.in_some) } else { None }
+    fn note_unit(&self) -> Option<String> {
+        self.recorder.note_odd_null("unit", self.in_some)
     }
 
     fn parts<P, E>(self, start: impl FnOnce(S) -> Result<P, E>) -> Result<Parts<'a, P>, E> {
@@ -88,9 +87,25 @@ macro_rules! forward {
 
 macro_rules! parts {
     ($($method:ident($($arg:ident: $type:ty),*) -> $parts:ident;)*) => {$(
-        fn $method(self, $($arg: $type),*, len: usize) -> Result<Self::$parts, S::Error> {
-            let mut parts = self.parts(|inner| inner.$method($($arg),*, len))?;
+        fn $method(self, $($arg: $type,)* len: usize) -> Result<Self::$parts, S::Error> {
+            let mut parts = self.parts(|inner| inner.$method($($arg,)* len))?;
             parts.announced = Some(len);
+            Ok(parts)
+        }
+    )*};
+}
+
+/// As `parts`, with a mark before the elements, if there are marks: a reader may exchange these, and only those of a list
+/// may be read in any order.
+macro_rules! tuples {
+    ($($method:ident($($arg:ident: $type:ty),*) -> $parts:ident::$element:ident;)*) => {$(
+        fn $method(self, $($arg: $type,)* len: usize) -> Result<Self::$parts, S::Error> {
+            let marks = self.recorder.marks();
+            let mut parts = self.parts(|inner| inner.$method($($arg,)* len + usize::from(marks)))?;
+            parts.announced = Some(len);
+            if marks {
+                ser::$parts::$element(&mut parts.inner, TUPLE)?;
+            }
             Ok(parts)
         }
     )*};
@@ -125,39 +140,38 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
     }
 
     parts! {
-        serialize_tuple_struct(name: &'static str) -> SerializeTupleStruct;
-        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str) -> SerializeTupleVariant;
         serialize_struct(name: &'static str) -> SerializeStruct;
         serialize_struct_variant(name: &'static str, index: u32, variant: &'static str) -> SerializeStructVariant;
     }
 
+    tuples! {
+        serialize_tuple() -> SerializeTuple::serialize_element;
+        serialize_tuple_struct(name: &'static str) -> SerializeTupleStruct::serialize_field;
+        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str)
+            -> SerializeTupleVariant::serialize_field;
+    }
+
     #[inline]
     fn serialize_none(self) -> Result<S::Ok, S::Error> {
-        match self.note_null() {
+        let Self { in_some, recorder, .. } = self;
+        match (in_some > 0).then(|| recorder.note_odd_null("none", in_some)).flatten() {
             None => self.inner.serialize_none(),
             Some(mark) => self.inner.serialize_str(&mark),
         }
     }
 
-    #[inline]
     fn serialize_unit(self) -> Result<S::Ok, S::Error> {
-        match self.note_null() {
+        match self.note_unit() {
             None => self.inner.serialize_unit(),
             Some(mark) => self.inner.serialize_str(&mark),
         }
     }
 
     fn serialize_unit_struct(self, name: &'static str) -> Result<S::Ok, S::Error> {
-        match self.note_null() {
+        match self.note_unit() {
             None => self.inner.serialize_unit_struct(name),
             Some(mark) => self.inner.serialize_str(&mark),
         }
-    }
-
-    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
-        let mut parts = self.parts(|inner| inner.serialize_tuple(len))?;
-        parts.announced = Some(len);
-        Ok(parts)
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
@@ -174,6 +188,9 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
 
     #[inline]
     fn serialize_str(self, v: &str) -> Result<S::Ok, S::Error> {
+        if self.recorder.marks() && v.starts_with(MARK) {
+            return self.inner.serialize_str(&Zeroizing::new(format!("{MARK}{v}")));
+        }
         let done = self.inner.serialize_str(v)?;
         self.recorder.note_str(v);
         Ok(done)
@@ -202,6 +219,10 @@ impl<'a, S: Serializer> Serializer for RecordingSerializer<'a, S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         let Self { recorder, in_some, .. } = self;
+        if recorder.marks() && name == rmp_serde::MSGPACK_EXT_STRUCT_NAME {
+            // The tuple in it is none of MessagePack's.
+            return self.inner.serialize_newtype_struct(name, value);
+        }
         self.inner
             .serialize_newtype_struct(name, &Recorded { value, recorder, lists: true, in_some })
             .inspect(|_| recorder.note_parts())

@@ -34,8 +34,9 @@ use crate::message::sink::Sink;
 ///
 /// Some types are written so that nobody can read them, or so that they read as another value: by attributes of serde that do not
 /// fit each other, or because the format has no word for something. So each session that is sealed anew is read at once,
-/// and what was read is serialized again and compared, but for the order of maps and lists. What differs is refused
-/// ([`EncodeError::Serialize`](crate::EncodeError::Serialize)), and its source names the field. [`Codec::check`](crate::Codec::check) does the same in a test.
+/// and what was read is serialized again and compared, but for the order of maps and lists (that of tuples and arrays counts).
+/// What differs is refused ([`EncodeError::Serialize`](crate::EncodeError::Serialize)), and its source names the field.
+/// [`Codec::check`](crate::Codec::check) does the same in a test.
 ///
 /// The named formats write `Some(None)`, `Some(())` and `Some` of anything else that is null as they write `None`, and most
 /// types read `None` then. That is seen, and refused too: use an enum of your own.
@@ -45,9 +46,14 @@ use crate::message::sink::Sink;
 /// | sealed | read | way out |
 /// |---|---|---|
 /// | a variant of an `untagged` enum that looks like an earlier one | the earlier one | a tag |
+/// | in JSON, a number or a bool as the key of a map, where an `untagged` enum also takes a string | the string | a tag |
 /// | `Some` of what is null, as the key of a map | `None` | an enum of your own |
-/// | a field with `#[serde(skip)]` or `skip_serializing` | its default | none: it is not sealed |
-/// | what the type's own `Serialize` leaves out: the zone of a time, the digits after a millisecond | without it | another `with` |
+/// | a flattened `None`, where nothing that it might hold has to be there, as in a map | `Some` of nothing | no `Option` |
+/// | a flattened `Some` whose fields are those of an earlier flattened `Option`, which is `None` | the earlier one | a name before it, instead of `flatten` |
+/// | a field with `#[serde(skip)]` or `skip_serializing`; or one that `skip_serializing_if` leaves out and that is not its default | its default | none: it is not sealed |
+/// | an element that `skip_serializing_if` leaves out of a tuple struct | the next one in its place | named fields |
+/// | a list whose type reads it in another order than it writes it | in that order | `with` for both |
+/// | what the type's own `Serialize` leaves out: the zone of a time, the digits after a millisecond, what people are not to see | without it | another `with` |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Format {
@@ -190,7 +196,7 @@ impl Format {
         }
     }
 
-    /// Checks that what was serialized, with so many nulls in `Some`, can be read and reads back as the same session.
+    /// Checks that what was serialized, with so many odd nulls, can be read and reads back as the same session.
     ///
     /// Serde types can be written so that no format reads them, or reads them as another value, and nothing of it can be
     /// seen from outside of their code: in what they ask a serializer to do as little as in the bytes. So it is tried.
@@ -198,98 +204,124 @@ impl Format {
         self,
         session: &T,
         body: &[u8],
-        some_nulls: usize,
+        odd_nulls: usize,
     ) -> Result<(), ReadBackError> {
         let again: T =
             self.deserialize(body).map_err(|error| ReadBackError::Unreadable(cause(error)))?;
-        match self.difference(session, body, some_nulls, &again, Lists::Unordered) {
+        match self.difference(session, body, odd_nulls, &again, Lists::Unordered) {
             None => Ok(()),
             Some(path) => Err(ReadBackError::Differs(path)),
         }
     }
 
-    /// Returns where a session that was serialized to `body`, with so many nulls in `Some`, differs from another one, or
-    /// `None` if it does not.
+    /// Returns where a session that was serialized to `body`, with so many odd nulls, differs from another one, or `None` if
+    /// it does not.
     ///
     /// `Some(None)` and `None` are written alike by the named formats. So such nulls are marked, where there are any, and not
     /// refused: a type may know by itself to read `Some(None)`.
+    ///
+    /// The positional formats write no names, so that two sessions may have the same bytes: they are compared with names. That
+    /// is done as for people and as for machines, since a type may leave out for either what it writes for the other.
     pub(crate) fn difference<T: Serialize>(
         self,
         session: &T,
         body: &[u8],
-        some_nulls: usize,
+        odd_nulls: usize,
         other: &T,
         lists: Lists,
     ) -> Option<Vec<String>> {
-        if some_nulls == 0
-            && !self.is_positional()
-            && matches!(self.compare(body, other), Compared::Same)
-        {
-            return None;
+        if odd_nulls == 0 && !self.is_positional() {
+            match self.compare(body, other) {
+                Compared::Same => return None,
+                Compared::Other(other) => {
+                    let difference = same::difference(self, body, &other, Lists::Ordered);
+                    if difference.is_none() || lists == Lists::Ordered {
+                        return difference;
+                    }
+                    // A list may be in another order, and a tuple may not: marks tell one from the other.
+                }
+                Compared::Different => {}
+            }
         }
-        // Without names, two sessions may have the same bytes.
         let format = if self.is_positional() { Self::MessagePack } else { self };
-        let marked = |session| format.serialize(session, &mut SpanRecorder::marking_nulls());
-        match (marked(session), marked(other)) {
+        let marked = |session| format.serialize(session, &mut SpanRecorder::marking());
+        type Written = Result<SecretBytes, Source>;
+        let difference = |session: Written, other: Written| match (session, other) {
             (Ok(session), Ok(other)) => same::difference(format, &session, &other, lists),
             // What cannot be serialized is not the same either.
             _ => Some(Vec::new()),
-        }
+        };
+        difference(marked(session), marked(other)).or_else(|| {
+            if !self.is_positional() || matches!(self.compare(body, other), Compared::Same) {
+                return None;
+            }
+            difference(named_for_machines(session), named_for_machines(other))
+        })
     }
 
-    /// Returns whether a session that was serialized to `body`, with so many nulls in `Some`, is the same as another one, but
+    /// Returns whether a session that was serialized to `body`, with so many odd nulls, is the same as another one, but
     /// for the order of maps.
     pub(crate) fn is_same<T: Serialize>(
         self,
         session: &T,
         body: &[u8],
-        some_nulls: usize,
+        odd_nulls: usize,
         other: &T,
     ) -> bool {
-        let compared = match some_nulls {
-            // Positional formats are compared with names.
-            0 if !self.is_positional() => self.compare(body, other),
-            _ => Compared::Perhaps,
-        };
-        match compared {
+        // Positional formats are compared with names.
+        if odd_nulls > 0 || self.is_positional() {
+            return self.difference(session, body, odd_nulls, other, Lists::Ordered).is_none();
+        }
+        match self.compare(body, other) {
             Compared::Same => true,
-            Compared::Different => false,
-            Compared::Perhaps => {
-                self.difference(session, body, some_nulls, other, Lists::Ordered).is_none()
+            Compared::Other(other) => {
+                // No other order of maps has another tally. A counter that went up, as most changes are, is told so at once.
+                Tally::of(body) == Tally::of(&other)
+                    && same::difference(self, body, &other, Lists::Ordered).is_none()
             }
+            Compared::Different => false,
         }
     }
 
-    /// Compares a session with what one without a null in `Some` was serialized to, byte by byte, without a buffer.
+    /// Returns whether a session has no odd null.
+    pub(crate) fn has_plain_nulls<T: Serialize>(self, session: &T) -> bool {
+        let nulls = SpanRecorder::of_nulls();
+        let written = self.serialize_to(&Recorded::new(session, &nulls), &mut io::sink());
+        written.is_ok() && nulls.odd_nulls() == 0
+    }
+
+    /// Compares a session with what one without an odd null was serialized to, byte by byte, without a buffer as long as
+    /// they are the same.
     fn compare<T: Serialize>(self, body: &[u8], other: &T) -> Compared {
-        let mut expected = Expected { rest: body, further: None };
+        let mut expected = Expected { body, same: 0, other: None };
         let nulls = SpanRecorder::of_nulls();
         let written = if self.may_hold_null(body) {
             self.serialize_to(&Recorded::new(other, &nulls), &mut expected)
         } else {
             self.serialize_to(other, &mut expected)
         };
-        match (written, expected) {
-            // What cannot be serialized is not the same either.
-            (Err(_), _) => Compared::Different,
-            (Ok(()), _) if nulls.some_nulls() > 0 => Compared::Different,
-            (Ok(()), Expected { rest: [], further: None }) => Compared::Same,
-            (Ok(()), Expected { rest, further: Some(further) }) if further == Tally::of(rest) => {
-                Compared::Perhaps
-            }
-            (Ok(()), _) => Compared::Different,
+        if written.is_err() || nulls.odd_nulls() > 0 {
+            return Compared::Different;
+        }
+        match expected {
+            Expected { other: Some(other), .. } => Compared::Other(other),
+            Expected { body, same, .. } if same == body.len() => Compared::Same,
+            // It ends before.
+            _ => Compared::Different,
         }
     }
 
-    /// Returns whether a null can stand in what was serialized. Where none can, none need be counted, in half the time.
-    fn may_hold_null(self, body: &[u8]) -> bool {
+    /// Returns whether a null can stand in what was serialized that the bytes do not tell from another one. Where none can,
+    /// none need be counted, in half the time.
+    pub(crate) fn may_hold_null(self, body: &[u8]) -> bool {
         match self {
             // No text holds this byte.
             Self::MessagePack => memchr(0xc0, body).is_some(),
             #[cfg(feature = "json")]
             Self::Json => memmem::find(body, b"null").is_some(),
+            // The positional formats tell one from another.
             #[cfg(any(feature = "postcard", feature = "bincode"))]
-            _ => true,
+            _ => false,
         }
     }
 
@@ -344,26 +376,50 @@ fn place(path: &[String]) -> String {
 /// What a comparison byte by byte tells.
 enum Compared {
     Same,
-    /// The same bytes in another order, as those of a `HashMap` are.
-    Perhaps,
+    /// The other session is serialized to other bytes. They may be the same in another order, as those of a `HashMap` are.
+    Other(SecretBytes),
+    /// It has an odd null, or cannot be serialized.
     Different,
 }
 
-/// Compares what is written with what is expected, up to the first difference, and tallies the rest.
+/// Compares what is written with what is expected, up to the first difference, and from there on collects it.
 struct Expected<'a> {
-    rest: &'a [u8],
-    further: Option<Tally>,
+    body: &'a [u8],
+    /// So many bytes of it were written.
+    same: usize,
+    /// All that was written, once it differs.
+    other: Option<SecretBytes>,
+}
+
+impl Expected<'_> {
+    #[cold]
+    fn differ(&mut self, bytes: &[u8]) {
+        let same = self.body.get(..self.same).unwrap_or_default();
+        let mut other =
+            SecretBytes::new(Vec::with_capacity(self.body.len().max(same.len() + bytes.len())));
+        other.extend_from_slice(same);
+        other.extend_from_slice(bytes);
+        self.other = Some(other);
+    }
 }
 
 impl io::Write for Expected<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match (&mut self.further, self.rest.strip_prefix(bytes)) {
-            (Some(further), _) => further.add(bytes),
-            (None, Some(rest)) => self.rest = rest,
-            (None, None) => self.further = Some(Tally::of(bytes)),
-        }
+        self.write_all(bytes)?;
         Ok(bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.other {
+            Some(other) => other.append(bytes),
+            None if self.body.get(self.same..self.same + bytes.len()) == Some(bytes) => {
+                self.same += bytes.len();
+            }
+            None => self.differ(bytes),
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -372,10 +428,7 @@ impl io::Write for Expected<'_> {
 }
 
 /// What does not depend on the order of some bytes.
-///
-/// Where it differs, no other order of maps makes the bytes the same. A counter that went up, as most changes are, is so
-/// told at once from a map that is in another order.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 struct Tally {
     len: usize,
     sum: u64,
@@ -384,17 +437,12 @@ struct Tally {
 
 impl Tally {
     fn of(bytes: &[u8]) -> Self {
-        let mut tally = Self { len: 0, sum: 0, squares: 0 };
-        tally.add(bytes);
-        tally
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        self.len += bytes.len();
+        let mut tally = Self { len: bytes.len(), sum: 0, squares: 0 };
         for byte in bytes.iter().copied().map(u64::from) {
-            self.sum = self.sum.wrapping_add(byte);
-            self.squares = self.squares.wrapping_add(byte * byte);
+            tally.sum += byte;
+            tally.squares += byte * byte;
         }
+        tally
     }
 }
 
@@ -404,6 +452,15 @@ fn cause(error: MessageError) -> String {
         MessageError::Deserialize(source) => source.to_string(),
         other => other.to_string(),
     }
+}
+
+/// Serializes a session with names and marks, and types as a positional format has them.
+fn named_for_machines<T: Serialize>(session: &T) -> Result<SecretBytes, Source> {
+    let recorder = SpanRecorder::marking();
+    let mut sink = Sink::new(&recorder);
+    let mut to = rmp_serde::Serializer::new(&mut sink).with_struct_map();
+    Recorded::new(session, &recorder).serialize(&mut to).map_err(refused)?;
+    Ok(sink.into_bytes())
 }
 
 #[cfg(any(feature = "postcard", feature = "bincode"))]
@@ -495,9 +552,9 @@ mod tests {
                 let mut nulls = SpanRecorder::default();
                 let body = format.serialize(a, &mut nulls).unwrap();
                 for (other, b) in sessions.iter().enumerate() {
-                    let is_same = format.is_same(a, &body, nulls.some_nulls(), b);
+                    let is_same = format.is_same(a, &body, nulls.odd_nulls(), b);
                     assert_eq!(is_same, one == other, "{format:?} {a:?} {b:?}");
-                    let (nulls, lists) = (nulls.some_nulls(), Lists::Ordered);
+                    let (nulls, lists) = (nulls.odd_nulls(), Lists::Ordered);
                     let difference = format.difference(a, &body, nulls, b, lists);
                     assert_eq!(difference.is_none(), one == other, "{format:?} {a:?} {b:?}");
                 }

@@ -70,12 +70,12 @@ pub(crate) struct SpanRecorder {
     counts: RefCell<Vec<usize>>,
     /// Those of a pass before, and how many are used.
     known: (Vec<usize>, Cell<usize>),
-    /// How many nulls stood in a `Some`.
-    some_nulls: Cell<usize>,
+    /// How many nulls were written that are no plain `None`.
+    odd_nulls: Cell<usize>,
     /// Nothing is noted but that.
     only_nulls: bool,
-    /// They are written as something else, which tells them from other nulls.
-    marks_nulls: bool,
+    /// What the bytes of a format do not tell apart is written as something else.
+    marks: bool,
 }
 
 /// Where a value begins.
@@ -101,16 +101,16 @@ impl SpanRecorder {
         Self { top: Some(RefCell::default()), ..Self::default() }
     }
 
-    /// Creates a recorder that counts the nulls in `Some` alone.
+    /// Creates a recorder that counts the odd nulls alone.
     pub(crate) fn of_nulls() -> Self {
         // As in a list, where no value is noted.
         Self { only_nulls: true, lists: Cell::new(1), ..Self::default() }
     }
 
-    /// Creates a recorder that has a mark written in the place of each null in `Some`, for what is to be compared and not
-    /// to be read.
-    pub(crate) fn marking_nulls() -> Self {
-        Self { only_nulls: true, lists: Cell::new(1), marks_nulls: true, ..Self::default() }
+    /// Creates a recorder that has marks written in the place of odd nulls and at the beginning of tuples, for what is to
+    /// be compared and not to be read.
+    pub(crate) fn marking() -> Self {
+        Self { only_nulls: true, lists: Cell::new(1), marks: true, ..Self::default() }
     }
 
     /// Returns a recorder for a second pass that tells the lengths of all maps beforehand, if the first one
@@ -119,8 +119,8 @@ impl SpanRecorder {
     pub(crate) fn second_pass(&mut self) -> Option<Self> {
         let counts = self.counts.take();
         let top = self.top.as_ref().map(|_| RefCell::default());
-        let (known, strict, marks_nulls) = ((counts, Cell::new(0)), self.strict, self.marks_nulls);
-        (!known.0.is_empty()).then(|| Self { known, top, strict, marks_nulls, ..Self::default() })
+        let (known, strict, marks) = ((counts, Cell::new(0)), self.strict, self.marks);
+        (!known.0.is_empty()).then(|| Self { known, top, strict, marks, ..Self::default() })
     }
 
     /// Sets what is refused.
@@ -157,11 +157,11 @@ impl SpanRecorder {
         self.spans.into_inner()
     }
 
-    /// Returns the number of nulls that stood in a `Some`.
+    /// Returns the number of nulls that are no plain `None`: units, and what stands in a `Some`.
     ///
-    /// The named formats write `Some(None)` as they write `None`, so that the bytes do not tell which one it was.
-    pub(crate) fn some_nulls(&self) -> usize {
-        self.some_nulls.get()
+    /// The named formats write all of these as they write `None`, so that the bytes do not tell which one it was.
+    pub(crate) fn odd_nulls(&self) -> usize {
+        self.odd_nulls.get()
     }
 
     /// Returns the top-level fields, the heaviest first.
@@ -217,12 +217,16 @@ impl SpanRecorder {
         }
     }
 
-    /// Notes a null, which is the value of so many `Some`s, and returns its mark, if it gets one.
+    /// Notes an odd null, which is the value of so many `Some`s, and returns its mark, if it gets one.
     #[cold]
-    pub(super) fn note_some_null(&self, somes: usize) -> Option<String> {
-        self.some_nulls.set(self.some_nulls.get() + 1);
-        // Which no session holds but by its own wish.
-        self.marks_nulls.then(|| format!("\0null in {somes}\0"))
+    pub(super) fn note_odd_null(&self, is: &str, somes: usize) -> Option<String> {
+        self.odd_nulls.set(self.odd_nulls.get() + 1);
+        self.marks.then(|| format!("{MARK}{is} in {somes}"))
+    }
+
+    #[inline]
+    pub(super) fn marks(&self) -> bool {
+        self.marks
     }
 
     #[inline]
@@ -296,6 +300,12 @@ impl SpanRecorder {
         Ok(())
     }
 }
+
+/// What begins a mark. A string of the session that begins so gets one more of it, where there are marks.
+pub(super) const MARK: char = '\u{7f}';
+
+/// What stands before the elements of a tuple, where there are marks.
+pub(super) const TUPLE: &str = "\u{7f}tuple";
 
 const SKIPPED: &str = "a field is left out, as by `skip_serializing_if`: the format has no names by which a reader could tell";
 

@@ -188,6 +188,7 @@ fn write(body: &[u8], pieces: &[Piece<'_>], len: usize) -> SecretBytes {
         Head::Rest.write(&mut out);
         out.extend_from_slice(rest);
     }
+    debug_assert!(out.len() <= len, "it fits as it was estimated to");
     out
 }
 

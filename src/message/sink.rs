@@ -7,7 +7,7 @@ use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::MAX_BODY;
 use crate::message::recorder::SpanRecorder;
 
-/// A buffer that collects the output, and wipes what it leaves behind when it grows.
+/// A buffer that collects the output.
 pub(crate) struct Sink<'t> {
     bytes: SecretBytes,
     recorder: &'t SpanRecorder,
@@ -23,13 +23,6 @@ impl<'t> Sink<'t> {
         USUAL.set((len + len / 8).clamp(LEAST, MAX_BODY));
         self.bytes
     }
-
-    #[cold]
-    fn grow(&mut self, more: usize) {
-        let mut grown = SecretBytes::new(Vec::with_capacity((self.bytes.len() + more) * 2));
-        grown.extend_from_slice(&self.bytes);
-        self.bytes = grown;
-    }
 }
 
 impl io::Write for Sink<'_> {
@@ -41,10 +34,7 @@ impl io::Write for Sink<'_> {
 
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() > self.bytes.capacity() - self.bytes.len() {
-            self.grow(bytes.len());
-        }
-        self.bytes.extend_from_slice(bytes);
+        self.bytes.append(bytes);
         self.recorder.set_written(self.bytes.len());
         Ok(())
     }

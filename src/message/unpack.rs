@@ -5,6 +5,7 @@ use crate::bytes::secret_bytes::SecretBytes;
 use crate::message::MAX_BODY;
 use crate::message::compress::{Dictionary, Inflater, Method};
 use crate::message::error::MessageError;
+use crate::message::notation::{Notation, Value};
 use crate::message::segment::Segment;
 
 /// Returns the whole body where it stands in `packed` as it is.
@@ -12,56 +13,52 @@ pub(crate) fn plain(packed: &[u8]) -> Option<&[u8]> {
     packed.strip_prefix(&[REST])
 }
 
-/// Unpacks a session. What comes out is measured and held against [`MAX_BODY`] before anything is allocated, and each
-/// inflating is held to the length it announced.
+/// Unpacks a session. Each segment is held against [`MAX_BODY`] before there is room made for it, and each inflating is held
+/// to the length it announced.
 pub(crate) fn unpack(packed: &[u8]) -> Result<SecretBytes, MessageError> {
-    let mut first = [const { None }; FIRST];
-    let measured = measure(packed, &mut first).ok_or(MessageError::Malformed)?;
-    let Measured { len, longest_claims, mut rest } = measured;
-    let mut body = SecretBytes::new(vec![0; len]);
-    let mut left = body.as_mut_slice();
-    let mut claims = SecretBytes::new(vec![0; longest_claims]);
+    let mut body = SecretBytes::new(Vec::with_capacity(packed.len().saturating_mul(USUAL)));
     let mut inflater = Inflater::default();
-    let mut first = first.into_iter().flatten();
-    while let Some(segment) = match first.next() {
-        Some(segment) => Some(segment),
-        None if rest.is_empty() => None,
-        None => Some(Segment::read(&mut rest).ok_or(MessageError::Malformed)?),
-    } {
-        let target;
-        (target, left) =
-            left.split_at_mut_checked(segment.body_len()).ok_or(MessageError::Malformed)?;
+    let mut rest = packed;
+    while !rest.is_empty() {
+        let segment = Segment::read(&mut rest).ok_or(MessageError::Malformed)?;
+        let len = segment.body_len();
+        if len > MAX_BODY.saturating_sub(body.len()) {
+            return Err(MessageError::Malformed);
+        }
         match segment {
-            Segment::Plain(bytes) => target.copy_from_slice(bytes),
+            Segment::Plain(bytes) => body.append(bytes),
             Segment::Compressed { dictionary: Dictionary::Claims, method, expanded, bytes } => {
-                let inflated = claims.get_mut(..expanded).ok_or(MessageError::Malformed)?;
+                let start = body.len();
+                // What they inflate to lies behind their text for as long as that is written.
+                let (text, inflated) = body
+                    .append_zeros(len + expanded)
+                    .split_at_mut_checked(len)
+                    .ok_or(MessageError::Malformed)?;
                 inflater.inflate(bytes, method, Dictionary::Claims, inflated)?;
-                base64url::encode_into(inflated, target);
+                base64url::encode_into(inflated, text);
+                body.truncate(start + len);
             }
             Segment::Compressed { dictionary, method, bytes, .. } => {
-                inflater.inflate(bytes, method, dictionary, target)?;
+                inflater.inflate(bytes, method, dictionary, body.append_zeros(len))?;
             }
-            Segment::Text { notation, value } => {
-                notation.encode_into(value, target).ok_or(MessageError::Malformed)?;
-            }
+            Segment::Text { notation, value } => write(notation, value, &mut body)?,
             Segment::Run(run) => {
-                let mut target = target;
                 for (i, value) in run.values().enumerate() {
-                    let between = if i == 0 { &[][..] } else { run.separator };
-                    let len = run.notation.text_len(value);
-                    let (before, rest) = target
-                        .split_at_mut_checked(between.len())
-                        .ok_or(MessageError::Malformed)?;
-                    let (text, rest) =
-                        rest.split_at_mut_checked(len).ok_or(MessageError::Malformed)?;
-                    before.copy_from_slice(between);
-                    run.notation.encode_into(value, text).ok_or(MessageError::Malformed)?;
-                    target = rest;
+                    if i > 0 {
+                        body.append(run.separator);
+                    }
+                    write(run.notation, value, &mut body)?;
                 }
             }
         }
     }
     Ok(body)
+}
+
+/// Appends what a value stands for.
+fn write(notation: Notation, value: Value<'_>, body: &mut SecretBytes) -> Result<(), MessageError> {
+    let text = body.append_zeros(notation.text_len(value));
+    notation.encode_into(value, text).ok_or(MessageError::Malformed)
 }
 
 /// Returns how a session was made smaller: `deflate` or `lz4` if any part of it is compressed, else `none`.
@@ -76,37 +73,8 @@ pub(crate) fn packing(packed: &[u8]) -> &'static str {
     })
 }
 
-/// What the segments of a packed session take.
-struct Measured<'p> {
-    /// The length of the body.
-    len: usize,
-    /// The length of the longest claims in it after inflating.
-    longest_claims: usize,
-    /// What follows the segments that are kept.
-    rest: &'p [u8],
-}
-
-/// Measures all segments, and keeps the first ones, so that they need not be read again.
-fn measure<'p>(packed: &'p [u8], first: &mut [Option<Segment<'p>>]) -> Option<Measured<'p>> {
-    let (mut len, mut longest_claims) = (0_usize, 0);
-    let (mut rest, mut after_first) = (packed, packed);
-    let mut first = first.iter_mut();
-    while !rest.is_empty() {
-        let segment = Segment::read(&mut rest)?;
-        len = len.saturating_add(segment.body_len());
-        if let Segment::Compressed { dictionary: Dictionary::Claims, expanded, .. } = segment {
-            longest_claims = longest_claims.max(expanded);
-        }
-        if let Some(kept) = first.next() {
-            *kept = Some(segment);
-            after_first = rest;
-        }
-    }
-    (len <= MAX_BODY).then_some(Measured { len, longest_claims, rest: after_first })
-}
-
-/// As many segments as most sessions have.
-const FIRST: usize = 8;
+/// So many times as long as they are packed most sessions are, with room for what is inflated on the way.
+const USUAL: usize = 3;
 
 /// The head of a last segment that takes all there is.
 pub(crate) const REST: u8 = 0;

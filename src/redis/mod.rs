@@ -10,7 +10,7 @@ mod sentinel;
 mod url;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -34,8 +34,9 @@ pub(crate) struct Server {
     login: RedisConnectionInfo,
     tls: bool,
     roots: Option<TlsCertificates>,
-    /// Connections to those who are asked for the master, kept from one question to the next.
-    asked: Mutex<HashMap<Node, MultiplexedConnection>>,
+    /// Connections to those who are asked for the master, kept from one question to the next, and shared by those
+    /// that are under way.
+    asked: Arc<Mutex<HashMap<Node, MultiplexedConnection>>>,
 }
 
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl Server {
     /// `valkey` is another word for `redis` in each.
     pub(crate) fn parse(url: &str) -> Result<Self, RedisUrlError> {
         let (kind, login, tls) = url::parse(url)?;
-        Ok(Self { kind, login, tls, roots: None, asked: Mutex::default() })
+        Ok(Self { kind, login, tls, roots: None, asked: Arc::default() })
     }
 
     /// Trusts these certificates (PEM) in the place of those of the operating system.
@@ -182,7 +183,7 @@ impl Server {
         Ok(Master(self.addr(&node)))
     }
 
-    /// Asks several nodes at once, until so many have answered.
+    /// Asks several nodes at once, until so many have answered. An error is no answer.
     async fn ask(
         &self,
         nodes: &[Node],
@@ -192,41 +193,48 @@ impl Server {
     ) -> RedisResult<Vec<(Node, Value)>> {
         let mut asking = JoinSet::new();
         for node in nodes {
-            let kept = lock(&self.asked).remove(node);
+            let kept = lock(&self.asked).get(node).cloned();
             let mut info = self.info(self.addr(node));
             if let Kind::Sentinel { login, .. } = &self.kind {
                 info = info.set_redis_settings(login.clone());
             }
             let client = self.client(info)?;
-            let (node, command) = (node.clone(), command.clone());
+            let (node, command, asked) = (node.clone(), command.clone(), Arc::clone(&self.asked));
             asking.spawn(async move {
                 let answer = timeout(limit, async {
                     if let Some(mut kept) = kept
                         && let Ok(answer) = kept.req_packed_command(&command).await
                     {
-                        return Ok((kept, answer));
+                        return Ok(answer);
                     }
                     let limits = Timeouts { connect: limit, response: Some(limit) };
                     let mut new = connect(client, limits).await?;
                     let answer = new.req_packed_command(&command).await?;
-                    RedisResult::Ok((new, answer))
+                    lock(&asked).insert(node.clone(), new);
+                    RedisResult::Ok(answer)
                 });
-                (node, answer.await.unwrap_or_else(|_| Err(fault("no answer in time"))))
+                let answer = answer.await.unwrap_or_else(|_| Err(fault("no answer in time")));
+                if answer.is_err() {
+                    lock(&asked).remove(&node);
+                }
+                (node, answer.and_then(Value::extract_error))
             });
         }
         let mut answers = Vec::new();
         let mut last = fault("too few of those who know the master have answered");
         while let Some(asked) = asking.join_next().await {
             match asked {
-                Ok((node, Ok((connection, answer)))) => {
-                    lock(&self.asked).insert(node.clone(), connection);
+                Ok((node, Ok(answer))) => {
                     answers.push((node, answer));
                     if answers.len() >= enough {
+                        // The others finish, within their time, so that their connections are kept too.
+                        asking.detach_all();
                         return Ok(answers);
                     }
                 }
-                Ok((_, Err(error))) => last = error,
-                Err(_) => {}
+                // What one of them says tells more than the silence of another.
+                Ok((_, Err(error))) if last.code().is_none() => last = error,
+                Ok(_) | Err(_) => {}
             }
         }
         Err(last)
@@ -345,3 +353,124 @@ const MOST_ASKED: usize = 6;
 
 /// The most nodes of a cluster that are remembered.
 const MOST_NODES: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread;
+    use std::time::Instant;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A Sentinel that answers each question when it is let, and counts its connections.
+    struct Fake {
+        port: u16,
+        connections: Arc<AtomicUsize>,
+        let_it: Sender<&'static str>,
+    }
+
+    impl Fake {
+        fn start() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let connections = Arc::new(AtomicUsize::new(0));
+            let (let_it, answers) = channel();
+            let (counted, answers) = (Arc::clone(&connections), Arc::new(Mutex::new(answers)));
+            thread::spawn(move || {
+                for stream in listener.incoming() {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    let answers = Arc::clone(&answers);
+                    thread::spawn(move || serve(stream.unwrap(), &answers));
+                }
+            });
+            Self { port, connections, let_it }
+        }
+
+        fn answers(&self, answer: &'static str, times: usize) {
+            (0..times).for_each(|_| self.let_it.send(answer).unwrap());
+        }
+    }
+
+    /// Reads arrays of strings. What is no question is agreed to.
+    fn serve(stream: TcpStream, answers: &Mutex<Receiver<&'static str>>) -> Option<()> {
+        let mut reader = BufReader::new(stream.try_clone().ok()?);
+        let mut number = move |into: &mut Vec<u8>| -> Option<usize> {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            let number = line.get(1..)?.trim_end().parse().ok()?;
+            if line.starts_with('$') {
+                into.resize(number + 2, 0);
+                reader.read_exact(into).ok()?;
+            }
+            Some(number)
+        };
+        loop {
+            let (mut word, mut is_question) = (Vec::new(), false);
+            for _ in 0..number(&mut word)? {
+                number(&mut word)?;
+                is_question |= word.starts_with(b"SENTINEL");
+            }
+            let answer = if is_question { answers.lock().unwrap().recv().ok()? } else { "+OK\r\n" };
+            (&stream).write_all(answer.as_bytes()).ok()?;
+        }
+    }
+
+    const MASTER: &str = "*6\r\n$2\r\nip\r\n$8\r\n10.0.0.7\r\n$4\r\nport\r\n$1\r\n7\r\n\
+                          $12\r\nconfig-epoch\r\n$1\r\n1\r\n";
+    const NOPERM: &str =
+        "-NOPERM this user has no permissions to run the 'sentinel|master' command\r\n";
+
+    fn watched(sentinels: &[Fake; 3]) -> Server {
+        let hosts = sentinels.each_ref().map(|fake| format!("127.0.0.1:{}", fake.port)).join(",");
+        Server::parse(&format!("redis+sentinel://{hosts}/main")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_error_is_no_answer_and_is_told() {
+        let sentinels = [(); 3].map(|()| Fake::start());
+        let server = watched(&sentinels);
+        sentinels[0].answers(MASTER, 2);
+        sentinels[1].answers(NOPERM, 1);
+        sentinels[2].answers(NOPERM, 1);
+        let error = server.master("", PATIENCE).await.unwrap_err();
+        assert_eq!(error.code(), Some("NOPERM"), "{error}");
+        sentinels[1].answers(MASTER, 1);
+        sentinels[2].answers(NOPERM, 1);
+        assert_eq!(server.master("", PATIENCE).await.unwrap().to_string(), "10.0.0.7:7");
+    }
+
+    #[tokio::test]
+    async fn connections_are_kept_also_to_who_is_slow_and_shared_by_all_who_ask() {
+        let sentinels = [(); 3].map(|()| Fake::start());
+        let server = watched(&sentinels);
+        for round in 1..=3 {
+            sentinels[0].answers(MASTER, 1);
+            sentinels[1].answers(MASTER, 1);
+            server.master("", PATIENCE).await.unwrap();
+            sentinels[2].answers(MASTER, 1);
+            let deadline = Instant::now() + PATIENCE;
+            while lock(&server.asked).len() < 3 {
+                assert!(Instant::now() < deadline, "the third is not kept");
+                tokio::task::yield_now().await;
+            }
+            let connections =
+                sentinels.each_ref().map(|fake| fake.connections.load(Ordering::SeqCst));
+            assert_eq!(connections, [1; 3], "round {round}");
+        }
+        sentinels.iter().for_each(|fake| fake.answers(MASTER, 8));
+        let mut asking = JoinSet::new();
+        let server = Arc::new(server);
+        for _ in 0..8 {
+            let server = Arc::clone(&server);
+            asking.spawn(async move { server.master("", PATIENCE).await });
+        }
+        assert!(asking.join_all().await.iter().all(Result::is_ok));
+        let connections = sentinels.each_ref().map(|fake| fake.connections.load(Ordering::SeqCst));
+        assert_eq!(connections, [1; 3]);
+    }
+}

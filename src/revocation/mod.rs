@@ -14,7 +14,6 @@ mod journal;
 mod receipt;
 mod set;
 mod table;
-mod timer;
 
 pub use entry::{Revoked, SubjectTag, Target};
 #[cfg(feature = "revocation-redis")]

@@ -1,9 +1,10 @@
 //! The table: 16 bytes to when they were ended, for many readers that never wait.
 //!
-//! Open addressing with linear probing in plain atomics. A slot is filled once and its key never changes after that,
-//! so a reader needs no lock and no second look: it sees a slot empty or whole. What grows or forgets is a
-//! copy of one part, which takes the place of the old one in one step. Only writers wait, for each other,
-//! and for one part of 256.
+//! Open addressing in plain atomics, in groups of eight slots. A group has one word, a byte of each key's hash for each
+//! slot: it tells of nearly all keys that are not there that they are not, and the words of a million entries stay in
+//! a cache (as of Abseil's Swiss tables). A slot is filled once and its key never changes after that, so a reader
+//! needs no lock and no second look: it sees a slot empty or whole. What grows or forgets is a copy of one part, which
+//! takes the place of the old one in one step. Only writers wait, for each other, and for one part of 256.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,12 +26,17 @@ struct Part {
     filled: Mutex<usize>,
 }
 
-type Slots = Box<[Slot]>;
+#[derive(Default)]
+struct Slots {
+    /// A word for each group: a [`fingerprint`] for each slot that is filled, and 0 for the others.
+    groups: Box<[AtomicU64]>,
+    slots: Box<[[Slot; GROUP]]>,
+}
 
 #[derive(Default)]
 struct Slot {
     key: [AtomicU64; 2],
-    /// A [`Value`]; 0 if the slot is empty.
+    /// A [`Value`].
     value: AtomicU64,
 }
 
@@ -72,16 +78,16 @@ pub(crate) enum Added {
 
 impl Table {
     pub(crate) fn new(seeds: [u64; 2]) -> Self {
-        let part = || Part { slots: ArcSwap::from_pointee(Box::default()), filled: Mutex::new(0) };
+        let part = || Part { slots: ArcSwap::default(), filled: Mutex::new(0) };
         Self { parts: (0..PARTS).map(|_| part()).collect(), seeds }
     }
 
     /// Returns the second before which nothing may have begun; 0 if the target is not known.
     #[inline]
     pub(crate) fn before(&self, target: &[u8; 16]) -> u64 {
-        let (key, part, place) = self.place(target);
-        let Some(part) = self.parts.get(part) else { return 0 };
-        find(&part.slots.load(), key, place).map_or(0, |(_, value)| value.before())
+        let (key, hash) = self.key(target);
+        let Some(part) = self.part(hash) else { return 0 };
+        part.slots.load().find(key, hash).map_or(0, |(_, value)| value.before())
     }
 
     /// Adds an entry, unless its part needs to grow and `room` says that it must not.
@@ -89,12 +95,12 @@ impl Table {
     /// The latest of all cutoffs and the latest of all ends count. The mark says in which reading of the stream
     /// the entry was found; 0 if it was not.
     pub(crate) fn add(&self, entry: Entry, mark: u8, now: u64, room: impl Fn() -> bool) -> Added {
-        let (key, part, place) = self.place(&entry.target);
-        let Some(part) = self.parts.get(part) else { return Added::Full };
+        let (key, hash) = self.key(&entry.target);
+        let Some(part) = self.part(hash) else { return Added::Full };
         let new = Value::new(entry.before, entry.until, mark);
         let mut filled = part.filled.lock().unwrap_or_else(PoisonError::into_inner);
         let slots = part.slots.load();
-        if let Some((slot, old)) = find(&slots, key, place) {
+        if let Some((slot, old)) = slots.find(key, hash) {
             let further = new.before() > old.before() || new.until() > old.until();
             let whole = new.before() >= old.before() && new.until() >= old.until();
             let mark = match mark {
@@ -117,9 +123,9 @@ impl Table {
             let live = part.rebuild(&slots, now, self.seeds);
             dead = *filled - live;
             *filled = live;
-            fill(&part.slots.load(), key, place, new);
+            part.slots.load().fill(key, hash, new);
         } else {
-            fill(&slots, key, place, new);
+            slots.fill(key, hash, new);
         }
         *filled += 1;
         Added::New { dead }
@@ -130,7 +136,7 @@ impl Table {
         let Some(part) = self.parts.get(part % PARTS) else { return (0, 0) };
         let mut filled = part.filled.lock().unwrap_or_else(PoisonError::into_inner);
         let slots = part.slots.load();
-        let dead = entries(&slots).filter(|(_, value)| value.until() <= now).count();
+        let dead = slots.entries().filter(|(_, value)| value.until() <= now).count();
         if dead > 0 {
             *filled = part.rebuild(&slots, now, self.seeds);
         }
@@ -141,7 +147,8 @@ impl Table {
     pub(crate) fn list(&self, now: u64, without: Option<u8>) -> impl Iterator<Item = Entry> + '_ {
         self.parts.iter().flat_map(move |part| {
             let slots = part.slots.load_full();
-            let live = entries(&slots)
+            let live = slots
+                .entries()
                 .filter(|(_, value)| value.until() > now && Some(value.mark()) != without);
             let entry = |([one, two], value): ([u64; 2], Value)| {
                 let target = u128::from(one) << 64 | u128::from(two);
@@ -155,9 +162,9 @@ impl Table {
     /// Returns whether the entry, as far as it reaches, has this mark.
     #[cfg(any(feature = "revocation-redis", test))]
     pub(crate) fn has_mark(&self, target: &[u8; 16], mark: u8) -> bool {
-        let (key, part, place) = self.place(target);
-        let Some(part) = self.parts.get(part) else { return false };
-        find(&part.slots.load(), key, place).is_some_and(|(_, value)| value.mark() == mark)
+        let (key, hash) = self.key(target);
+        let Some(part) = self.part(hash) else { return false };
+        part.slots.load().find(key, hash).is_some_and(|(_, value)| value.mark() == mark)
     }
 
     /// Begins another reading of the stream: no entry has its mark any more.
@@ -165,7 +172,7 @@ impl Table {
     pub(crate) fn unmark(&self, mark: u8) {
         for part in &self.parts {
             let _one = part.filled.lock().unwrap_or_else(PoisonError::into_inner);
-            for slot in part.slots.load().iter() {
+            for slot in part.slots.load().slots.as_flattened() {
                 let value = Value(slot.value.load(Ordering::Relaxed));
                 if value.mark() == mark {
                     slot.value.store(value.0 & !3, Ordering::Release);
@@ -176,75 +183,126 @@ impl Table {
 
     /// Returns the bytes that the entries take.
     pub(crate) fn bytes(&self) -> usize {
-        let slots = self.parts.iter().map(|part| part.slots.load().len()).sum::<usize>();
-        slots * size_of::<Slot>() + self.parts.len() * size_of::<Part>()
+        let groups = self.parts.iter().map(|part| part.slots.load().slots.len()).sum::<usize>();
+        groups * (GROUP * size_of::<Slot>() + size_of::<AtomicU64>())
+            + self.parts.len() * size_of::<Part>()
     }
 
-    fn place(&self, target: &[u8; 16]) -> ([u64; 2], usize, u64) {
+    fn key(&self, target: &[u8; 16]) -> ([u64; 2], u64) {
         let target = u128::from_be_bytes(*target);
         let key = [high(target), low(target)];
-        let hash = hash(key, self.seeds);
-        (key, usize::try_from(hash >> 56).unwrap_or(0), hash << 8)
+        (key, hash(key, self.seeds))
+    }
+
+    /// The first byte of the hash chooses the part, the next four the group, the last one is the fingerprint.
+    fn part(&self, hash: u64) -> Option<&Part> {
+        self.parts.get(usize::try_from(hash >> 56).unwrap_or(0))
     }
 }
 
 impl Part {
     /// Puts a copy with room for more in the place of the slots, without what is dead; returns how many are left.
     fn rebuild(&self, slots: &Slots, now: u64, seeds: [u64; 2]) -> usize {
-        let live = || entries(slots).filter(|(_, value)| value.until() > now);
+        let live = || slots.entries().filter(|(_, value)| value.until() > now);
         let count = live().count();
-        let len = ((count + 1) * 8 / 5).max(4);
-        let copy: Slots = (0..len).map(|_| Slot::default()).collect();
+        let copy = Slots::new(((count + 1) * 8 / 5).div_ceil(GROUP));
         for (key, value) in live() {
-            fill(&copy, key, hash(key, seeds) << 8, value);
+            copy.fill(key, hash(key, seeds), value);
         }
         self.slots.store(Arc::new(copy));
         count
     }
 }
 
-/// Returns the slot of a key, and what it holds.
+impl Slots {
+    fn new(groups: usize) -> Self {
+        Self {
+            groups: (0..groups).map(|_| AtomicU64::default()).collect(),
+            slots: (0..groups).map(|_| Default::default()).collect(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.slots.len() * GROUP
+    }
+
+    /// Returns the slot of a key, and what it holds.
+    #[inline]
+    fn find(&self, key: [u64; 2], hash: u64) -> Option<(&Slot, Value)> {
+        let alike = fingerprint(hash) * EACH;
+        for at in self.around(hash) {
+            let group = self.groups.get(at)?.load(Ordering::Acquire);
+            for i in bytes(zeros(group ^ alike)) {
+                let slot = self.slots.get(at)?.get(i)?;
+                if slot.key.each_ref().map(|part| part.load(Ordering::Relaxed)) == key {
+                    return Some((slot, Value(slot.value.load(Ordering::Acquire))));
+                }
+            }
+            if zeros(group) != 0 {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Fills the first empty slot for a key. Only whoever holds the lock of the part writes, and there is one.
+    fn fill(&self, key: [u64; 2], hash: u64, value: Value) {
+        for at in self.around(hash) {
+            let (Some(word), Some(slots)) = (self.groups.get(at), self.slots.get(at)) else {
+                return;
+            };
+            let group = word.load(Ordering::Relaxed);
+            let Some(i) = bytes(zeros(group)).next() else { continue };
+            let Some(slot) = slots.get(i) else { return };
+            slot.key[0].store(key[0], Ordering::Relaxed);
+            slot.key[1].store(key[1], Ordering::Relaxed);
+            slot.value.store(value.0, Ordering::Relaxed);
+            // Last: who sees it sees all of the slot.
+            word.store(group | fingerprint(hash) << (8 * i), Ordering::Release);
+            return;
+        }
+    }
+
+    /// Returns the groups in which a key may be, in the order in which they are filled.
+    #[inline]
+    fn around(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
+        let len = u64::try_from(self.groups.len()).unwrap_or(0);
+        let first = ((hash >> 24 & 0xffff_ffff) * len) >> 32;
+        let (first, len) = (usize::try_from(first).unwrap_or(0), self.groups.len());
+        (first..len).chain(0..first)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = ([u64; 2], Value)> + '_ {
+        self.groups.iter().zip(&self.slots).flat_map(|(group, slots)| {
+            let filled = group.load(Ordering::Acquire) & HIGHEST;
+            bytes(filled).filter_map(|i| slots.get(i)).map(|slot| {
+                let key = slot.key.each_ref().map(|key| key.load(Ordering::Relaxed));
+                (key, Value(slot.value.load(Ordering::Acquire)))
+            })
+        })
+    }
+}
+
+/// Returns what a group says of a key: 128 to 255, so that it is not an empty slot.
 #[inline]
-fn find(slots: &Slots, key: [u64; 2], place: u64) -> Option<(&Slot, Value)> {
-    let (before, after) = slots.split_at_checked(start(slots, place))?;
-    for slot in after.iter().chain(before) {
-        let value = slot.value.load(Ordering::Acquire);
-        if value == 0 {
-            return None;
-        }
-        if slot.key[1].load(Ordering::Relaxed) == key[1]
-            && slot.key[0].load(Ordering::Relaxed) == key[0]
-        {
-            return Some((slot, Value(value)));
-        }
-    }
-    None
+fn fingerprint(hash: u64) -> u64 {
+    hash & 0x7f | 0x80
 }
 
-/// Fills the first empty slot for a key. Only whoever holds the lock of the part writes, and there is one.
-fn fill(slots: &Slots, key: [u64; 2], place: u64, value: Value) {
-    let Some((before, after)) = slots.split_at_checked(start(slots, place)) else { return };
-    let mut around = after.iter().chain(before);
-    if let Some(slot) = around.find(|slot| slot.value.load(Ordering::Relaxed) == 0) {
-        slot.key[0].store(key[0], Ordering::Relaxed);
-        slot.key[1].store(key[1], Ordering::Relaxed);
-        // Last: who sees it sees the key.
-        slot.value.store(value.0, Ordering::Release);
-    }
+/// Returns the highest bit of each byte that is 0, and of no other.
+#[inline]
+fn zeros(word: u64) -> u64 {
+    !(((word & !HIGHEST) + !HIGHEST) | word) & HIGHEST
 }
 
-fn entries(slots: &Slots) -> impl Iterator<Item = ([u64; 2], Value)> + '_ {
-    slots.iter().filter_map(|slot| match slot.value.load(Ordering::Acquire) {
-        0 => None,
-        value => Some((slot.key.each_ref().map(|key| key.load(Ordering::Relaxed)), Value(value))),
+/// Returns the places of the bytes whose highest bit is set.
+#[inline]
+fn bytes(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let first = bits.checked_ilog2().map(|_| bits.trailing_zeros() / 8);
+        bits &= bits.wrapping_sub(1);
+        usize::try_from(first?).ok()
     })
-}
-
-/// Where the search for a key begins: the high bits, scaled to the number of slots.
-#[inline]
-fn start(slots: &Slots, place: u64) -> usize {
-    let len = u64::try_from(slots.len()).unwrap_or(0);
-    usize::try_from(((place >> 32) * len) >> 32).unwrap_or(0)
 }
 
 /// Two multiplications, each folded. Keys are random or hashes already; the seeds are what matters.
@@ -269,6 +327,13 @@ fn low(wide: u128) -> u64 {
 
 pub(crate) const PARTS: usize = 256;
 
+/// Slots in a group: the bytes of a word.
+const GROUP: usize = 8;
+/// A 1 in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+/// The highest bit of each byte.
+const HIGHEST: u64 = EACH << 7;
+
 /// Ends are kept in units of this many seconds, rounded up.
 const UNIT: u64 = 128;
 const MOST_UNTIL: u64 = (1 << 26) - 1;
@@ -284,6 +349,16 @@ mod tests {
 
     fn entry(target: u128, before: u64, until: u64) -> Entry {
         Entry { target: target.to_be_bytes(), before, until }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_told_of_bytes_is_true_of_each(word: [u8; 8], ones: [bool; 8]) {
+            let word: [u8; 8] = std::array::from_fn(|i| if ones[i] { word[i] & 1 } else { word[i] });
+            let expected: Vec<_> = (0..8).filter(|i| word[*i] == 0).collect();
+            let found: Vec<_> = bytes(zeros(u64::from_le_bytes(word))).collect();
+            prop_assert_eq!(found, expected);
+        }
     }
 
     proptest! {

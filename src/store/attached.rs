@@ -419,7 +419,7 @@ fn serialize<B: Serialize + DeserializeOwned>(value: &B) -> Result<(SecretBytes,
         ));
     }
     // What cannot be read must not be stored.
-    let reads_back = FORMAT_OF_ALL.check_reads_back(value, &body, recorder.some_nulls());
+    let reads_back = FORMAT_OF_ALL.check_reads_back(value, &body, recorder.odd_nulls());
     reads_back.map_err(|error| why(&error))?;
     Ok((body, recorder.into_spans()))
 }

@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 use std::{fmt, process, thread};
 
@@ -28,9 +28,19 @@ use crate::store::workers::Workers;
 /// a node that does not find a blob logs its user out. They share a `RedisStore` (feature `store-redis`), or one of your
 /// own.
 ///
-/// A blob is on the disk, by `fsync`, before the cookie that refers to it is sent. Files and folders belong to the
-/// process alone (modes 0600 and 0700). The time of modification of a file is when its blob expires: a backup has
-/// to restore it, and files copied without it count as expired. Expired files are removed every ten minutes.
+/// A blob is on the disk, by `fsync`, before the cookie that refers to it is sent. Files, and folders in the directory,
+/// belong to the process alone (modes 0600 and 0700). The time of modification of a file is when its blob expires: a
+/// backup has to restore it, and files copied without it count as expired. Expired files are removed every ten minutes, by
+/// processes that store blobs; who only reads removes none.
+///
+/// # The directory
+///
+/// Make it before the first use: `install -d -m 0700 -o shop /var/lib/shop/sessions`, or `StateDirectory=` of systemd. The
+/// store makes only what is in it, so that a path that is mistyped, or a volume that is not mounted, is an error and no empty
+/// store, which would log users out. On a volume of its own, let it be a folder *in* that: the place where a volume is
+/// mounted is there without the volume too.
+///
+/// A directory that goes while the process runs is an error for each request that needs it, and no session ends by it.
 ///
 /// # Example
 ///
@@ -47,16 +57,18 @@ use crate::store::workers::Workers;
 pub struct DirectoryStore {
     folder: Arc<Folder>,
     workers: Workers,
-    /// When it is dropped, the thread that sweeps ends.
-    _sweeping: Sender<()>,
+    limit: Duration,
+    /// To the thread that sweeps, which starts with the first blob that is stored; when this is dropped, it ends.
+    sweeping: OnceLock<Option<Sender<()>>>,
 }
 
 impl DirectoryStore {
-    /// Opens a store in this directory, which is made if it is not there, for up to 1 GiB of blobs.
+    /// Opens the store in this directory, which has to be there, for up to 1 GiB of blobs. Nothing is removed before the
+    /// first blob is stored.
     ///
     /// # Errors
     ///
-    /// If the directory cannot be made, read and written, or no thread can be started.
+    /// If there is no such directory, it cannot be read, or what is missing in it cannot be made.
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         Self::open_with(path, 1 << 30)
     }
@@ -69,16 +81,16 @@ impl DirectoryStore {
     /// As [`open`](Self::open).
     pub fn open_with(path: impl Into<PathBuf>, most_bytes: u64) -> io::Result<Self> {
         let folder = Arc::new(Folder::open(path.into(), most_bytes)?);
-        folder.sweep(SystemTime::now())?;
-        let (sweeping, ended) = channel();
-        let swept = Arc::clone(&folder);
-        thread::Builder::new().name("sealed-session-sweep".into()).spawn(move || {
-            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(SWEEP) {
-                // What could not be removed now will be next time.
-                drop(swept.sweep(SystemTime::now()));
-            }
-        })?;
-        Ok(Self { folder, workers: Workers::start()?, _sweeping: sweeping })
+        let (workers, limit) = (Workers::start()?, Duration::from_secs(1));
+        Ok(Self { folder, workers, limit, sweeping: OnceLock::new() })
+    }
+
+    /// Sets within which time each operation answers, or fails, as on a disk that hangs. Default: a second. A request waits
+    /// for it.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
     }
 
     fn run<V: Send + 'static>(
@@ -86,12 +98,30 @@ impl DirectoryStore {
         job: impl FnOnce(&Folder) -> Result<V, StoreError> + Send + 'static,
     ) -> StoreFuture<'_, V> {
         let folder = Arc::clone(&self.folder);
-        self.workers.run(move || job(&folder))
+        self.workers.run(self.limit, move || job(&folder))
+    }
+
+    /// Starts the thread that sweeps, if it is not there. Without one, it is swept when there is no room.
+    fn sweep_from_now_on(&self) {
+        self.sweeping.get_or_init(|| {
+            let (sweeping, ended) = channel();
+            let swept = Arc::clone(&self.folder);
+            let thread = thread::Builder::new().name("sealed-session-sweep".into());
+            let sweep = move || {
+                // What could not be removed now will be next time.
+                drop(swept.sweep(SystemTime::now()));
+                while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(SWEEP) {
+                    drop(swept.sweep(SystemTime::now()));
+                }
+            };
+            thread.spawn(sweep).ok().map(|_| sweeping)
+        });
     }
 }
 
 impl BlobStore for DirectoryStore {
     fn put<'a>(&'a self, id: BlobId, bytes: &'a [u8], lives: Duration) -> StoreFuture<'a, ()> {
+        self.sweep_from_now_on();
         let bytes = bytes.to_vec();
         self.run(move |folder| folder.put(id, &bytes, lives, SystemTime::now()))
     }
@@ -136,8 +166,12 @@ struct Folder {
 
 impl Folder {
     fn open(path: PathBuf, most: u64) -> io::Result<Self> {
-        make_folder(&path, true)?;
-        make_folder(&path.join(NEW), false)?;
+        // An empty store in the place of one that is not mounted would log users out.
+        fs::read_dir(&path).map_err(|error| {
+            let what = format!("the directory {} of a store: {error}", path.display());
+            io::Error::new(error.kind(), what)
+        })?;
+        make_folder(&path.join(NEW))?;
         let swept = Mutex::new(SystemTime::UNIX_EPOCH);
         let (used, written) = (AtomicU64::new(0), AtomicU64::new(0));
         Ok(Self { path, most, used, written, swept, sync: File::sync_all })
@@ -184,7 +218,7 @@ impl Folder {
         let shelved = written.and_then(|()| {
             match fs::rename(&new, &path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    make_folder(shelf, false)?;
+                    make_folder(shelf)?;
                     self.sync_folder(&self.path)?;
                     fs::rename(&new, &path)?;
                 }
@@ -200,7 +234,7 @@ impl Folder {
     }
 
     fn get(&self, id: BlobId, most: usize, now: SystemTime) -> io::Result<Option<Vec<u8>>> {
-        let Some(file) = absent(existing().read(true).open(self.path_of(id)))? else {
+        let Some(file) = self.absent(existing().read(true).open(self.path_of(id)))? else {
             return Ok(None);
         };
         if file.metadata()?.modified()? <= now {
@@ -214,7 +248,7 @@ impl Folder {
     fn expire_within(&self, id: BlobId, rest: Duration, now: SystemTime) -> io::Result<()> {
         let path = self.path_of(id);
         if rest.is_zero() {
-            return absent(fs::remove_file(path)).map(|_| ());
+            return self.absent(fs::remove_file(path)).map(|_| ());
         }
         self.set_expiry(&path, now, |until| now.checked_add(rest).filter(|new| *new < until))
     }
@@ -231,12 +265,21 @@ impl Folder {
         now: SystemTime,
         new: impl FnOnce(SystemTime) -> Option<SystemTime>,
     ) -> io::Result<()> {
-        let Some(file) = absent(existing().write(true).open(path))? else { return Ok(()) };
+        let Some(file) = self.absent(existing().write(true).open(path))? else { return Ok(()) };
         let until = file.metadata()?.modified()?;
         match new(until).filter(|_| until > now) {
             Some(new) => file.set_modified(new),
             None => Ok(()),
         }
+    }
+
+    /// What is not there is absent only while the store is: it may be unmounted, or moved away.
+    fn absent<V>(&self, result: io::Result<V>) -> io::Result<Option<V>> {
+        let found = absent(result)?;
+        if found.is_none() && !fs::symlink_metadata(self.path.join(NEW))?.is_dir() {
+            return Err(ErrorKind::NotADirectory.into());
+        }
+        Ok(found)
     }
 
     fn has_room(&self, weight: u64) -> bool {
@@ -345,9 +388,8 @@ fn absent<V>(result: io::Result<V>) -> io::Result<Option<V>> {
     }
 }
 
-fn make_folder(path: &Path, parents: bool) -> io::Result<()> {
+fn make_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(parents);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(path) {
@@ -387,6 +429,7 @@ mod tests {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn id(n: u8) -> BlobId {
         BlobId::from_bytes([n; 16])
@@ -394,7 +437,9 @@ mod tests {
 
     fn folder(most: u64) -> (tempfile::TempDir, Folder, SystemTime) {
         let temp = tempfile::tempdir().unwrap();
-        let folder = Folder::open(temp.path().join("a/b"), most).unwrap();
+        let path = temp.path().join("store");
+        fs::create_dir(&path).unwrap();
+        let folder = Folder::open(path, most).unwrap();
         (temp, folder, SystemTime::now())
     }
 
@@ -554,7 +599,7 @@ mod tests {
     #[test]
     fn a_blob_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_acknowledged() {
         let (_temp, mut folder, now) = folder(1 << 20);
-        static PATH: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+        static PATH: OnceLock<PathBuf> = OnceLock::new();
         PATH.set(folder.path_of(id(1))).unwrap();
         folder.sync = |file| {
             let is_folder = file.metadata()?.is_dir();
@@ -597,7 +642,77 @@ mod tests {
         let file = folder.path_of(id(1));
         assert_eq!(mode(&file), 0o600);
         assert_eq!(mode(file.parent().unwrap()), 0o700);
-        assert_eq!(mode(&folder.path), 0o700);
+        assert_eq!(mode(&folder.path.join(NEW)), 0o700);
+    }
+
+    #[test]
+    fn a_store_that_is_gone_is_an_error_and_no_absence() {
+        let (temp, folder, now) = folder(1 << 20);
+        folder.put(id(1), b"one", HOUR, now).unwrap();
+        let elsewhere = temp.path().join("elsewhere");
+        fs::rename(&folder.path, &elsewhere).unwrap();
+        let all_fail = || {
+            for id in [id(1), id(2)] {
+                folder.get(id, 99, now).unwrap_err();
+                folder.expire_within(id, Duration::ZERO, now).unwrap_err();
+                folder.expire_within(id, HOUR / 2, now).unwrap_err();
+                folder.keep_for(id, 2 * HOUR, now).unwrap_err();
+                folder.put(id, b"one", HOUR, now).unwrap_err();
+            }
+        };
+        all_fail();
+        // Where it was mounted, an empty folder is.
+        fs::create_dir(&folder.path).unwrap();
+        all_fail();
+        assert_eq!(fs::read_dir(&folder.path).unwrap().count(), 0);
+        fs::remove_dir(&folder.path).unwrap();
+        fs::rename(&elsewhere, &folder.path).unwrap();
+        assert_eq!(folder.get(id(1), 99, now).unwrap().unwrap(), b"one");
+        assert_eq!(folder.get(id(2), 99, now).unwrap(), None);
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_makes_no_store() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("store");
+        let error = DirectoryStore::open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("store"), "{error}");
+        assert!(!path.exists());
+        fs::create_dir(&path).unwrap();
+        DirectoryStore::open(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_is_an_error_in_time() {
+        static HANG: std::sync::Barrier = std::sync::Barrier::new(2);
+        let (_temp, mut folder, _) = folder(1 << 20);
+        folder.sync = |_| {
+            HANG.wait();
+            Err(io::Error::other("it hung"))
+        };
+        let store = DirectoryStore::open(&folder.path).unwrap().timeout(Duration::from_millis(1));
+        let store = DirectoryStore { folder: Arc::new(folder), ..store };
+        let error = store.put(id(1), b"one", HOUR).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        HANG.wait();
+    }
+
+    #[tokio::test]
+    async fn who_only_reads_removes_nothing_and_who_stores_sweeps() {
+        let (_temp, folder, now) = folder(1 << 20);
+        folder.put(id(1), b"one", HOUR, now - 2 * HOUR).unwrap();
+        let old = folder.path_of(id(1));
+        let store = DirectoryStore::open(&folder.path).unwrap().timeout(PATIENCE);
+        assert_eq!(store.get(id(1), 99).await.unwrap(), None);
+        assert!(old.exists());
+        store.put(id(2), b"two", HOUR).await.unwrap();
+        let since = std::time::Instant::now();
+        while old.exists() {
+            assert!(since.elapsed() < PATIENCE, "nothing is swept");
+            thread::yield_now();
+        }
+        assert_eq!(store.get(id(2), 99).await.unwrap().unwrap(), b"two");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use ::redis::aio::ConnectionLike;
 use ::redis::{
     Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, Value, cmd,
 };
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::message::blob_ref::BlobId;
@@ -50,8 +50,9 @@ use crate::store::blob_store::{BlobStore, StoreError, StoreFuture};
 ///
 /// # The server
 ///
-/// Redis 7.0 or later (`EXPIRE … LT`), or Valkey. The user needs `SET`, `GETRANGE`, `EXPIRE` and `INFO` on keys with the
-/// [prefix](Self::prefix).
+/// Redis 7.0 or later (`EXPIRE … LT`), or Valkey. A user of its own needs `+@connection +set +getrange +expire +info` on
+/// keys with the [prefix](Self::prefix); in a cluster, on each node, `+cluster|slots +cluster|nodes` too; and on Sentinels
+/// that want a user, `+@connection +sentinel|master`.
 ///
 /// - `maxmemory-policy noeviction`: a server that evicts logs users out. A warning in the log says so.
 /// - What is acknowledged is as safe as the server keeps it: with replication that lags, a failover may lose the last
@@ -145,7 +146,9 @@ impl RedisStore {
         let started = self.jobs.get_or_init(|| {
             let (sender, jobs) = mpsc::channel(QUEUE);
             let current = Arc::new(Mutex::new((0, None)));
-            let link = Link { server: Arc::clone(&self.server), limit: self.limit, current };
+            let server = Arc::clone(&self.server);
+            let confirming = Semaphore::new(CONFIRMED_AT_ONCE);
+            let link = Link { server, limit: self.limit, current, confirming };
             // What the operating system does not give.
             let failed = |error: io::Error| StoreError::unavailable(error);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -225,6 +228,8 @@ struct Link {
     limit: Duration,
     /// How many there were, and the present one.
     current: Arc<Mutex<(u64, Option<Present>)>>,
+    /// How many may be confirmed at once.
+    confirming: Semaphore,
 }
 
 /// A connection that did not break yet.
@@ -240,16 +245,19 @@ impl Link {
     async fn call(&self, command: &Cmd, read: Option<&str>) -> Result<Value, StoreError> {
         let used = AtomicU64::new(0);
         let answer = async {
-            let answer = self.call_twice(command, &used).await?;
+            let answer = self.call_twice(command, &used).await.map_err(to_store_error)?;
             match read {
                 Some(key) if self.server.is_cluster() && is_empty(&answer) => {
-                    self.confirm(command, key).await
+                    // Each opens a connection, and whoever keeps the cookie of a blob that is gone may ask on and on.
+                    let free = timeout(self.limit / 2, self.confirming.acquire()).await;
+                    let _one = free.map_err(|_| StoreError::Busy)?;
+                    self.confirm(command, key).await.map_err(to_store_error)
                 }
                 _ => Ok(answer),
             }
         };
         match timeout(self.limit, answer).await {
-            Ok(answer) => answer.map_err(to_store_error),
+            Ok(answer) => answer,
             Err(_) => {
                 // Nobody knows whether that server will ever answer; another may have its place.
                 self.forget(used.into_inner());
@@ -386,6 +394,8 @@ fn seconds(duration: Duration) -> u64 {
 }
 
 const QUEUE: usize = 1024;
+
+const CONFIRMED_AT_ONCE: usize = 8;
 
 /// How long what the Sentinels say is taken for granted.
 const ASK_AGAIN: Duration = Duration::from_secs(1);

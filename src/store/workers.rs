@@ -1,13 +1,18 @@
 //! Threads for what would block a thread of the application's runtime, whichever that is.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 
 use crate::store::blob_store::{StoreError, StoreFuture};
+use crate::timer;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -29,18 +34,34 @@ impl Workers {
         Ok(Self { queue })
     }
 
-    /// Runs a job on one of the threads; it is queued at once, and done even if the future is dropped.
+    /// Runs a job on one of the threads, and waits for it for so long; it is queued at once, and done even if the future
+    /// is dropped or nobody waits any more.
     pub(super) fn run<V: Send + 'static>(
         &self,
+        limit: Duration,
         job: impl FnOnce() -> Result<V, StoreError> + Send + 'static,
     ) -> StoreFuture<'static, V> {
-        let (answer, answered) = oneshot::channel();
+        let deadline = Instant::now().checked_add(limit);
+        let (answer, mut answered) = oneshot::channel();
         // Who no longer waits need not be told.
         let queued = self.queue.try_send(Box::new(move || drop(answer.send(job()))));
         Box::pin(async move {
             queued.map_err(|_| StoreError::Busy)?;
-            // A job that panicked gives no answer.
-            answered.await.map_err(|_| StoreError::unavailable("the operation panicked"))?
+            poll_fn(|context| {
+                if let Poll::Ready(answer) = Pin::new(&mut answered).poll(context) {
+                    // A job that panicked gives no answer.
+                    let panicked = |_| Err(StoreError::unavailable("the operation panicked"));
+                    return Poll::Ready(answer.unwrap_or_else(panicked));
+                }
+                let Some(deadline) = deadline else { return Poll::Pending };
+                if deadline <= Instant::now() {
+                    let late = "the directory does not answer in time";
+                    return Poll::Ready(Err(StoreError::unavailable(late)));
+                }
+                timer::wake_at(deadline, context.waker().clone());
+                Poll::Pending
+            })
+            .await
         })
     }
 }
@@ -57,3 +78,35 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
 
 const THREADS: usize = 4;
 const QUEUE: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_what_hangs_is_told_in_time_and_it_is_done_all_the_same() {
+        let workers = Workers::start().unwrap();
+        let (tell, done) = channel();
+        let mut hang = Vec::new();
+        for n in 0..THREADS + 1 {
+            let (go_on, hangs) = channel::<()>();
+            hang.push(go_on);
+            let tell = tell.clone();
+            let limit = Duration::from_millis(1);
+            let late = workers.run(limit, move || {
+                let _ = hangs.recv();
+                tell.send(n).unwrap();
+                Ok(())
+            });
+            assert!(matches!(late.await, Err(StoreError::Unavailable(_))));
+        }
+        hang.clear();
+        let mut all: Vec<_> =
+            (0..=THREADS).map(|_| done.recv_timeout(Duration::from_secs(60)).unwrap()).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..=THREADS));
+        assert_eq!(workers.run(Duration::MAX, || Ok(7)).await.unwrap(), 7);
+    }
+}

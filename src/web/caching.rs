@@ -4,16 +4,14 @@
 ///
 /// Of other directives only `no-transform` says anything that `no-store` does not.
 pub(super) fn cache_control<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<&'static str> {
-    let (mut no_store, mut no_transform) = (false, false);
+    let (mut no_store, mut no_transform, mut unclosed) = (false, false, false);
     for value in values {
-        // A quoted string that goes on in the next header would swallow what stands there.
-        if !ends_outside_quotes(value) {
-            return Some("no-store");
-        }
         no_store |= list_has(value, "no-store");
         no_transform |= list_has(value, "no-transform");
+        // A quoted string that goes on in the next header swallows what stands there.
+        unclosed |= !ends_outside_quotes(value);
     }
-    match (no_store, no_transform) {
+    match (no_store && !unclosed, no_transform) {
         (true, _) => None,
         (false, true) => Some("no-store, no-transform"),
         (false, false) => Some("no-store"),
@@ -109,6 +107,9 @@ mod tests {
             (&["no-store=\"x\""], None),
             (&["private=\"a\\\\\", no-store"], None),
             (&["public", "no-transform"], Some("no-store, no-transform")),
+            (&["no-transform, private=\"a"], Some("no-store, no-transform")),
+            (&["private=\"a", "no-transform, no-store"], Some("no-store, no-transform")),
+            (&["private=\"a, no-transform\""], Some("no-store")),
         ] {
             assert_eq!(cache_control(found.iter().map(|v| v.as_bytes())), wanted, "{found:?}");
         }

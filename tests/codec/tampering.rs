@@ -76,7 +76,12 @@ fn parts_of_two_values_do_not_fit_together() {
     let codec = Codec::<String>::new(ring());
     let (a, b) = (seal(&codec, "session a"), seal(&codec, "session b"));
     for cut in 8..a.len() - 1 {
-        let error = read(&codec, &(a[..cut].to_owned() + &b[cut..])).unwrap_err();
+        let mixed = a[..cut].to_owned() + &b[cut..];
+        // By chance the little that is exchanged at either end is the same in both.
+        if mixed == a || mixed == b {
+            continue;
+        }
+        let error = read(&codec, &mixed).unwrap_err();
         assert!(matches!(error, DecodeError::InvalidTag), "{cut}: {error:?}");
     }
 }

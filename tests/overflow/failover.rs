@@ -6,10 +6,12 @@
 #[allow(dead_code, reason = "not each test needs all")]
 mod servers;
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 use ::axum::Router;
-use sealed_session::store::{BlobError, RedisStore};
+use futures_util::future::join_all;
+use sealed_session::store::{BlobError, BlobId, BlobStore, RedisStore, StoreError};
 use sealed_session::{Codec, DecodeError};
 
 use self::servers::{Cluster, Server, Watched};
@@ -99,6 +101,7 @@ async fn goes_on(app: &Router, visitors: &Visitors) -> String {
 #[ignore = "needs redis-server; .ci/run has it"]
 async fn with_sentinels_a_failover_is_a_time_of_refusals_and_logs_nobody_out() {
     let mut watched = Watched::start();
+    named_rights_are_enough_with_sentinels(&watched).await;
     let (first, codec) = node(&watched.url());
     let (second, _) = node(&watched.url());
     let visitors = visitors(&first).await;
@@ -146,6 +149,8 @@ async fn with_sentinels_a_failover_is_a_time_of_refusals_and_logs_nobody_out() {
 #[ignore = "needs redis-server; .ci/run has it"]
 async fn in_a_cluster_a_failover_is_a_time_of_refusals_and_logs_nobody_out() {
     let mut cluster = Cluster::start();
+    what_is_gone_takes_few_connections(&cluster).await;
+    named_rights_are_enough_in_a_cluster(&cluster).await;
     let (first, codec) = node(&cluster.url());
     let (second, _) = node(&cluster.url());
     let visitors = visitors(&first).await;
@@ -173,6 +178,70 @@ async fn in_a_cluster_a_failover_is_a_time_of_refusals_and_logs_nobody_out() {
         goes_on(node, &visitors).await;
     }
     assert!(is_master(&cluster.servers[master]));
+}
+
+/// Whoever keeps the cookie of a blob that is gone may ask on and on, and each time a master is asked once more.
+async fn what_is_gone_takes_few_connections(cluster: &Cluster) {
+    let store = RedisStore::new(&cluster.url()).unwrap();
+    let ask = |n| store.get(BlobId::from_bytes([n; 16]), 100);
+    assert_eq!(ask(0).await.unwrap(), None);
+    for server in &cluster.servers {
+        let told = server.call(&["INFO", "clients"]);
+        let count = |name: &str| -> u32 {
+            told.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
+        };
+        let most = count("connected_clients:") + count("cluster_connections:") + 20;
+        server.call(&["CONFIG", "SET", "maxclients", &most.to_string()]);
+    }
+    for answer in join_all((0..=255).map(ask)).await {
+        assert!(matches!(answer, Ok(None) | Err(StoreError::Busy)), "{answer:?}");
+    }
+    for server in &cluster.servers {
+        assert!(server.call(&["INFO", "stats"]).contains("rejected_connections:0\r"));
+        server.call(&["CONFIG", "SET", "maxclients", "10000"]);
+    }
+}
+
+async fn named_rights_are_enough_in_a_cluster(cluster: &Cluster) {
+    grant("store", &cluster.servers);
+    let url = cluster.url().replace("://", "://store:s%2Fcret%40@");
+    let store = does_all(&url).await;
+    for server in &cluster.servers {
+        server.call(&["ACL", "SETUSER", "store", "-cluster|nodes"]);
+    }
+    let error = store.get(BlobId::from_bytes([8; 16]), 100).await.unwrap_err();
+    let told = error.source().unwrap().to_string();
+    assert!(told.contains("'cluster|nodes'"), "it names what is lacking: {told}");
+}
+
+async fn named_rights_are_enough_with_sentinels(watched: &Watched) {
+    grant("store", &watched.servers);
+    grant("asker", &watched.sentinels);
+    let url = watched.url().replace("://", "://store:s%2Fcret%40@");
+    does_all(&format!("{url}?sentinel_user=asker&sentinel_password=s%2Fcret%40")).await;
+}
+
+/// Grants the rights that docs/OVERFLOW.md names.
+fn grant(user: &str, servers: &[Server]) {
+    let page = include_str!("../../docs/OVERFLOW.md");
+    let line = format!("ACL SETUSER {user} ");
+    let line = page.lines().find(|found| found.starts_with(&line)).unwrap();
+    let words: Vec<_> = line.split(' ').collect();
+    for server in servers {
+        assert_eq!(server.call(&words), "+OK", "{line}");
+    }
+}
+
+/// Does each operation with the user of a URL, and asks for a blob that is gone.
+async fn does_all(url: &str) -> RedisStore {
+    let store = RedisStore::new(url).unwrap().timeout(PATIENCE);
+    let (id, minute) = (BlobId::from_bytes([7; 16]), Duration::from_secs(60));
+    store.put(id, b"one", minute).await.unwrap();
+    assert_eq!(store.get(id, 100).await.unwrap().unwrap(), b"one");
+    store.keep_for(id, 2 * minute).await.unwrap();
+    store.expire_within(id, Duration::ZERO).await.unwrap();
+    assert_eq!(store.get(id, 100).await.unwrap(), None);
+    store
 }
 
 /// Waits until something holds, as it soon must.

@@ -48,11 +48,12 @@ fn what_one_node_revokes_holds_on_all_and_on_new_ones() {
     for (number, node) in (0..).zip(&nodes) {
         assert_eq!(node.revoke(number), Stored::Acknowledged);
     }
+    let before = now();
     nodes[0].set.revoke_subject(user).unwrap();
-    nodes[1].set.revoke_before(now() - WEEK / 2).unwrap();
+    nodes[1].set.revoke_before(before - WEEK / 2).unwrap();
     let all = |node: &Node| {
         node.knows(0..3)
-            && node.set.ends(now(), None, &[user])
+            && node.set.ends(before, None, &[user])
             && node.set.ends(now() - WEEK, None, &[])
             && !node.set.ends(now(), Some(id(9)), &[])
     };

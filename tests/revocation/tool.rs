@@ -40,12 +40,13 @@ fn what_the_tool_ends_holds_on_a_running_node_and_is_listed() {
     );
     until("the node hears it", || set.ends(now(), Some(id(7)), &[]));
     let env = [("SEALED_SESSION_JOURNAL", place)];
+    let before = now();
     let (code, out, _) = run(&["revoke", "subject", "user", "jane"], &env);
     assert_eq!(
         (code, out),
         (0, format!("ended the sessions of the user with the tag {user}, stored\n"))
     );
-    until("the node hears it", || set.ends(now(), None, &[user]));
+    until("the node hears it", || set.ends(before, None, &[user]));
     let (code, _, err) = run(&["revoke", "before", "2020-01-01T00:00:00Z"], &env);
     assert_eq!(code, 0, "{err}");
     assert_eq!(run(&["revoke", "subject", "user", "6a616e65", "--hex"], &env).0, 0);

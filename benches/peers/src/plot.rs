@@ -57,7 +57,10 @@ pub(crate) fn peers(charts: &[(&str, Vec<Bar>)]) -> String {
         text(&mut svg, (10.0, y), "font-weight=\"bold\"", &format!("{title}, microseconds"));
         y += 8.0;
         for bar in bars {
-            text(&mut svg, (LABEL - 8.0, y + 16.0), "text-anchor=\"end\"", &bar.name);
+            let ours = bar.name.starts_with("sealed-session");
+            let weight = if ours { " font-weight=\"bold\"" } else { "" };
+            let attributes = format!("text-anchor=\"end\"{weight}");
+            text(&mut svg, (LABEL - 8.0, y + 16.0), &attributes, &bar.name);
             for (i, time) in [bar.encode, bar.decode].into_iter().enumerate() {
                 let (top, width) = (y + 1.0 + 11.0 * i as f64, time * scale);
                 rect(&mut svg, [LABEL, top, width, 10.0], COLORS[i].1);

@@ -25,6 +25,8 @@ pub(crate) fn table() {
     row("OpenID Connect, large", &sessions::openid_connect_large());
     row("map of 200", &shapes::map_of_200());
     row("SAML, 30 lists", &shapes::saml());
+    row("`HashMap` of 400 flags", &shapes::flags_400());
+    row("20 `HashMap`s in one", &shapes::nested());
 }
 
 fn row<T: Session>(name: &str, session: &T) {

@@ -4,7 +4,7 @@
 //! not end by itself when the session does: close it at `expires`, and look up again who may still listen. Browsers send
 //! the cookie with a handshake from any page, so look at `Origin`.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -14,7 +14,7 @@ use axum::routing::{any, post};
 use sealed_session::Codec;
 use sealed_session::web::ChangeError;
 use sealed_session::web::axum::{Session, SessionLayer};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 pub fn app(codec: Codec<u64>) -> Router {
     Router::new()
@@ -47,7 +47,15 @@ async fn handshake(
 
 /// Answers what comes, until the session ends or the client goes.
 async fn talk(mut socket: WebSocket, session: Session<u64>, closes: Instant) {
-    while let Ok(Some(Ok(message))) = timeout_at(closes, socket.recv()).await {
+    // Around all of it: who never pauses, or reads nothing that is sent, would outlast a limit on each message.
+    if timeout_at(closes, answer(&mut socket, &session)).await.is_err() {
+        // Nor may a client that reads nothing keep the socket.
+        let _ = timeout(Duration::from_secs(5), socket.send(Message::Close(None))).await;
+    }
+}
+
+async fn answer(socket: &mut WebSocket, session: &Session<u64>) {
+    while let Some(Ok(message)) = socket.recv().await {
         let answer = match message.to_text() {
             Ok("who") => session.peek().map_or("nobody".into(), |user| format!("user {user}")),
             // Too late for a cookie: let the page send a request of its own for this.
@@ -60,5 +68,4 @@ async fn talk(mut socket: WebSocket, session: Session<u64>, closes: Instant) {
             return;
         }
     }
-    let _ = socket.send(Message::Close(None)).await;
 }

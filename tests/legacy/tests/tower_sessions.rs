@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
@@ -33,9 +33,13 @@ async fn page(session: Session<Shop>) -> String {
 
 /// The id in the old cookie, from the bytes of the header.
 fn old_id(headers: &HeaderMap) -> Option<Id> {
-    let headers = headers.get_all("cookie").iter().filter_map(|header| header.to_str().ok());
-    let mut cookies = headers.flat_map(|header| header.split(';'));
-    cookies.find_map(|cookie| cookie.trim_matches([' ', '\t']).strip_prefix("id=")?.parse().ok())
+    let headers = headers.get_all("cookie").iter().map(HeaderValue::as_bytes);
+    // Other cookies may have any bytes.
+    let mut cookies = headers.flat_map(|header| header.split(|byte| *byte == b';'));
+    cookies.find_map(|cookie| {
+        let cookie = str::from_utf8(cookie).ok()?.trim_matches([' ', '\t']);
+        cookie.strip_prefix("id=")?.parse().ok()
+    })
 }
 
 /// Reads the old store once, for those who come with the old cookie alone.
@@ -102,6 +106,11 @@ async fn a_session_of_the_old_store_is_read_once_and_sealed() {
     assert!(ours.starts_with("__Host-session=") && *removal == "id=", "{cookies}");
     // Other requests of the page are under way, and this response may be lost.
     assert_eq!(ask(&new, &id).await.1, "7");
+    assert_eq!(
+        ask(&new, &format!("city=Zürich; {id}")).await.1,
+        "7",
+        "beside a cookie of any bytes"
+    );
     let record = store.load(&id[3..].parse().unwrap()).await.unwrap().unwrap();
     assert!(record.expiry_date <= OffsetDateTime::now_utc() + time::Duration::minutes(1));
     // Ours needs no store.

@@ -293,7 +293,7 @@ fn table(session: &str, contestants: &[Contestant], drawn: bool) {
     }
     println!();
     if drawn {
-        let title = "What a session costs a request (microseconds of processor time)";
+        let title = "What a session of 1.5 KB costs a request (microseconds of processor time)";
         plot::write("cost.svg", &plot::costs(title, &charts));
     }
 }

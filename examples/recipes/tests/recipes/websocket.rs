@@ -1,9 +1,12 @@
 //! Over TCP, as browsers speak.
 
+use std::time::{Duration, SystemTime};
+
 use futures_util::{SinkExt, StreamExt};
 use recipes::websocket::app;
 use sealed_session::Codec;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpSocket;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -13,8 +16,12 @@ use crate::ring;
 
 #[tokio::test]
 async fn a_socket_reads_the_session_of_its_handshake_and_closes_at_its_end() {
-    let app = app(Codec::new(ring()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let codec = Codec::new(ring());
+    let app = app(codec.clone());
+    // Connections inherit how little it holds of what is not read.
+    let listener = little();
+    listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = listener.listen(8).unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(axum::serve(listener, app.clone()).into_future());
     let mut browser = Browser::new(app);
@@ -24,7 +31,7 @@ async fn a_socket_reads_the_session_of_its_handshake_and_closes_at_its_end() {
         let mut request = format!("ws://{address}/socket").into_client_request().unwrap();
         request.headers_mut().insert("origin", origin.parse().unwrap());
         request.headers_mut().insert("cookie", cookie.parse().unwrap());
-        client_async(request, TcpStream::connect(address).await.unwrap()).await
+        client_async(request, little().connect(address).await.unwrap()).await
     };
     for (origin, cookie, status) in [
         ("https://example.com", "", 401),
@@ -46,7 +53,27 @@ async fn a_socket_reads_the_session_of_its_handshake_and_closes_at_its_end() {
         socket.send(Message::text(said)).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(answer));
     }
-    // Nobody says anything more: time passes at once, up to the end of the session.
+    let expires = codec.decode(&codec.request([&session])).unwrap().unwrap().expires;
+    let left = expires.duration_since(SystemTime::now()).unwrap();
+    let (mut deaf, _) = connect("https://example.com", &session).await.unwrap();
+    // One says nothing more; the other asks on and on and reads no answer, until neither side can write. Then time
+    // passes at once, up to the end of the session.
     tokio::time::pause();
-    assert_eq!(socket.next().await.unwrap().unwrap(), Message::Close(None));
+    let begin = Instant::now();
+    let silent = async {
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::Close(None));
+        begin.elapsed()
+    };
+    let flood = async { while deaf.send(Message::text("who")).await.is_ok() {} };
+    let minute = Duration::from_secs(60);
+    let (elapsed, left_alone) = tokio::join!(silent, timeout(left + minute, flood));
+    assert!(elapsed > left - minute && elapsed < left + minute, "{elapsed:?}");
+    left_alone.expect("the server keeps the socket");
+}
+
+fn little() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(4096).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket
 }

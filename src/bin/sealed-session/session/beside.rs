@@ -56,6 +56,12 @@ impl Place {
                 .map_err(|error| Failure::Usage(format!("SEALED_SESSION_REDIS_URL: {error}")))?;
             return Ok(Some(Box::new(store.prefix(&self.prefix))));
         }
+        #[cfg(not(feature = "store-redis"))]
+        if std::env::var_os("SEALED_SESSION_REDIS_URL").is_some() {
+            return Err(Failure::Usage(
+                "this tool was built without the feature store-redis; unset SEALED_SESSION_REDIS_URL".to_owned(),
+            ));
+        }
         Ok(None)
     }
 }

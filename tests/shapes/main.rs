@@ -1,7 +1,10 @@
 //! The universe of shapes that serde types have, in each format: what is sealed comes back equal, or is refused at once.
 //!
 //! Some 50 values stand in each of 25 containers. `cargo test --all-features --test shapes -- --nocapture` prints the table.
+//! What attributes and hand-written code make of types is in `neighbours`.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod neighbours;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug};
@@ -594,6 +597,8 @@ fn some_of_what_is_null_comes_back_or_is_refused() {
         assert_eq!(outcome(format, &Some(Marker)), json(Equal), "{format}");
         assert_eq!(outcome(format, &Some(())), Refused, "{format}");
         assert_eq!(outcome(format, &vec![Some(None), None::<Option<u8>>]), Refused, "{format}");
+        let cancelling = (Some(None::<u8>), None::<Option<u8>>, None::<()>, Some(()));
+        assert_eq!(outcome(format, &cancelling), Refused, "{format}");
         assert_eq!(outcome(format, &Some(Wrapped(None::<u8>))), Refused, "{format}");
         assert_eq!(outcome(format, &Some(Wrapped(Wrapped(())))), Refused, "{format}");
         assert_eq!(outcome(format, &Some(Some(None::<u8>))), Refused, "{format}");

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 /// Wakes the task at this time or soon after; at once, where there is no thread for it.
-pub(super) fn wake_at(deadline: Instant, waker: Waker) {
+pub(crate) fn wake_at(deadline: Instant, waker: Waker) {
     static TIMER: OnceLock<Option<&'static Timer>> = OnceLock::new();
     match TIMER.get_or_init(Timer::start) {
         Some(timer) => timer.add(deadline, waker),
