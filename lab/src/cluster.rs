@@ -14,7 +14,7 @@ use crate::events::SIZE;
 use crate::front::{Balance, Front, Role};
 use crate::process::{Process, free_port};
 use crate::redis::Redis;
-use crate::tomcat::{Replication, Tomcats};
+use crate::tomcat::{Compiler, Replication, Tomcats};
 
 /// The ways to keep sessions that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -116,6 +116,16 @@ pub(crate) struct Setup {
     pub(crate) nodes: usize,
     /// Sessions take more than one cookie, and the proxy is configured for that.
     pub(crate) split: bool,
+    pub(crate) compiler: Compiler,
+    /// So many applications, each with sessions of its own. Only Tomcat has more than one.
+    pub(crate) applications: usize,
+}
+
+impl Setup {
+    /// Creates what is asked of most clusters: times are not measured.
+    pub(crate) fn of(nodes: usize) -> Self {
+        Self { nodes, split: false, compiler: Compiler::Quick, applications: 1 }
+    }
 }
 
 #[derive(Debug)]
@@ -153,7 +163,7 @@ impl Cluster {
             _ => None,
         };
         let tomcats = match system.replication() {
-            Some(replication) => Some(Tomcats::new(replication, folder, MOST).await?),
+            Some(replication) => Some(Tomcats::new(replication, setup, folder, MOST).await?),
             None => None,
         };
         Self::build(carrier, system.balance(), folder, setup, redis, tomcats).await
@@ -274,6 +284,15 @@ impl Cluster {
     pub(crate) async fn set_all(&mut self, roles: &[Role]) -> Result<()> {
         self.roles = roles.to_vec();
         self.front.set(roles).await
+    }
+
+    /// Starts nodes until there are so many.
+    pub(crate) async fn grow(&mut self, nodes: usize) -> Result<()> {
+        for i in self.running().len()..nodes {
+            self.start_node(i, 1).await?;
+            self.set(i, Role::Serves).await?;
+        }
+        Ok(())
     }
 
     pub(crate) fn kill(&mut self, i: usize) {

@@ -18,6 +18,7 @@ use crate::users::{From, Tally, Users};
 pub(crate) enum Event {
     Steady,
     OneAddress,
+    Grown,
     Killed,
     CameBack,
     Deployed,
@@ -38,10 +39,11 @@ impl Event {
         match self {
             Self::Steady => "nothing happens",
             Self::OneAddress => "all from one address",
+            Self::Grown => "a third node is added",
             Self::Killed => "a node is killed",
             Self::CameBack => "it comes back",
             Self::Deployed => "a rolling deploy",
-            Self::Added => "a node is added",
+            Self::Added => "a fourth is added",
             Self::Removed => "it is removed",
             Self::Stopped => "a node hangs for 10 s",
             Self::KeysRotated => "the key is rotated, and the old one dropped",
@@ -56,12 +58,10 @@ impl Event {
 
     /// What happens in the systems, in this order. What leaves traces comes last.
     fn all(system: System, quick: bool) -> Vec<Self> {
-        if system == System::RedisSentinel {
-            return vec![Self::Steady, Self::Failover, Self::RedisStopped];
-        }
         let mut events = vec![Self::Steady, Self::Killed, Self::CameBack];
         if !quick {
-            events.insert(1, Self::OneAddress);
+            events =
+                vec![Self::Grown, Self::Steady, Self::OneAddress, Self::Killed, Self::CameBack];
             events.extend([Self::Deployed, Self::Added, Self::Removed, Self::Stopped]);
         }
         match system {
@@ -81,7 +81,9 @@ impl Event {
             }
             System::Redis if quick => events.extend([Self::RedisKept, Self::RedisLost]),
             System::Redis => events.extend([Self::RedisStopped, Self::RedisKept, Self::RedisLost]),
-            System::RedisCluster => events.extend([Self::Failover, Self::RedisStopped]),
+            System::RedisSentinel | System::RedisCluster => {
+                events.extend([Self::Failover, Self::RedisStopped]);
+            }
             _ => {}
         }
         if !quick {
@@ -109,13 +111,15 @@ pub(crate) const SIZE: usize = 2000;
 
 /// Runs all events of a system.
 pub(crate) async fn run(system: System, folder: &Path, quick: bool) -> Result<Vec<Outcome>> {
-    let (count, nodes) = if quick { (USERS / 2, 2) } else { (USERS, 3) };
-    let mut cluster = Cluster::start(system, folder, Setup { nodes, split: false }).await?;
-    let users = Users::start(cluster.front.port(), count, From::Everywhere, system.size()).await?;
-    let mut outcomes = Vec::new();
+    let count = if quick { USERS / 2 } else { USERS };
+    let mut cluster = Cluster::start(system, folder, Setup::of(2)).await?;
+    let port = cluster.front.port();
+    let mut users = Users::start(port, count, From::Everywhere, system.size()).await?;
+    let mut outcomes = Vec::<Outcome>::new();
     for event in Event::all(system, quick) {
         // What the one before left behind, a node that is passed over for a while, is none of this one.
-        tokio::time::sleep(Duration::from_millis(2300)).await;
+        let left = outcomes.last().map(|before| before.event);
+        wait(if matches!(left, Some(Event::Killed | Event::Stopped)) { 2300 } else { 500 }).await;
         users.window();
         let nodes = cluster.running().len();
         let tally = match event {
@@ -126,6 +130,11 @@ pub(crate) async fn run(system: System, folder: &Path, quick: bool) -> Result<Ve
             }
         };
         outcomes.push(Outcome { system, event, users: count, nodes, tally });
+        if event == Event::Grown {
+            // Those who stick to the two that were there would not be a third of all at each of the three.
+            users.stop().await?;
+            users = Users::start(port, count, From::Everywhere, system.size()).await?;
+        }
     }
     users.stop().await?;
     Ok(outcomes)
@@ -160,9 +169,8 @@ async fn happen(event: Event, cluster: &mut Cluster) -> Result<()> {
             cluster.deploy(3).await?;
             wait(2000).await;
         }
-        Event::Added => {
-            cluster.start_node(3, 1).await?;
-            cluster.set(3, Role::Serves).await?;
+        Event::Grown | Event::Added => {
+            cluster.grow(cluster.running().len() + 1).await?;
             wait(3000).await;
         }
         Event::Removed => {

@@ -1,7 +1,7 @@
 //! The four ways to keep sessions on several nodes, side by side, with real programs on loopback.
 //!
 //! ```sh
-//! cargo run --release              # everything, in some fifteen minutes; writes docs/FOUR_WAYS.md
+//! cargo run --release              # everything, in less than ten minutes; writes docs/FOUR_WAYS.md
 //! cargo run --release -- --quick   # what must hold on any machine, in less than two; for CI
 //! cargo run --release -- --report  # the report again, from the figures of the last run
 //! ```
@@ -16,6 +16,7 @@ mod migration;
 mod node;
 mod process;
 mod programs;
+mod progress;
 mod redis;
 mod report;
 mod run;
@@ -91,7 +92,8 @@ async fn lab(arguments: &[String]) -> Result<bool> {
         println!("{} {}", if claim.holds { "ok  " } else { "FAIL" }, claim.text);
     }
     let failed = claims.iter().filter(|claim| !claim.holds).count();
-    println!("\n{} passed, {failed} failed", claims.len() - failed);
+    println!("\n{}", progress::timetable(&run.parts));
+    println!("{} passed, {failed} failed", claims.len() - failed);
     Ok(failed == 0)
 }
 

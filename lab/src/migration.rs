@@ -23,7 +23,7 @@ const USERS: usize = 40;
 
 /// From Redis: three deploys, each while the nodes of the phase before still run.
 pub(crate) async fn from_redis(folder: &Path) -> Result<Vec<Step>> {
-    let setup = Setup { nodes: 3, split: false };
+    let setup = Setup::of(3);
     let balance = Balance::RoundRobin;
     let mut cluster = Cluster::start_of(Carrier::Redis, balance, folder, setup).await?;
     let users = Users::start(cluster.front.port(), USERS, From::Everywhere, SIZE).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn from_redis(folder: &Path) -> Result<Vec<Step>> {
 
 /// From nodes with sessions in memory: new nodes get the new users, and the old ones keep theirs until these leave.
 pub(crate) async fn from_sticky(folder: &Path) -> Result<Vec<Step>> {
-    let setup = Setup { nodes: 2, split: false };
+    let setup = Setup::of(2);
     let balance = Balance::HaproxyCookie;
     let mut cluster = Cluster::start_of(Carrier::Memory, balance, folder, setup).await?;
     let port = cluster.front.port();

@@ -122,7 +122,9 @@ impl Redis {
                 return Ok(false);
             }
         }
-        let replica = 1 - self.master().await?;
+        // While they change over, they may know no master, or one that is none of ours.
+        let Ok(master) = self.master().await else { return Ok(false) };
+        let replica = 1 - master;
         let replica = self.command(self.ports[replica], &["info", "replication"]).await;
         Ok(replica.is_ok_and(|replica| replica.contains("master_link_status:up")))
     }
@@ -149,7 +151,8 @@ impl Redis {
         let mut command =
             vec!["redis-server", "--port", &port, "--bind", "127.0.0.1", "--save", ""];
         command.extend(["--dbfilename", &dump, "--appendonly", append_only]);
-        command.extend(["--appenddirname", &append]);
+        // What is acknowledged is in the file. By default the last second may not be.
+        command.extend(["--appenddirname", &append, "--appendfsync", "always"]);
         let timeout = NODE_TIMEOUT.as_millis().to_string();
         let bus = self.buses[i].to_string();
         if self.kind == Kind::Cluster {
@@ -181,6 +184,11 @@ impl Redis {
 
     pub(crate) fn ids(&self) -> Vec<u32> {
         self.servers.iter().flatten().chain(&self.sentinels).map(Process::id).collect()
+    }
+
+    /// Returns the ids of what watches the servers, and carries nothing.
+    pub(crate) fn watchers(&self) -> Vec<u32> {
+        self.sentinels.iter().map(Process::id).collect()
     }
 
     /// Returns the ports by which the servers of a cluster, or the Sentinels, tell each other how they are.

@@ -13,10 +13,11 @@ use crate::Result;
 use crate::cluster::{Carrier, Cluster, Setup, System};
 use crate::events::{self, Outcome, SIZE};
 use crate::figures::memory::{self, Memory};
-use crate::figures::{self, Figures, Machine};
+use crate::figures::{self, Figures, Still};
 use crate::front::Balance;
 use crate::migration::{self, Step};
 use crate::programs;
+use crate::progress::{Part, Progress};
 use crate::users::{From, Tally, Users};
 
 /// All that a run found.
@@ -28,8 +29,9 @@ pub(crate) struct Run {
     pub(crate) seconds: u64,
     /// What a reader must know of this run.
     pub(crate) note: Option<String>,
-    /// What went wrong with a system, whose figures are missing then.
     pub(crate) faults: Vec<String>,
+    #[serde(default)]
+    pub(crate) parts: Vec<Part>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) figures: Vec<Figures>,
     pub(crate) memory: Vec<Memory>,
@@ -62,28 +64,32 @@ impl Plan {
         systems.into_iter().filter(|system| self.only.is_none_or(|only| only == *system)).collect()
     }
 
-    /// In the status quo most requests are of nobody, and a replica costs the nodes nothing. In a hurry, what no claim is
-    /// about is left out.
+    fn roads(self) -> Vec<&'static str> {
+        if self.only.is_none() { vec![FROM_REDIS, FROM_STICKY] } else { Vec::new() }
+    }
+
+    /// In the status quo most requests are of nobody. In a hurry, what no claim is about is left out.
     fn measures(self, system: System) -> bool {
         match system {
-            System::StatusQuo | System::RedisSentinel => false,
+            System::StatusQuo => false,
             System::IpHash | System::Haproxy | System::Overflow => !self.quick,
             _ => true,
         }
     }
 }
 
+pub(crate) const FROM_REDIS: &str = "from Redis";
+pub(crate) const FROM_STICKY: &str = "from sticky nodes";
+
 /// So many users shop while something happens, if there is time.
 pub(crate) const USERS: usize = 60;
 
-/// So many systems have their events at once. They wait most of the time.
-const AT_ONCE: usize = 6;
+/// So many systems have their bytes counted at once, while the others have their events.
+const COUNTED_AT_ONCE: usize = 3;
 
-/// So many systems are measured at once, where they need not be alone.
-const MEASURED_AT_ONCE: usize = 3;
-
+/// Runs it all, in three phases: what waits most of the time, all at once; then times, one system after another; then
+/// memory, all at once again.
 pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Run> {
-    let since = Instant::now();
     let mut run = Run {
         date: date()?,
         machine: machine(),
@@ -91,110 +97,128 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Run> {
         seconds: 0,
         note: std::env::var("LAB_NOTE").ok(),
         faults: Vec::new(),
+        parts: Vec::new(),
         outcomes: Vec::new(),
         figures: Vec::new(),
         memory: Vec::new(),
         migrations: BTreeMap::new(),
         by_session_cookie: None,
     };
-    let all = plan.only.is_none();
-    events_and_migrations(plan, all, folder, &mut run, since).await?;
-    if all && !plan.quick {
-        run.by_session_cookie = Some(by_session_cookie(&folder.join("by_session_cookie")).await?);
-    }
-    figures_of(plan, folder, &mut run, since).await?;
+    let mut progress = Progress::start();
+    let still = all_that_waits(plan, folder, &mut run, &mut progress).await?;
+    times_of(still, plan, &mut run, &mut progress).await;
     if !plan.quick {
-        memory_of(plan, folder, &mut run, since).await?;
+        memory_of(plan, folder, &mut run, &mut progress).await?;
     }
-    run.seconds = since.elapsed().as_secs();
+    run.seconds = progress.seconds() as u64;
+    (run.faults, run.parts) = (progress.faults, progress.parts);
     Ok(run)
 }
 
+// One is made for each part of a run.
+#[expect(clippy::large_enum_variant, reason = "there are some forty of them in all")]
 enum Done {
     Events(System, Result<Vec<Outcome>>),
-    Migration(&'static str, Result<Vec<Step>>),
+    Road(&'static str, Result<Vec<Step>>),
+    BySessionCookie(Result<Tally>),
+    Bytes(System, Result<Still>),
 }
 
-async fn events_and_migrations(
+/// Runs the events and the roads, and counts bytes meanwhile: these are the same on a machine that is busy.
+async fn all_that_waits(
     plan: Plan,
-    migrations: bool,
     folder: &Path,
     run: &mut Run,
-    since: Instant,
-) -> Result<()> {
-    let places = Arc::new(Semaphore::new(if plan.quick { 10 } else { AT_ONCE }));
+    progress: &mut Progress,
+) -> Result<Vec<Still>> {
     let mut tasks = JoinSet::new();
     for system in plan.systems() {
-        let (places, folder) = (Arc::clone(&places), folder.join(format!("events_{system:?}")));
+        let folder = folder.join(format!("events_{system:?}"));
         tasks.spawn(async move {
-            let _place = places.acquire_owned().await?;
-            let outcomes = events::run(system, &folder, plan.quick).await;
-            Result::Ok(Done::Events(system, outcomes))
+            let began = Instant::now();
+            (began, Done::Events(system, events::run(system, &folder, plan.quick).await))
         });
     }
-    if migrations {
-        for road in ["from Redis", "from sticky nodes"] {
-            let (places, folder) = (Arc::clone(&places), folder.join(road.replace(' ', "_")));
-            tasks.spawn(async move {
-                let _place = places.acquire_owned().await?;
-                let steps = match road {
-                    "from Redis" => migration::from_redis(&folder).await,
-                    _ => migration::from_sticky(&folder).await,
-                };
-                Result::Ok(Done::Migration(road, steps))
-            });
-        }
+    for road in plan.roads() {
+        let folder = folder.join(road.replace(' ', "_"));
+        tasks.spawn(async move {
+            let began = Instant::now();
+            let steps = match road {
+                FROM_REDIS => migration::from_redis(&folder).await,
+                _ => migration::from_sticky(&folder).await,
+            };
+            (began, Done::Road(road, steps))
+        });
     }
+    if plan.only.is_none() && !plan.quick {
+        let folder = folder.join("by_session_cookie");
+        tasks.spawn(async move {
+            let began = Instant::now();
+            (began, Done::BySessionCookie(by_session_cookie(&folder).await))
+        });
+    }
+    let places = Arc::new(Semaphore::new(COUNTED_AT_ONCE));
+    for system in plan.systems().into_iter().filter(|system| plan.measures(*system)) {
+        let (places, folder) = (Arc::clone(&places), folder.join(format!("bytes_{system:?}")));
+        tasks.spawn(async move {
+            let _place = places.acquire_owned().await;
+            let began = Instant::now();
+            (began, Done::Bytes(system, figures::count(system, &folder, plan.quick).await))
+        });
+    }
+    let mut still = Vec::new();
     while let Some(done) = tasks.join_next().await {
-        match done?? {
+        let (began, done) = done?;
+        match done {
             Done::Events(system, outcomes) => {
-                let what = format!("{system:?}: events");
-                run.outcomes.extend(run.faults.good(since, &what, outcomes).unwrap_or_default());
+                let what = ("events", &*format!("{system:?}"));
+                run.outcomes.extend(progress.done(what, began, outcomes).unwrap_or_default());
             }
-            Done::Migration(road, steps) => {
-                let steps = run.faults.good(since, &format!("migration {road}"), steps);
+            Done::Road(road, steps) => {
+                let steps = progress.done(("migration", road), began, steps);
                 run.migrations.insert(road.into(), steps.unwrap_or_default());
+            }
+            Done::BySessionCookie(tally) => {
+                let what = ("events", "hash of the session's cookie");
+                run.by_session_cookie = progress.done(what, began, tally);
+            }
+            Done::Bytes(system, counted) => {
+                still.extend(progress.done(("bytes", &format!("{system:?}")), began, counted));
             }
         }
     }
     run.outcomes.sort_by_key(|outcome| (outcome.system, outcome.event));
-    Ok(())
+    still.sort_by_key(|still| still.system);
+    Ok(still)
 }
 
-async fn figures_of(plan: Plan, folder: &Path, run: &mut Run, since: Instant) -> Result<()> {
-    let (places, machine) = (Arc::new(Semaphore::new(MEASURED_AT_ONCE)), Arc::<Machine>::default());
-    let mut tasks = JoinSet::new();
-    for system in plan.systems().into_iter().filter(|system| plan.measures(*system)) {
-        let (places, machine) = (Arc::clone(&places), Arc::clone(&machine));
-        let folder = folder.join(format!("figures_{system:?}"));
-        tasks.spawn(async move {
-            let _place = places.acquire_owned().await?;
-            Result::Ok((system, figures::measure(system, &folder, plan.quick, &machine).await))
-        });
+/// Measures times. Only one system does anything: the others have had their events, and wait for their turn.
+async fn times_of(still: Vec<Still>, plan: Plan, run: &mut Run, progress: &mut Progress) {
+    for still in still {
+        let (system, began) = (still.system, Instant::now());
+        let figures = still.measure(plan.quick).await;
+        run.figures.extend(progress.done(("times", &format!("{system:?}")), began, figures));
     }
-    while let Some(done) = tasks.join_next().await {
-        let (system, figures) = done??;
-        let figures = run.faults.good(since, &format!("{system:?}: figures"), figures);
-        run.figures.extend(figures);
-    }
-    run.figures.sort_by_key(|figures| figures.system);
-    Ok(())
 }
 
-/// Fills the systems with sessions, three at a time: what they take does not depend on when.
-async fn memory_of(plan: Plan, folder: &Path, run: &mut Run, since: Instant) -> Result<()> {
-    let places = Arc::new(Semaphore::new(3));
+/// Fills the systems with sessions, all at once: what they take does not depend on when.
+async fn memory_of(
+    plan: Plan,
+    folder: &Path,
+    run: &mut Run,
+    progress: &mut Progress,
+) -> Result<()> {
     let mut tasks = JoinSet::new();
     for system in plan.systems().into_iter().filter(|system| memory::SYSTEMS.contains(system)) {
-        let (places, folder) = (Arc::clone(&places), folder.join(format!("memory_{system:?}")));
+        let folder = folder.join(format!("memory_{system:?}"));
         tasks.spawn(async move {
-            let _place = places.acquire_owned().await?;
-            Result::Ok((system, memory::measure(system, &folder).await))
+            let began = Instant::now();
+            (began, system, memory::measure(system, &folder).await)
         });
     }
     while let Some(done) = tasks.join_next().await {
-        let (system, memory) = done??;
-        let memory = run.faults.good(since, &format!("{system:?}: memory"), memory);
+        let (began, system, memory) = done?;
+        let memory = progress.done(("memory", &format!("{system:?}")), began, memory);
         run.memory.extend(memory.unwrap_or_default());
     }
     run.memory.sort_by_key(|memory| (memory.system, memory.sessions));
@@ -203,33 +227,11 @@ async fn memory_of(plan: Plan, folder: &Path, run: &mut Run, since: Instant) -> 
 
 /// What becomes of users if nginx hashes the cookie of the session itself, which the login changes.
 async fn by_session_cookie(folder: &Path) -> Result<Tally> {
-    let setup = Setup { nodes: 3, split: false };
+    let setup = Setup::of(3);
     let cluster = Cluster::start_of(Carrier::Memory, Balance::SessionCookie, folder, setup).await?;
     let users = Users::start(cluster.front.port(), USERS, From::Everywhere, SIZE).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     users.stop().await
-}
-
-trait Faults {
-    /// Tells that something is done, and keeps the reason if it is not.
-    fn good<T>(&mut self, since: Instant, what: &str, result: Result<T>) -> Option<T>;
-}
-
-impl Faults for Vec<String> {
-    fn good<T>(&mut self, since: Instant, what: &str, result: Result<T>) -> Option<T> {
-        let seconds = since.elapsed().as_secs();
-        match result {
-            Ok(good) => {
-                eprintln!("{seconds:4} s  {what}");
-                Some(good)
-            }
-            Err(error) => {
-                eprintln!("{seconds:4} s  {what}: {error}");
-                self.push(format!("{what}: {error}"));
-                None
-            }
-        }
-    }
 }
 
 fn date() -> Result<String> {

@@ -3,11 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tokio::sync::OnceCell;
+
 use crate::Result;
+use crate::cluster::Setup;
 use crate::process::{self, Process, free_port};
 use crate::programs::TOMCAT;
 
 const SERVER: &str = include_str!("../tomcat/server.xml");
+const CONTEXT: &str = include_str!("../tomcat/context.xml");
 const WEB: &str = include_str!("../tomcat/web.xml");
 const SHOP: &str = include_str!("../tomcat/Shop.java");
 const SERVLET: &str = include_str!("../tomcat/ShopServlet.java");
@@ -48,46 +52,58 @@ impl Replication {
     }
 }
 
+/// How much the virtual machines do to make the code fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compiler {
+    /// What they do by default.
+    Default,
+    /// Little: they start in half the time, for what does not depend on how fast the code is in the end.
+    Quick,
+}
+
 /// What all nodes of a cluster have in common.
 #[derive(Debug)]
 pub(crate) struct Tomcats {
     replication: Replication,
+    compiler: Compiler,
+    applications: usize,
+    releases: &'static Path,
     folder: PathBuf,
     receivers: Vec<u16>,
 }
 
 impl Tomcats {
-    /// Compiles the servlet in its releases, the last of which does not declare which version its session has, and reserves a port for each node that may ever be.
-    pub(crate) async fn new(replication: Replication, folder: &Path, most: usize) -> Result<Self> {
-        let second = SHOP.replace("//2 ", "");
-        let undeclared = second.replace(VERSION, "");
-        for (release, shop) in [(1, SHOP), (2, &second), (3, &undeclared)] {
-            let source = folder.join(format!("release{release}"));
-            fs::create_dir_all(&source)?;
-            fs::write(source.join("Shop.java"), shop)?;
-            fs::write(source.join("ShopServlet.java"), SERVLET)?;
-            let servlets = format!("{TOMCAT}/lib/servlet-api.jar");
-            let [shop, servlet] = ["Shop.java", "ShopServlet.java"].map(|name| source.join(name));
-            let [classes, shop, servlet] = [&source, &shop, &servlet].map(|p| p.to_string_lossy());
-            process::output(&["javac", "-cp", &servlets, "-d", &classes, &shop, &servlet]).await?;
-        }
+    /// Reserves a port for each node that may ever be.
+    pub(crate) async fn new(
+        replication: Replication,
+        Setup { compiler, applications, .. }: Setup,
+        folder: &Path,
+        most: usize,
+    ) -> Result<Self> {
+        let releases = RELEASES.get_or_try_init(|| compile(folder)).await?;
         let receivers = (0..most).map(|_| free_port()).collect::<Result<_>>()?;
-        Ok(Self { replication, folder: folder.into(), receivers })
+        let folder = folder.into();
+        Ok(Self { replication, compiler, applications, releases, folder, receivers })
     }
 
     /// Starts node `i`. Its heap is bounded, so that what it takes is what it needs.
     pub(crate) fn start(&self, i: usize, port: u16, release: u32) -> Result<Process> {
         let base = self.folder.join(format!("tomcat{}", i + 1));
-        let classes = base.join("webapps/ROOT/WEB-INF/classes");
-        for folder in [&classes, &base.join("conf"), &base.join("logs"), &base.join("temp")] {
-            fs::create_dir_all(folder)?;
+        for folder in ["conf", "logs", "temp"] {
+            fs::create_dir_all(base.join(folder))?;
         }
-        let source = self.folder.join(format!("release{release}"));
-        for class in ["Shop.class", "ShopServlet.class"] {
-            fs::copy(source.join(class), classes.join(class))?;
+        let source = self.releases.join(format!("release{release}"));
+        for application in 0..self.applications {
+            let folder = base.join("webapps").join(application_folder(application)).join("WEB-INF");
+            let classes = folder.join("classes");
+            fs::create_dir_all(&classes)?;
+            for class in ["Shop.class", "ShopServlet.class"] {
+                fs::copy(source.join(class), classes.join(class))?;
+            }
+            fs::write(folder.join("web.xml"), WEB)?;
         }
-        fs::write(base.join("webapps/ROOT/WEB-INF/web.xml"), WEB)?;
         fs::write(base.join("conf/web.xml"), "<web-app version=\"6.0\"/>")?;
+        fs::write(base.join("conf/context.xml"), CONTEXT)?;
         fs::write(base.join("conf/server.xml"), self.server_xml(i, port))?;
         let base = base.to_string_lossy();
         let property = |name: &str, value: &str| format!("-D{name}={value}");
@@ -97,6 +113,10 @@ impl Tomcats {
             &[
                 "java",
                 "-Xmx2g",
+                match self.compiler {
+                    Compiler::Default => "-XX:+TieredCompilation",
+                    Compiler::Quick => "-XX:TieredStopAtLevel=1",
+                },
                 &property("lab.node", &format!("n{}", i + 1)),
                 &property("catalina.base", &base),
                 &property("catalina.home", TOMCAT),
@@ -128,6 +148,35 @@ impl Tomcats {
             .replace("@RECEIVER@", &self.receivers[i].to_string())
             .replace("@MEMBERS@", &members)
     }
+}
+
+/// Returns the path before those of an application.
+pub(crate) fn application_path(application: usize) -> String {
+    if application == 0 { String::new() } else { format!("/{}", application_folder(application)) }
+}
+
+fn application_folder(application: usize) -> String {
+    if application == 0 { "ROOT".into() } else { format!("shop{}", application + 1) }
+}
+
+/// Where the releases are that [`compile`] has made; all clusters have the same.
+static RELEASES: OnceCell<PathBuf> = OnceCell::const_new();
+
+/// Compiles the servlet in its releases, the last of which does not declare which version its session has.
+async fn compile(folder: &Path) -> Result<PathBuf> {
+    let second = SHOP.replace("//2 ", "");
+    let undeclared = second.replace(VERSION, "");
+    for (release, shop) in [(1, SHOP), (2, &second), (3, &undeclared)] {
+        let source = folder.join(format!("release{release}"));
+        fs::create_dir_all(&source)?;
+        fs::write(source.join("Shop.java"), shop)?;
+        fs::write(source.join("ShopServlet.java"), SERVLET)?;
+        let servlets = format!("{TOMCAT}/lib/servlet-api.jar");
+        let [shop, servlet] = ["Shop.java", "ShopServlet.java"].map(|name| source.join(name));
+        let [classes, shop, servlet] = [&source, &shop, &servlet].map(|p| p.to_string_lossy());
+        process::output(&["javac", "-cp", &servlets, "-d", &classes, &shop, &servlet]).await?;
+    }
+    Ok(folder.into())
 }
 
 /// Returns the bytes of live objects in the heaps of these processes, after a full collection.

@@ -38,7 +38,7 @@ pub(crate) struct Idle(f64);
 
 impl Idle {
     pub(crate) async fn measure(cluster: &Cluster) -> Result<Self> {
-        tokio::time::sleep(FLUSH).await;
+        tokio::time::sleep(PAUSE).await;
         let (since, before) = (Instant::now(), between_servers(cluster).await?);
         tokio::time::sleep(Duration::from_millis(500)).await;
         let bytes = between_servers(cluster).await?.saturating_sub(before);
@@ -46,8 +46,25 @@ impl Idle {
     }
 }
 
-/// What is under way when the last response comes has arrived after this time.
-const FLUSH: Duration = Duration::from_millis(250);
+/// Where so much time brings nothing new, nothing is under way any more.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// Waits until what is under way after a response has arrived, and returns the bytes between the servers so far.
+async fn settled(cluster: &Cluster, Idle(idle): Idle) -> Result<u64> {
+    let mut sum = between_servers(cluster).await?;
+    // A machine that is busy takes its time; one that talks without end is not waited for.
+    for _ in 0..20 {
+        let since = Instant::now();
+        tokio::time::sleep(PAUSE).await;
+        let now = between_servers(cluster).await?;
+        let more = now.saturating_sub(sum) as f64;
+        sum = now;
+        if more <= idle * since.elapsed().as_secs_f64() + 200.0 {
+            break;
+        }
+    }
+    Ok(sum)
+}
 
 pub(crate) async fn measure(cluster: &Cluster, idle: Idle, size: usize) -> Result<Bytes> {
     let mut client = Client::new(cluster.front.port());
@@ -73,22 +90,20 @@ async fn log_in(client: &mut Client, size: usize) -> Result<()> {
 /// Returns bytes between the servers for each request, and those from and to the client.
 async fn requests(
     cluster: &Cluster,
-    Idle(idle): Idle,
+    idle: Idle,
     client: &mut Client,
     write: bool,
 ) -> Result<(f64, (f64, f64))> {
     // For the login, and for the one request after which connections are there.
     request(client, write).await?;
-    tokio::time::sleep(FLUSH).await;
-    let (since, before, traffic) =
-        (Instant::now(), between_servers(cluster).await?, client.traffic());
+    let before = settled(cluster, idle).await?;
+    let (since, traffic) = (Instant::now(), client.traffic());
     for _ in 0..REQUESTS {
         request(client, write).await?;
     }
     let after = client.traffic();
-    tokio::time::sleep(FLUSH).await;
-    let bytes = between_servers(cluster).await?.saturating_sub(before) as f64;
-    let bytes = (bytes - idle * since.elapsed().as_secs_f64()).max(0.0);
+    let bytes = settled(cluster, idle).await?.saturating_sub(before) as f64;
+    let bytes = (bytes - idle.0 * since.elapsed().as_secs_f64()).max(0.0);
     let each = |bytes: u64| bytes as f64 / f64::from(REQUESTS);
     let client = (each(after.0 - traffic.0), each(after.1 - traffic.1));
     Ok((bytes / f64::from(REQUESTS), client))
@@ -113,18 +128,30 @@ async fn between_servers(cluster: &Cluster) -> Result<u64> {
     let mut others = cluster.ports().to_vec();
     others.extend(cluster.redis.iter().flat_map(|redis| redis.buses()));
     let sockets = output(&["ss", "-tinpHO", "state", "established"]).await?;
+    // Nor does what Sentinels ask of the servers depend on requests.
+    let watchers: Vec<u32> = cluster.redis.iter().flat_map(|redis| redis.watchers()).collect();
+    others
+        .extend(sockets.lines().filter(|of| is_of(of, &watchers)).filter_map(|of| ends(of).next()));
     let mut sum = 0;
     for socket in sockets.lines() {
-        let port = |address: &str| address.rsplit(':').next().and_then(|port| port.parse().ok());
-        let mut ends = socket.split_whitespace().skip(2).take(2).filter_map(port);
-        let ours = socket.split("pid=").skip(1).any(|from| {
-            let id = from.split(|c: char| !c.is_ascii_digit()).next();
-            id.and_then(|id| id.parse().ok()).is_some_and(|id| ids.contains(&id))
-        });
-        if ours && !ends.any(|port: u16| others.contains(&port)) {
+        if is_of(socket, &ids) && !ends(socket).any(|port| others.contains(&port)) {
             let (_, sent) = socket.split_once("bytes_sent:").unwrap_or(("", "0"));
             sum += sent.split(' ').next().and_then(|sent| sent.parse::<u64>().ok()).unwrap_or(0);
         }
     }
     Ok(sum)
+}
+
+/// Returns whether one of these processes has the socket that this line of `ss` is about.
+fn is_of(socket: &str, ids: &[u32]) -> bool {
+    socket.split("pid=").skip(1).any(|from| {
+        let id = from.split(|c: char| !c.is_ascii_digit()).next();
+        id.and_then(|id| id.parse().ok()).is_some_and(|id| ids.contains(&id))
+    })
+}
+
+/// Returns the ports of a socket: its own, and its peer's.
+fn ends(socket: &str) -> impl Iterator<Item = u16> {
+    let port = |address: &str| address.rsplit(':').next().and_then(|port| port.parse().ok());
+    socket.split_whitespace().skip(2).take(2).filter_map(port)
 }

@@ -41,9 +41,9 @@ pub(crate) async fn measure(cluster: &Cluster, size: usize, quick: bool) -> Resu
     }
     let (warm_up, time) = match (quick, cluster.is_tomcat()) {
         (true, _) => (500, 1000),
-        (false, false) => (500, 2500),
+        (false, false) => (500, 2000),
         // Until the compiler of the virtual machine has seen it all.
-        (false, true) => (4000, 2500),
+        (false, true) => (4000, 2000),
     };
     let [warm_up, time] = [warm_up, time].map(Duration::from_millis);
     for write in [true, false] {

@@ -1,7 +1,7 @@
 //! What a system takes and gives when nothing goes wrong.
 //!
-//! Some systems are measured at once: bytes are the same on a machine that is busy. Where times are measured, a system has
-//! the machine for itself; that is the lock that all share.
+//! Bytes are the same on a machine that is busy, so they are counted first, while much else runs. Where times are measured,
+//! a system has the machine for itself.
 
 mod bytes;
 mod load;
@@ -18,12 +18,12 @@ pub(crate) use tabs::{Tabs, WORK};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::RwLock;
 
 use crate::Result;
 use crate::cluster::{Cluster, MOST, Setup, System};
 use crate::events::SIZE;
 use crate::front::Role;
+use crate::tomcat::Compiler;
 
 /// Bytes of the sessions that are compared.
 pub(crate) const SIZES: [usize; 3] = [200, 2000, 8000];
@@ -39,35 +39,29 @@ pub(crate) struct Figures {
     pub(crate) tabs: Tabs,
 }
 
-/// The machine: shared, or had alone.
-pub(crate) type Machine = RwLock<()>;
+/// A system whose bytes have been counted, and which does nothing until its times are measured.
+#[derive(Debug)]
+pub(crate) struct Still {
+    pub(crate) system: System,
+    cluster: Cluster,
+    bytes: Vec<Bytes>,
+    direct: Direct,
+    tabs: Tabs,
+}
 
-/// Measures a system.
-pub(crate) async fn measure(
-    system: System,
-    folder: &Path,
-    quick: bool,
-    machine: &Machine,
-) -> Result<Figures> {
-    let mut shared = machine.read().await;
-    // Sticky nodes with sessions in memory send each other nothing, however many they are.
-    let sticky = matches!(system, System::IpHash | System::RouteCookie | System::Haproxy);
-    let nodes: &[usize] = match (quick, sticky) {
-        (true, _) => &[2],
-        (false, true) => &[3],
-        (false, false) => &[2, 3, MOST],
-    };
+/// Counts the bytes of a system with two, three and four nodes, and the changes that are lost with three.
+///
+/// In a hurry, it is two nodes for everything.
+pub(crate) async fn count(system: System, folder: &Path, quick: bool) -> Result<Still> {
+    let nodes: &[usize] = if quick { &[2] } else { &[2, 3, MOST] };
     let only = [system.size()];
     let sizes = if quick { &only[..] } else { &SIZES };
-    let mut cluster =
-        Cluster::start(system, folder, Setup { nodes: nodes[0], split: false }).await?;
+    let setup = Setup { compiler: Compiler::Default, ..Setup::of(nodes[0]) };
+    let mut cluster = Cluster::start(system, folder, setup).await?;
     let in_one_cookie = matches!(system, System::Sealed | System::Revocable);
     let (mut bytes, mut others) = (Vec::new(), None);
     for nodes in nodes {
-        for i in cluster.running().len()..*nodes {
-            cluster.start_node(i, 1).await?;
-            cluster.set(i, Role::Serves).await?;
-        }
+        cluster.grow(*nodes).await?;
         let idle = Idle::measure(&cluster).await?;
         for size in sizes.iter().filter(|size| !in_one_cookie || **size <= SIZE) {
             bytes.push(bytes::measure(&cluster, idle, *size).await?);
@@ -75,25 +69,33 @@ pub(crate) async fn measure(
         if *nodes == 3 || quick {
             let size = system.size();
             let direct = bytes::measure_direct(&cluster, idle, size).await?;
-            let tabs = tabs::measure(&cluster, size).await?;
-            drop(shared);
-            let alone = machine.write().await;
-            let logout = logout::measure(&cluster, size).await?;
-            let load = load::measure(&cluster, size, quick).await?;
-            others = Some((direct, logout, tabs, load));
-            drop(alone);
-            shared = machine.read().await;
+            others = Some((direct, tabs::measure(&cluster, size).await?));
         }
     }
-    drop(cluster);
+    if !quick {
+        cluster.retire(MOST - 1, Role::Gone).await?;
+    }
     if system == System::Sealed && !quick {
         // More than one cookie, behind a proxy with longer buffers.
         let folder = folder.join("split");
-        let cluster = Cluster::start(system, &folder, Setup { nodes: 3, split: true }).await?;
-        let idle = Idle::measure(&cluster).await?;
-        bytes.push(bytes::measure(&cluster, idle, SIZES[2]).await?);
+        let split = Setup { split: true, ..Setup::of(2) };
+        let mut cluster = Cluster::start(system, &folder, split).await?;
+        for nodes in nodes {
+            cluster.grow(*nodes).await?;
+            let idle = Idle::measure(&cluster).await?;
+            bytes.push(bytes::measure(&cluster, idle, SIZES[2]).await?);
+        }
     }
-    drop(shared);
-    let (direct, logout, tabs, load) = others.ok_or("there were never three nodes")?;
-    Ok(Figures { system, bytes, direct, load, logout, tabs })
+    let (direct, tabs) = others.ok_or("there were never three nodes")?;
+    Ok(Still { system, cluster, bytes, direct, tabs })
+}
+
+impl Still {
+    /// Measures times. Nothing else should run.
+    pub(crate) async fn measure(self, quick: bool) -> Result<Figures> {
+        let Self { system, cluster, bytes, direct, tabs } = self;
+        let logout = logout::measure(&cluster, system.size()).await?;
+        let load = load::measure(&cluster, system.size(), quick).await?;
+        Ok(Figures { system, bytes, direct, load, logout, tabs })
+    }
 }

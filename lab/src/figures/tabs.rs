@@ -11,7 +11,7 @@ use crate::users::notes;
 const USERS: usize = 20;
 const ROUNDS: u64 = 10;
 /// Milliseconds that each handler waits for something else, such as a database.
-pub(crate) const WORK: u64 = 5;
+pub(crate) const WORK: u64 = 20;
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Tabs {

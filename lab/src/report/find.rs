@@ -32,11 +32,10 @@ impl Run {
             .collect()
     }
 
-    /// Returns the law of the bytes between servers for a read and a write.
-    pub(super) fn law(&self, system: System) -> Option<[Law; 2]> {
+    /// Returns the law of the bytes between servers for a read and a write of a session of this size.
+    pub(super) fn law(&self, system: System, size: usize) -> Option<[Law; 2]> {
         let of = |value: fn(&Bytes) -> f64| {
-            let all =
-                self.figures(system)?.bytes.iter().filter(|bytes| bytes.size == system.size());
+            let all = self.figures(system)?.bytes.iter().filter(|bytes| bytes.size == size);
             Law::fit(&all.map(|bytes| (bytes.nodes as f64, value(bytes))).collect::<Vec<_>>())
         };
         Some([of(|bytes| bytes.read)?, of(|bytes| bytes.write)?])

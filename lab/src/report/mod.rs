@@ -1,6 +1,8 @@
 //! The report: what a run found, as tables, plots and advice.
 
 mod advice;
+mod end;
+mod figures;
 mod find;
 mod plot;
 mod plots;
@@ -29,31 +31,30 @@ fn page(run: &Run) -> String {
     format!(
         r#"# The four ways, side by side
 
-An application on one node gets a second one behind a round-robin proxy, and users have to log in again and again.
-There are four known answers: replicate the sessions between the nodes, stick each client to a node, keep the sessions in
-a central store, or keep them in the client's cookie. Each has drawbacks that are named everywhere, and nowhere with a
-figure. Here are the figures, from real programs on one machine, and against this crate where it loses.
-
-This page and its plots are written by [`lab/`](../lab), and so are all figures in them:
-
-```sh
-cargo run --release --manifest-path lab/Cargo.toml             # all of it; it names the programs that are missing
-cargo run --release --manifest-path lab/Cargo.toml -- --quick  # what must hold on any machine, as CI runs it
-```
-
-Run of {date}, {seconds} s, on {machine}: {versions}. {note}
+An application on one Tomcat, or on one node of any kind, gets a second one behind a round-robin nginx, and its users have
+to log in again and again. There are four known answers: **replicate** the sessions between the nodes, **stick** each client
+to a node, keep the sessions in a **central** store, or keep them in the client's **cookie**, as this crate does. Each has
+drawbacks that are named everywhere, and nowhere with a figure. Here are the figures, from real programs on one machine,
+also [where this crate loses](#where-sealed-cookies-lose).
 
 {advice}
 
+[Measured](#how-it-was-measured-and-what-it-does-not-show) on {date}, on {machine}: {versions}. {note}
+
 {tables}
+
+{figures}
+
+{end}
 "#,
         date = run.date,
-        seconds = run.seconds,
         machine = run.machine,
         versions = versions.join(", "),
         note = note(run),
         advice = advice::all(run),
         tables = tables::all(run),
+        figures = figures::all(run),
+        end = end::all(run),
     )
 }
 

@@ -44,7 +44,7 @@ impl Heat {
         let mut svg = open(top + ROW * self.rows.len() as f64 + 10.0, &self.title);
         for (i, column) in self.columns.iter().enumerate() {
             let x = LABEL + cell * (i as f64 + 0.5);
-            let lines = wrap(column, 12);
+            let lines = wrap(column, 10);
             for (j, line) in lines.iter().enumerate() {
                 let y = top - 8.0 - 15.0 * (lines.len() - 1 - j) as f64;
                 text(&mut svg, x, y, "middle", "font-size=\"11\"", line);

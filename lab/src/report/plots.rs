@@ -46,7 +46,7 @@ fn bytes(run: &Run) -> String {
         (System::Sealed, "cookies, sticky", "#2e7d32"),
     ];
     let line = |(system, name, color): (System, &str, &'static str)| {
-        let [_, law]: [Law; 2] = run.law(system)?;
+        let [_, law]: [Law; 2] = run.law(system, SIZE)?;
         let measured = run.figures(system)?.bytes.iter().filter(|bytes| bytes.size == SIZE);
         Some(Line {
             name: name.into(),
