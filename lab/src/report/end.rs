@@ -114,8 +114,8 @@ fn method(run: &Run) -> String {
          that of `/proc/PID/stat`, memory `smaps_rollup` and `jcmd`.\n\
          - Virtual machines start with `-XX:TieredStopAtLevel=1` for events and memory, which halves the start, and as they are for all else.\n\
          - What a dash stands for has not been measured: in the status quo most requests are of nobody.\n\
-         - Spring Session with Redis is not here: neither it nor a Redis client for Java is among Debian's packages. It asks Redis for \
-         each request too.\n\
+         - Spring Session with Redis is not here: Spring is among Debian's packages, and neither Spring Session nor a Redis client for Java \
+         is. It asks Redis for each request too.\n\
          - The raw figures: [`four_ways/run.json`](four_ways/run.json).",
         run.seconds,
         phase("events"),

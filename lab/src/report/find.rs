@@ -61,7 +61,19 @@ impl Law {
         let over: f64 = points.iter().map(|(n, v)| (n - 1.0 - x) * (v - y)).sum();
         let under: f64 = points.iter().map(|(n, _)| (n - 1.0 - x).powi(2)).sum();
         let each = over / under;
-        Some(Self { base: y - each * x, each })
+        Some(Self { base: y - each * x, each }.without_noise(y))
+    }
+
+    /// Leaves out what is the measurement's: a few bytes in all, and a part in fifty of what there is.
+    fn without_noise(self, mean: f64) -> Self {
+        let Self { base, each } = self;
+        let whole = self.at(4.0);
+        match (base.abs() > 0.02 * whole, each.abs() > 0.02 * whole) {
+            _ if whole < 10.0 => Self { base: 0.0, each: 0.0 },
+            (_, false) => Self { base: mean, each: 0.0 },
+            (false, true) => Self { base: 0.0, each },
+            (true, true) => self,
+        }
     }
 
     pub(super) fn at(self, nodes: f64) -> f64 {
@@ -69,18 +81,13 @@ impl Law {
     }
 
     pub(super) fn text(self) -> String {
-        let Self { base, each } = self;
-        // A few bytes are not of the requests.
-        if self.at(4.0) < 10.0 {
-            return "0".into();
-        }
-        // What is less than a part in a hundred is the measurement's.
-        let whole = self.at(4.0).max(1.0);
-        match (base.abs() > 0.02 * whole, each.abs() > 0.02 * whole) {
-            (_, false) => count(self.at(2.0)),
-            (false, true) => format!("{} × (n − 1)", count(each)),
-            (true, true) if each < 0.0 => format!("{} − {} × (n − 1)", count(base), count(-each)),
-            (true, true) => format!("{} + {} × (n − 1)", count(base), count(each)),
+        match self {
+            Self { base, each: 0.0 } => count(base),
+            Self { base: 0.0, each } => format!("{} × (n − 1)", count(each)),
+            Self { base, each } if each < 0.0 => {
+                format!("{} − {} × (n − 1)", count(base), count(-each))
+            }
+            Self { base, each } => format!("{} + {} × (n − 1)", count(base), count(each)),
         }
     }
 }

@@ -79,6 +79,8 @@ fn at_a_glance(run: &Run) -> String {
         ],
         &rows,
     );
+    // What stands in the last column is no number.
+    let table = table.replacen("--:|\n", "---|\n", 1);
     format!(
         "## At a glance\n\n![users logged out, by system and event](four_ways/logged_out.svg)\n\n\
          Three nodes, sessions of {} bytes, a proxy in front.\n\n{table}",
