@@ -247,7 +247,7 @@ impl Watcher {
         drop(text);
         // These come first, whatever becomes of the file.
         let before = self.ring.load().cutoff();
-        taken.revoked = self.ring.revoke(&revocations.ids, revocations.cutoff);
+        taken.revoked = self.ring.revoke(|id| revocations.ids.contains(&id), revocations.cutoff);
         taken.cutoff = cutoff_time(revocations.cutoff).filter(|_| revocations.cutoff > before);
         let file = file.map_err(|error| self.source.named(error))?;
         let hash = hash(&file);

@@ -123,7 +123,8 @@ impl Server {
             builder = builder.certs(roots.clone());
         }
         let client = builder.build()?;
-        let connection = within(limits.connect * 4, client.get_async_connection()).await?;
+        let connection =
+            within(limits.connect.saturating_mul(4), client.get_async_connection()).await?;
         Ok((Connection::Cluster(Box::new(connection)), None))
     }
 

@@ -42,6 +42,8 @@ use crate::store::workers::Workers;
 ///
 /// A directory that goes while the process runs is an error for each request that needs it, and no session ends by it.
 ///
+/// The work is done by threads, which do not survive a fork: a server that forks its workers opens the store in each.
+///
 /// # Example
 ///
 /// ```
