@@ -184,17 +184,18 @@ impl Feed {
     /// Waits until what is revoked is known and fresh, for at most this long, and returns whether it is.
     #[must_use]
     pub fn wait(&self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now().checked_add(limit);
         let mut status = self.shared.status();
         loop {
             if self.shared.set.is_fresh() {
                 return true;
             }
-            let wait = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let wait = left.map_or(BEAT, |left| left.min(BEAT));
             if wait.is_zero() {
                 return false;
             }
-            let woken = self.shared.ready.wait_timeout(status, wait.min(BEAT));
+            let woken = self.shared.ready.wait_timeout(status, wait);
             status = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
