@@ -1,13 +1,21 @@
 //! The feed, with real servers: what holds, whatever happens to them.
 
-use std::time::{Duration, Instant};
+use std::io::{BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::Sender;
+#[cfg(feature = "tracing")]
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use std::time::{Duration, Instant, SystemTime};
 
 use sealed_session::revocation::{
     Feed, Journal, RedisFeed, Revocations, Stored, SubjectTag, WhenStale,
 };
 use sealed_session::{Codec, DecodeError, Key, KeyRing};
 
-use super::servers::{Cluster, Server, Watched};
+use super::servers::{Cluster, Server, Watched, read_answer};
 use super::{PATIENCE, WEEK, id, now, until};
 
 /// A node, as far as revocation goes.
@@ -210,8 +218,59 @@ fn a_node_is_stale_until_its_first_snapshot() {
     until("it has tried", || feed.status().error.is_some());
     assert!(!set.is_fresh() && set.staleness().is_some());
     let _server = Server::start_at(port, "");
-    assert!(feed.wait(PATIENCE));
+    assert!(feed.wait(PATIENCE) && feed.wait(Duration::MAX));
     assert_eq!(feed.status().error, None);
+}
+
+/// A server that takes long for all of the stream, and each time so long that the connection is given up.
+#[test]
+fn a_server_that_never_gets_to_the_end_of_the_stream_is_asked_for_it_less_and_less() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let (tell, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let tell = tell.clone();
+            std::thread::spawn(move || serve_until_asked_for_all(stream, &tell));
+        }
+    });
+    let set = Revocations::new(WEEK);
+    let feed = RedisFeed::new(&url, WhenStale::Refuse).unwrap().spawn(&set).unwrap();
+    let mut pauses = (0..6).map(|_| {
+        let (_, given_up): (Instant, Instant) = asked.recv_timeout(PATIENCE).unwrap();
+        given_up
+    });
+    let mut last = pauses.next().unwrap();
+    let pauses: Vec<_> = pauses.map(|next| next - std::mem::replace(&mut last, next)).collect();
+    assert!(pauses.last().unwrap() >= &(HELD + Duration::from_millis(500)), "{pauses:?}");
+    assert_eq!((feed.status().snapshots, set.is_fresh()), (0, false));
+}
+
+/// Longer than a heartbeat.
+const HELD: Duration = Duration::from_millis(600);
+
+fn serve_until_asked_for_all(mut stream: TcpStream, tell: &Sender<(Instant, Instant)>) {
+    let mut commands = BufReader::new(stream.try_clone().unwrap());
+    loop {
+        let mut command = String::new();
+        if read_answer(&mut commands, &mut command).is_none() {
+            return;
+        }
+        let answer = match command.lines().nth(2).unwrap_or_default() {
+            "XRANGE" => {
+                let began = Instant::now();
+                stream.set_read_timeout(Some(HELD)).unwrap();
+                assert!(read_answer(&mut commands, &mut String::new()).is_none());
+                let _ = tell.send((began, Instant::now()));
+                return;
+            }
+            "ROLE" => "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n",
+            "TIME" => "*2\r\n$10\r\n1900000000\r\n$1\r\n0\r\n",
+            "XINFO" => "-ERR no such key\r\n",
+            _ => "+OK\r\n",
+        };
+        stream.write_all(answer.as_bytes()).unwrap();
+    }
 }
 
 #[test]
@@ -246,16 +305,21 @@ fn after_a_restart_of_everything_the_journals_suffice() {
     until("a new node learns it from the server", || Node::start(&server.url()).knows(1..3));
 }
 
-/// The commands are those that docs/REVOCATION.md names.
+/// Makes the user that docs/REVOCATION.md names.
+fn allow<'a>(servers: impl IntoIterator<Item = &'a Server>, user: &str) {
+    let page = include_str!("../../docs/REVOCATION.md");
+    let command = format!("ACL SETUSER {user} ");
+    let command = page.lines().find(|line| line.starts_with(&command)).unwrap();
+    for server in servers {
+        assert_eq!(server.call(&command.split(' ').collect::<Vec<_>>()), "+OK");
+    }
+}
+
 #[test]
 #[ignore = "needs redis-server"]
 fn a_user_with_no_more_rights_than_are_named_a_database_and_a_prefix_are_enough() {
-    let page = include_str!("../../docs/REVOCATION.md");
-    let rights = page.lines().find_map(|line| line.strip_prefix("ACL SETUSER shop ")).unwrap();
     let server = Server::start("");
-    let mut words = vec!["ACL", "SETUSER", "shop"];
-    words.extend(rights.split(' '));
-    assert_eq!(server.call(&words), "+OK");
+    allow([&server], "shop");
     let url = format!("redis://shop:s%2Fcret%40@127.0.0.1:{}/3", server.port);
     let start = || Node::start_with(&url, |feed| feed.prefix("shop"));
     let [one, two] = [(); 2].map(|()| start());

@@ -26,11 +26,11 @@ use crate::revocation::receipt::{Part, Stored};
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut pause = LEAST_PAUSE;
     while !shared.stops() {
-        let began = Instant::now();
+        let proved = shared.proved.load(Ordering::Acquire);
         let Err(error) = Link::connect(&shared).await else { return };
-        let snapshot = shared.status().server.take().is_some() && began.elapsed() > BEAT;
         {
             let mut status = shared.status();
+            status.server = None;
             status.losses += 1;
             let known = status.error.replace(error.to_string()) == Some(error.to_string());
             drop(status);
@@ -39,8 +39,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
         if shared.stops() {
             return;
         }
-        pause = if snapshot { LEAST_PAUSE } else { (pause * 2).min(MOST_PAUSE) };
-        let _ = timeout(jitter(pause), shared_stop(&shared)).await;
+        // A heartbeat came back, so all of the stream was read too. Who cannot get that far is not to be asked for all of
+        // it by each node again and again.
+        let worked = shared.proved.load(Ordering::Acquire) > proved;
+        pause = if worked { LEAST_PAUSE } else { (pause * 2).min(MOST_PAUSE) };
+        let _ = timeout(pause / 2 + jitter(pause / 2), shared_stop(&shared)).await;
     }
 }
 
