@@ -107,14 +107,14 @@ impl Journal {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let shared = Arc::new(Shared::default());
         let mut keeper = Keeper::new(path, set.clone(), Arc::clone(&shared));
-        keeper.open()?;
+        // What is revoked while the file is read is written after that.
         set.attach(shared.clone());
-        let path = keeper.path.clone();
-        let thread = thread::Builder::new().name("sealed-session-journal".to_owned());
-        let thread = thread.spawn(move || keeper.run()).map_err(|error| {
-            set.detach(&*shared);
-            JournalError::Io { path, error }
-        })?;
+        let thread = keeper.open().and_then(|()| {
+            let path = keeper.path.clone();
+            let thread = thread::Builder::new().name("sealed-session-journal".to_owned());
+            thread.spawn(move || keeper.run()).map_err(|error| JournalError::Io { path, error })
+        });
+        let thread = thread.inspect_err(|_| set.detach(&*shared))?;
         Ok(Self { shared, set: set.clone(), thread: Some(thread) })
     }
 

@@ -1,10 +1,11 @@
 //! The journal: several processes, crashes at every point, damage at every byte.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use sealed_session::revocation::{Journal, JournalError, Receipt, Revocations, Stored, SubjectTag};
 
@@ -61,6 +62,38 @@ fn a_set_that_knew_something_before_it_had_a_journal_writes_it_down() {
     set.revoke_session(id(1)).unwrap();
     let _journal = Journal::open(folder.journal(), &set).unwrap();
     assert!(knows(&open(&folder.journal()).0, 1));
+}
+
+/// A file as large as this takes a while to be read.
+#[test]
+fn what_is_revoked_while_the_journal_is_opened_is_in_it() {
+    use futures_util::FutureExt;
+    use sha2::{Digest, Sha256};
+    const MANY: u64 = 20_000;
+    let folder = Folder::new();
+    drop(open(&folder.journal()));
+    let mut file = fs::OpenOptions::new().append(true).open(folder.journal()).unwrap();
+    let until_then = [0x7f, 0xff, 0xff, 0xff, 0xff];
+    let records = (1..=MANY).flat_map(|number| {
+        let entry = [&[1][..], &id(number).to_bytes(), &[0; 5], &until_then].concat();
+        let check = Sha256::digest(&entry);
+        [&entry[..], &check[..5]].concat()
+    });
+    file.write_all(&records.collect::<Vec<_>>()).unwrap();
+    let set = Revocations::new(WEEK);
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| Journal::open(folder.journal(), &set).unwrap());
+        until("it is being read", || !set.is_empty());
+        let receipt = set.revoke_session(id(0)).unwrap();
+        let _journal = opening.join().unwrap();
+        stored(&receipt);
+    });
+    assert!(knows(&open(&folder.journal()).0, 0));
+    // Nobody is left who would be told.
+    fs::write(folder.journal(), "a letter to a friend").unwrap();
+    Journal::open(folder.journal(), &set).unwrap_err();
+    let receipt = set.revoke_session(id(0)).unwrap();
+    assert_eq!(receipt.within(PATIENCE).now_or_never(), Some(Stored::Queued));
 }
 
 #[test]
