@@ -12,6 +12,7 @@ use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::observe;
 use crate::revocation::entry::{EVERYTHING, Entry, Revoked, SESSION, SubjectTag};
+use crate::revocation::guarded;
 use crate::revocation::receipt::{Part, Receipt};
 use crate::revocation::table::{Added, PARTS, Table};
 
@@ -390,14 +391,14 @@ impl Revocations {
             Added::New { dead } => {
                 len.fetch_sub(dead, Ordering::Relaxed);
                 let entries = len.fetch_add(1, Ordering::Relaxed) + 1;
-                observe::revocations(entries);
+                guarded(|| observe::revocations(entries));
                 Ok(true)
             }
             Added::Further => Ok(true),
             Added::Known => Ok(false),
             Added::Full => {
                 let entries = len.load(Ordering::Relaxed);
-                observe::revocations_full(entries);
+                guarded(|| observe::revocations_full(entries));
                 Err(Full { entries })
             }
         }

@@ -273,6 +273,22 @@ fn serve_until_asked_for_all(mut stream: TcpStream, tell: &Sender<(Instant, Inst
     }
 }
 
+#[cfg(feature = "tracing")]
+#[test]
+#[ignore = "needs redis-server"]
+fn a_subscriber_that_panics_does_not_end_the_feed() {
+    let server = Server::start("");
+    let told = Arc::new(AtomicBool::new(false));
+    let tell = Arc::clone(&told);
+    super::log::when_told(format!("127.0.0.1:{}", server.port), move || {
+        tell.store(true, Ordering::Release);
+        panic!("a fault of the subscriber");
+    });
+    let node = Node::start(&server.url());
+    assert!(told.load(Ordering::Acquire));
+    assert_eq!(node.revoke(1), Stored::Acknowledged);
+}
+
 #[test]
 #[ignore = "needs redis-server"]
 fn after_a_restart_of_everything_the_journals_suffice() {

@@ -231,6 +231,52 @@ fn what_cannot_be_written_is_queued_told_and_written_later() {
 }
 
 #[test]
+fn a_fault_that_lasts_is_tried_less_and_less_whatever_is_revoked_meanwhile() {
+    let folder = Folder::new();
+    let (set, journal) = open(&folder.journal());
+    // What is in the place of the new file cannot be removed.
+    let obstacle = folder.0.path().join("revoked.new");
+    fs::create_dir_all(obstacle.join("full")).unwrap();
+    fs::remove_file(folder.journal()).unwrap();
+    let (mut last, mut number) = (journal.last_check(), 0);
+    until("it waits for half a second", || {
+        number += 1;
+        set.revoke_session(id(number)).unwrap();
+        let check = journal.last_check();
+        check - std::mem::replace(&mut last, check) >= Duration::from_millis(500)
+    });
+    assert!(journal.fault().is_some());
+    fs::remove_dir_all(obstacle).unwrap();
+    stored(&set.revoke_session(id(0)).unwrap());
+    assert!(knows(&open(&folder.journal()).0, number));
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn a_subscriber_may_ask_the_journal_and_panic() {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    // It outlives the test: where the journal hangs, to drop it would hang too.
+    static JOURNAL: OnceLock<Journal> = OnceLock::new();
+    static ANSWERED: AtomicBool = AtomicBool::new(false);
+    let folder = Folder::new();
+    let path = folder.0.path().join("inner/revoked");
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    let (set, journal) = open(&path);
+    JOURNAL.set(journal).unwrap();
+    super::log::when_told(path.display().to_string(), || {
+        let fault = JOURNAL.get().unwrap().fault();
+        ANSWERED.store(fault.is_some(), Ordering::Release);
+        panic!("a fault of the subscriber");
+    });
+    until("it is gone", || fs::remove_dir_all(path.parent().unwrap()).is_ok());
+    until("the subscriber is told and answered", || ANSWERED.load(Ordering::Acquire));
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    stored(&set.revoke_session(id(1)).unwrap());
+    assert!(knows(&open(&path).0, 1));
+}
+
+#[test]
 fn what_is_no_journal_is_left_alone_and_what_others_may_write_is_refused() {
     let folder = Folder::new();
     fs::write(folder.journal(), "a letter to a friend").unwrap();

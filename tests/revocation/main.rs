@@ -7,6 +7,8 @@ mod codec;
 #[cfg(feature = "revocation-redis")]
 mod feed;
 mod journal;
+#[cfg(feature = "tracing")]
+mod log;
 #[cfg(feature = "revocation-redis")]
 mod servers;
 mod set;

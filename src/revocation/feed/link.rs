@@ -20,6 +20,7 @@ use crate::bytes::random;
 use crate::observe;
 use crate::redis::{Master, Timeouts};
 use crate::revocation::entry::Entry;
+use crate::revocation::guarded;
 use crate::revocation::receipt::{Part, Stored};
 
 /// Keeps a link up, until the feed is dropped.
@@ -34,7 +35,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             status.losses += 1;
             let known = status.error.replace(error.to_string()) == Some(error.to_string());
             drop(status);
-            observe::feed_lost(&error, known);
+            guarded(|| observe::feed_lost(&error, known));
         }
         if shared.stops() {
             return;
@@ -81,7 +82,7 @@ impl Link {
         let replicas = role(&mut writer).await?;
         let evicts = evicts(&mut writer).await;
         if evicts && !shared.status().evicts {
-            observe::feed_evicts();
+            guarded(observe::feed_evicts);
         }
         let before = glance(&mut writer, &shared.log).await?;
         {
@@ -209,7 +210,7 @@ async fn snapshot(link: &Link, connection: &mut MultiplexedConnection) -> RedisR
     let first = status.error.take().is_some() || status.snapshots == 1;
     drop(status);
     if first {
-        observe::feed_ready(&link.master, shared.set.len());
+        guarded(|| observe::feed_ready(&link.master, shared.set.len()));
     }
     link.complete.store(true, Ordering::Release);
     shared.woken.notify_one();
@@ -251,7 +252,7 @@ async fn write(
             let read = *link.read();
             let seen = glance(&mut connection, &shared.log).await?;
             if !link.reread.load(Ordering::Acquire) && seen.lost(&known, read, horizon) {
-                observe::feed_went_backwards();
+                guarded(observe::feed_went_backwards);
                 link.complete.store(false, Ordering::Release);
                 link.reread.store(true, Ordering::Release);
             }
@@ -279,7 +280,7 @@ async fn write(
             let rest = rest.into_iter().filter(|entry| !shared.set.has_mark(entry, link.mark()));
             let added = add(&mut connection, &shared.log, rest.collect()).await?;
             shared.status().healed += added;
-            observe::feed_healed(added);
+            guarded(|| observe::feed_healed(added));
             continue;
         }
         let mut wait = beat.saturating_duration_since(now);

@@ -20,6 +20,7 @@ use crate::bytes::random;
 use crate::observe;
 use crate::redis::{RedisUrlError, Server};
 use crate::revocation::entry::Entry;
+use crate::revocation::guarded;
 use crate::revocation::receipt::Part;
 use crate::revocation::set::{Freshness, Revocations, Sink};
 
@@ -265,7 +266,7 @@ impl Shared {
         let lag = Duration::from_millis(self.clock().saturating_sub(then));
         let first = self.proved.fetch_max(then, Ordering::AcqRel) == 0;
         self.status().lag = Some(lag);
-        observe::feed_beat(self.set.staleness().unwrap_or_default(), lag);
+        guarded(|| observe::feed_beat(self.set.staleness().unwrap_or_default(), lag));
         if first {
             self.ready.notify_all();
         }
