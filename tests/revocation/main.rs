@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "revocation-redis", feature = "axum"))]
 mod acceptance;
+#[cfg(feature = "revocation-redis")]
+mod backlog;
 mod codec;
 #[cfg(feature = "revocation-redis")]
 mod feed;

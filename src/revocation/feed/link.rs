@@ -141,6 +141,9 @@ async fn verify(link: Arc<Link>) -> RedisResult<()> {
 }
 
 /// Reads all of the stream, and then what comes.
+///
+/// One answer has what both streams had at one time, or else what came into one of them while neither had anything
+/// more. So when an answer does not have as many entries as it may, all that was written before its heartbeat is read.
 async fn read(link: Arc<Link>, mut connection: MultiplexedConnection) -> RedisResult<()> {
     let Link { shared, .. } = &*link;
     snapshot(&link, &mut connection).await?;
@@ -155,21 +158,21 @@ async fn read(link: Arc<Link>, mut connection: MultiplexedConnection) -> RedisRe
         command.arg(&shared.log).arg(&shared.beats).arg(cursor.to_string()).arg(beat.to_string());
         let answer = connection.req_packed_command(&command).await?;
         let now = SystemTime::now();
-        for (key, entries) in stream::streams(&answer) {
-            if key == shared.log.as_bytes() {
-                for (id, value) in stream::entries(entries) {
-                    take(&link, id, value, now);
-                }
-            } else {
-                for (id, value) in stream::entries(entries) {
-                    beat = id;
-                    let sent =
-                        value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-                    // What another process or an earlier connection wrote proves less, or nothing.
-                    if let Some(sent) = sent.filter(|sent| *sent <= shared.clock()) {
-                        proved(&link, sent);
-                    }
-                }
+        let mut found = 0;
+        for (id, value) in stream::of(&answer, &shared.log) {
+            take(&link, id, value, now);
+            found += 1;
+        }
+        if found >= PAGE {
+            // There may be more, and the heartbeat be written behind it: it is read again with the rest.
+            continue;
+        }
+        for (id, value) in stream::of(&answer, &shared.beats) {
+            beat = id;
+            let sent = value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+            // What another process or an earlier connection wrote proves less, or nothing.
+            if let Some(sent) = sent.filter(|sent| *sent <= shared.clock()) {
+                proved(&link, sent);
             }
         }
     }

@@ -1,0 +1,50 @@
+//! The feed under load: much at once, of this node and of others.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use sealed_session::revocation::{Feed, RedisFeed, Revocations, WhenStale};
+
+use super::servers::Server;
+use super::{PATIENCE, WEEK, id, until};
+
+const LOG: &str = "{sealed-session}:revoked";
+
+fn follow(server: &Server, set: &Revocations) -> Feed {
+    let feed = RedisFeed::new(&server.url(), WhenStale::Refuse).unwrap().spawn(set).unwrap();
+    assert!(feed.wait(PATIENCE), "{:?}", feed.status());
+    feed
+}
+
+fn revoke(set: &Revocations, numbers: impl Iterator<Item = u64>) {
+    let now = SystemTime::now();
+    numbers.for_each(|number| drop(set.revoke_session_at(id(number), now).unwrap()));
+}
+
+/// Who has heard a heartbeat knows all that was revoked before it was written.
+#[test]
+#[ignore = "needs redis-server"]
+fn a_heartbeat_counts_once_all_that_was_written_before_it_is_read() {
+    const MANY: usize = 40_000;
+    let server = Server::start("");
+    let set = Revocations::new(WEEK);
+    let began = Instant::now();
+    let _feed = follow(&server, &set);
+    let beats = server.call(&["KEYS", "*:beat:*"]);
+    let beats = beats.lines().last().unwrap();
+    let script = "for n = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], '*', 'e', \
+                  '\\1' .. struct.pack('>I8I8I5I5', n, 7, 0, 2 ^ 39)) end";
+    assert_eq!(server.call(&["EVAL", script, "1", LOG, &MANY.to_string()]), "$-1");
+    // One more, so as not to depend on when the next one is due.
+    let written = began.elapsed();
+    server.call(&["XADD", beats, "*", "t", &written.as_millis().to_string()]);
+    let written = began + written;
+    until("the heartbeat is heard", || {
+        let now = Instant::now();
+        let heard = now - set.staleness().unwrap();
+        if heard < written {
+            return false;
+        }
+        assert_eq!(set.len(), MANY, "{:?} after it was written", now - written);
+        true
+    });
+}
