@@ -20,6 +20,22 @@ fn revoke(set: &Revocations, numbers: impl Iterator<Item = u64>) {
     numbers.for_each(|number| drop(set.revoke_session_at(id(number), now).unwrap()));
 }
 
+#[test]
+#[ignore = "needs redis-server"]
+fn what_is_more_than_can_be_queued_reaches_the_others_all_the_same() {
+    let server = Server::start("");
+    let [set, other] = [(); 2].map(|()| Revocations::new(WEEK));
+    let _feeds = [&set, &other].map(|set| follow(&server, set));
+    // What a node lacks at its start is told within half a second.
+    let started = Instant::now();
+    until("that is over", || started.elapsed() >= Duration::from_millis(800));
+    // Nothing leaves the queue meanwhile.
+    server.signal("STOP");
+    revoke(&set, std::iter::repeat_n(0, 100_000).chain(1..=1000));
+    server.signal("CONT");
+    until("the other knows all", || other.len() == 1001);
+}
+
 /// Who has heard a heartbeat knows all that was revoked before it was written.
 #[test]
 #[ignore = "needs redis-server"]

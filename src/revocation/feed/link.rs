@@ -21,7 +21,7 @@ use crate::observe;
 use crate::redis::{Master, Timeouts};
 use crate::revocation::entry::Entry;
 use crate::revocation::guarded;
-use crate::revocation::receipt::{Part, Stored};
+use crate::revocation::receipt::Stored;
 
 /// Keeps a link up, until the feed is dropped.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -240,13 +240,18 @@ async fn write(
     let Link { shared, .. } = &*link;
     let mut beat = Instant::now();
     let mut trim = Instant::now() + jitter(TRIM_EVERY);
+    // Whether all of the stream was read, so that what has no mark is lacking.
+    let mut whole = false;
     let mut heal: Option<Instant> = None;
     let mut lacking: Vec<Entry> = Vec::new();
     loop {
         send(&link, &mut connection, replicas).await?;
         let now = Instant::now();
-        if shared.stops() && shared.queue().own.is_empty() {
-            return Ok(());
+        if shared.stops() {
+            let queue = shared.queue();
+            if queue.own.is_empty() && !(whole && (queue.missed || !lacking.is_empty())) {
+                return Ok(());
+            }
         }
         if now >= beat {
             beat = now + BEAT;
@@ -258,6 +263,8 @@ async fn write(
                 guarded(observe::feed_went_backwards);
                 link.complete.store(false, Ordering::Release);
                 link.reread.store(true, Ordering::Release);
+                (whole, heal) = (false, None);
+                lacking.clear();
             }
             let gone = read.count.saturating_sub(seen.left(&known, read, horizon));
             link.forget(gone);
@@ -270,11 +277,15 @@ async fn write(
                 let _ = refused(connection.req_packed_command(&command).await)?;
             }
         }
-        if link.complete.swap(false, Ordering::AcqRel) {
+        let complete = link.complete.swap(false, Ordering::AcqRel);
+        whole |= complete;
+        let missed = whole && lacking.is_empty() && shared.queue().missed;
+        if complete || (missed && heal.is_none()) {
             heal = Some(now + jitter(HEAL_WITHIN));
         }
         if heal.is_some_and(|due| now >= due) {
             heal = None;
+            shared.queue().missed = false;
             lacking = shared.set.lacking(link.mark()).collect();
         }
         if !lacking.is_empty() {
@@ -333,9 +344,7 @@ async fn send(
                     _ => false,
                 };
                 let how = if replicated { Stored::Replicated } else { Stored::Acknowledged };
-                own.into_iter()
-                    .filter_map(|(_, part)| part)
-                    .for_each(|part| Part::stored(part, how));
+                own.into_iter().for_each(|(_, part)| part.stored(how));
             }
             Err(error) => {
                 // It may have been written or not: it is sent again.

@@ -238,9 +238,11 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     /// What was revoked here and is to be sent at once.
-    own: VecDeque<(Entry, Option<Part>)>,
+    own: VecDeque<(Entry, Part)>,
     /// What came from the journal, so that another process may be sending it: since when.
     others: VecDeque<(Entry, Instant)>,
+    /// Whether there was no room for something. The set has it, so it is added with what the stream lacks.
+    missed: bool,
 }
 
 impl Shared {
@@ -276,13 +278,12 @@ impl Shared {
 impl Sink for Shared {
     fn push(&self, entry: Entry, part: Option<Part>) {
         let mut queue = self.queue();
-        if part.is_some() {
-            // Beyond that, the set knows it, and it is healed at the next connection.
-            if queue.own.len() < MOST_QUEUED {
-                queue.own.push_back((entry, part));
+        match part {
+            Some(part) if queue.own.len() < MOST_QUEUED => queue.own.push_back((entry, part)),
+            None if queue.others.len() < MOST_QUEUED => {
+                queue.others.push_back((entry, Instant::now()));
             }
-        } else if queue.others.len() < MOST_QUEUED {
-            queue.others.push_back((entry, Instant::now()));
+            _ => queue.missed = true,
         }
         drop(queue);
         self.woken.notify_one();
@@ -294,5 +295,5 @@ const STALE_AFTER: Duration = Duration::from_secs(10);
 /// How often a heartbeat is written.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// The most that waits for a server; what is beyond is told as queued, and healed later.
+/// The most that waits for a server. The receipts of what is beyond say that it is queued; it is sent after the rest.
 const MOST_QUEUED: usize = 100_000;
