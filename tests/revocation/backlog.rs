@@ -36,6 +36,40 @@ fn what_is_more_than_can_be_queued_reaches_the_others_all_the_same() {
     until("the other knows all", || other.len() == 1001);
 }
 
+#[test]
+#[ignore = "needs redis-server"]
+fn a_backlog_holds_up_no_heartbeat_and_does_not_wait_again_and_again_for_a_replica_that_is_stopped()
+{
+    const MANY: u64 = 20_000;
+    let server = Server::start("");
+    let replica = Server::start(&format!("replicaof 127.0.0.1 {}", server.port));
+    until("the replica is up", || server.call(&["INFO", "replication"]).contains("state=online"));
+    let set = Revocations::new(WEEK);
+    let _feed = follow(&server, &set);
+    let commands = server.monitor();
+    replica.signal("STOP");
+    server.signal("STOP");
+    let stopped = Instant::now();
+    revoke(&set, 0..MANY);
+    until("a heartbeat is due", || stopped.elapsed() >= Duration::from_millis(600));
+    server.signal("CONT");
+    let (mut sent, mut before_the_beat, mut waits) = (0, None, 0);
+    for command in commands {
+        if command.contains(r#""XADD" "{sealed-session}:revoked""#) {
+            sent += 1;
+        } else if command.contains(r#""XADD" "{sealed-session}:beat:"#) {
+            before_the_beat.get_or_insert(sent);
+        } else if command.contains(r#""WAIT""#) {
+            waits += 1;
+        }
+        if sent == MANY {
+            break;
+        }
+    }
+    assert!(before_the_beat.is_some_and(|sent| sent <= 2000), "{before_the_beat:?} of {MANY}");
+    assert!(waits < 20, "{waits}");
+}
+
 /// Who has heard a heartbeat knows all that was revoked before it was written.
 #[test]
 #[ignore = "needs redis-server"]

@@ -238,6 +238,8 @@ async fn write(
     replicas: bool,
 ) -> RedisResult<()> {
     let Link { shared, .. } = &*link;
+    // From when on replicas are waited for, if there are any.
+    let mut replicas = replicas.then(Instant::now);
     let mut beat = Instant::now();
     let mut trim = Instant::now() + jitter(TRIM_EVERY);
     // Whether all of the stream was read, so that what has no mark is lacking.
@@ -245,7 +247,8 @@ async fn write(
     let mut heal: Option<Instant> = None;
     let mut lacking: Vec<Entry> = Vec::new();
     loop {
-        send(&link, &mut connection, replicas).await?;
+        // A chunk at a time, so that nothing holds up the heartbeat.
+        let more = send(&link, &mut connection, &mut replicas).await?;
         let now = Instant::now();
         if shared.stops() {
             let queue = shared.queue();
@@ -279,7 +282,7 @@ async fn write(
         }
         let complete = link.complete.swap(false, Ordering::AcqRel);
         whole |= complete;
-        let missed = whole && lacking.is_empty() && shared.queue().missed;
+        let missed = whole && !more && lacking.is_empty() && shared.queue().missed;
         if complete || (missed && heal.is_none()) {
             heal = Some(now + jitter(HEAL_WITHIN));
         }
@@ -295,6 +298,8 @@ async fn write(
             let added = add(&mut connection, &shared.log, rest.collect()).await?;
             shared.status().healed += added;
             guarded(|| observe::feed_healed(added));
+        }
+        if more || !lacking.is_empty() {
             continue;
         }
         let mut wait = beat.saturating_duration_since(now);
@@ -305,53 +310,46 @@ async fn write(
     }
 }
 
-/// Sends what is queued.
+/// Sends a chunk of what is queued; returns whether there is more.
 async fn send(
     link: &Link,
     connection: &mut MultiplexedConnection,
-    replicas: bool,
-) -> RedisResult<()> {
+    replicas: &mut Option<Instant>,
+) -> RedisResult<bool> {
     let Link { shared, .. } = link;
-    loop {
-        let (own, others) = {
+    let (own, others, more) = shared.queue().take(CHUNK);
+    let lacks = |entry: &Entry| !shared.set.has_mark(entry, link.mark());
+    add(connection, &shared.log, others.into_iter().filter(lacks).collect()).await?;
+    if own.is_empty() {
+        return Ok(more);
+    }
+    let waits = replicas.is_some_and(|from| from <= Instant::now());
+    let mut pipeline = Pipeline::with_capacity(own.len() + 1);
+    for (entry, _) in &own {
+        pipeline.add_command(xadd(&shared.log, *entry));
+    }
+    if waits {
+        pipeline.cmd("WAIT").arg(1).arg(millis(REPLICATED_WITHIN));
+    }
+    let sent = connection.req_packed_commands(&pipeline, 0, own.len() + usize::from(waits));
+    match sent.await.and_then(|answers| Value::Array(answers).extract_error()) {
+        Ok(answers) => {
+            let replicated = match &answers {
+                Value::Array(answers) if waits => matches!(answers.last(), Some(Value::Int(1..))),
+                _ => false,
+            };
+            if waits && !replicated {
+                *replicas = Some(Instant::now() + REPLICAS_AGAIN);
+            }
+            let how = if replicated { Stored::Replicated } else { Stored::Acknowledged };
+            own.into_iter().for_each(|(_, part)| part.stored(how));
+            Ok(more)
+        }
+        Err(error) => {
+            // It may have been written or not: it is sent again.
             let mut queue = shared.queue();
-            let count = queue.own.len().min(CHUNK);
-            let own: Vec<_> = queue.own.drain(..count).collect();
-            let due = |since: &Instant| since.elapsed() >= OTHERS_AFTER;
-            let count = queue.others.iter().take_while(|(_, since)| due(since)).count();
-            let others: Vec<_> = queue.others.drain(..count).map(|(entry, _)| entry).collect();
-            (own, others)
-        };
-        let lacks = |entry: &Entry| !shared.set.has_mark(entry, link.mark());
-        add(connection, &shared.log, others.into_iter().filter(lacks).collect()).await?;
-        if own.is_empty() {
-            return Ok(());
-        }
-        let mut pipeline = Pipeline::with_capacity(own.len() + 1);
-        for (entry, _) in &own {
-            pipeline.add_command(xadd(&shared.log, *entry));
-        }
-        if replicas {
-            pipeline.cmd("WAIT").arg(1).arg(millis(REPLICATED_WITHIN));
-        }
-        let sent = connection.req_packed_commands(&pipeline, 0, own.len() + usize::from(replicas));
-        match sent.await.and_then(|answers| Value::Array(answers).extract_error()) {
-            Ok(answers) => {
-                let replicated = match &answers {
-                    Value::Array(answers) if replicas => {
-                        matches!(answers.last(), Some(Value::Int(1..)))
-                    }
-                    _ => false,
-                };
-                let how = if replicated { Stored::Replicated } else { Stored::Acknowledged };
-                own.into_iter().for_each(|(_, part)| part.stored(how));
-            }
-            Err(error) => {
-                // It may have been written or not: it is sent again.
-                let mut queue = shared.queue();
-                own.into_iter().rev().for_each(|own| queue.own.push_front(own));
-                return Err(error);
-            }
+            own.into_iter().rev().for_each(|own| queue.own.push_front(own));
+            Err(error)
         }
     }
 }
@@ -471,11 +469,11 @@ const BLOCK: Duration = Duration::from_secs(1);
 /// For how long a receipt waits for a replica.
 const REPLICATED_WITHIN: Duration = Duration::from_millis(100);
 
+/// For how long no receipt waits for a replica, after none has answered: one that is stopped holds nothing up.
+const REPLICAS_AGAIN: Duration = Duration::from_secs(1);
+
 /// The heartbeats of a node that has gone are forgotten after this.
 const BEATS_LAST: Duration = Duration::from_secs(60);
-
-/// What came from the journal is sent by the process that put it there; by this one only if it has not been after this.
-const OTHERS_AFTER: Duration = Duration::from_secs(1);
 
 /// Within this, each node begins to add what the stream lacks, at another time than the others.
 const HEAL_WITHIN: Duration = Duration::from_millis(500);

@@ -245,6 +245,17 @@ struct Queue {
     missed: bool,
 }
 
+impl Queue {
+    /// Takes so much of what is to be sent, and whether that was not all of it.
+    fn take(&mut self, most: usize) -> (Vec<(Entry, Part)>, Vec<Entry>, bool) {
+        let own = self.own.drain(..self.own.len().min(most)).collect();
+        let due = self.others.iter().take(most);
+        let due = due.take_while(|(_, since)| since.elapsed() >= OTHERS_AFTER).count();
+        let others = self.others.drain(..due).map(|(entry, _)| entry).collect();
+        (own, others, !self.own.is_empty() || due == most)
+    }
+}
+
 impl Shared {
     fn status(&self) -> std::sync::MutexGuard<'_, FeedStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
@@ -291,6 +302,9 @@ impl Sink for Shared {
 }
 
 const STALE_AFTER: Duration = Duration::from_secs(10);
+
+/// What came from the journal is sent by the process that put it there; by this one only if it has not been after this.
+const OTHERS_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a heartbeat is written.
 const BEAT: Duration = Duration::from_millis(500);
