@@ -273,6 +273,46 @@ fn serve_until_asked_for_all(mut stream: TcpStream, tell: &Sender<(Instant, Inst
     }
 }
 
+/// What an old cookie is ended by, or all sessions up to a time that is to come, counts for longer than others.
+#[test]
+#[ignore = "needs redis-server"]
+fn what_is_old_and_alive_stays_in_the_stream_and_what_is_dead_goes() {
+    let server = Server::start("");
+    let day = 86_400;
+    let seconds = now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let add = |id: u64, before: u64, until: u64, targets: u64| {
+        let script = "for n = 1, tonumber(ARGV[4]) do redis.call('XADD', KEYS[1], ARGV[1] .. '-' .. n, 'e', \
+                      '\\2' .. struct.pack('>I8I8I5I5', n, ARGV[1], ARGV[2], ARGV[3])) end";
+        let numbers = [id * 1000, before, until, targets].map(|number| number.to_string());
+        let mut words = vec!["EVAL", script, "1", LOG];
+        words.extend(numbers.iter().map(String::as_str));
+        assert_eq!(server.call(&words), "$-1");
+    };
+    let written = seconds - 9 * day;
+    add(written - 1, written - 1, seconds - day - 1, 1200);
+    let before = seconds + 10 * day;
+    add(written, before, before + 8 * day, 700);
+    add(seconds - day, seconds - day, seconds + 7 * day, 1);
+    let reader = Node::start(&server.url());
+    let newest = format!("\r\n{}-1\r\n", (seconds - day) * 1000);
+    until("what is dead has gone", || {
+        server.call(&["XRANGE", LOG, "-", "+", "COUNT", "1"]).contains(&newest)
+    });
+    assert_eq!(server.call(&["XLEN", LOG]), ":701");
+    let new = Node::start(&server.url());
+    for node in [&new, &reader] {
+        for number in 1..=700_u64 {
+            let mut tag = [0; 16];
+            tag[..8].copy_from_slice(&number.to_be_bytes());
+            tag[8..].copy_from_slice(&(written * 1000).to_be_bytes());
+            let tag = SubjectTag::from_bytes(tag);
+            assert!(node.set.ends(now() + WEEK, None, &[tag]), "{number}");
+        }
+        assert_eq!(node.set.len(), 701);
+        assert_eq!(node.feed.status().healed, 0);
+    }
+}
+
 #[cfg(feature = "tracing")]
 #[test]
 #[ignore = "needs redis-server"]

@@ -5,6 +5,7 @@
 //! when it was written by the one and read back by the other, while those who decide it name this very server.
 //! So neither a stopped server, nor one that goes on after others took over, nor a dead connection is taken for fresh.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -17,6 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::stream::{self, Glance, Id, Read};
 use super::{BEAT, Shared};
 use crate::bytes::random;
+use crate::message::seconds::Seconds;
 use crate::observe;
 use crate::redis::{Master, Timeouts};
 use crate::revocation::entry::Entry;
@@ -241,7 +243,9 @@ async fn write(
     // From when on replicas are waited for, if there are any.
     let mut replicas = replicas.then(Instant::now);
     let mut beat = Instant::now();
-    let mut trim = Instant::now() + jitter(TRIM_EVERY);
+    // So much later than it could does this node trim, so that one does it for all.
+    let late = millis(TRIM_WITHIN / 2 + jitter(TRIM_WITHIN / 2));
+    let mut trims = None;
     // Whether all of the stream was read, so that what has no mark is lacking.
     let mut whole = false;
     let mut heal: Option<Instant> = None;
@@ -258,7 +262,8 @@ async fn write(
         }
         if now >= beat {
             beat = now + BEAT;
-            let horizon = beat_once(&link, &mut connection).await?;
+            let time = beat_once(&link, &mut connection).await?;
+            let horizon = horizon(shared, time);
             // Of the time before the glance: what comes in between is there all the more.
             let read = *link.read();
             let seen = glance(&mut connection, &shared.log).await?;
@@ -266,19 +271,20 @@ async fn write(
                 guarded(observe::feed_went_backwards);
                 link.complete.store(false, Ordering::Release);
                 link.reread.store(true, Ordering::Release);
-                (whole, heal) = (false, None);
+                (whole, heal, trims) = (false, None, None);
                 lacking.clear();
             }
             let gone = read.count.saturating_sub(seen.left(&known, read, horizon));
             link.forget(gone);
             known = seen;
-            if now >= trim {
-                trim = now + TRIM_EVERY + jitter(TRIM_EVERY);
-                let mut command = cmd("XTRIM");
-                command.arg(&shared.log).arg("MINID").arg("~").arg(horizon);
-                // Redis before 6.2 cannot; it keeps more then.
-                let _ = refused(connection.req_packed_command(&command).await)?;
+            if whole && seen.may_be_trimmed(horizon.saturating_sub(late)) {
+                trims = Some(time);
             }
+        }
+        if let Some(time) = trims
+            && !trim(&link, &mut connection, time).await?
+        {
+            trims = None;
         }
         let complete = link.complete.swap(false, Ordering::AcqRel);
         whole |= complete;
@@ -299,7 +305,7 @@ async fn write(
             shared.status().healed += added;
             guarded(|| observe::feed_healed(added));
         }
-        if more || !lacking.is_empty() {
+        if more || trims.is_some() || !lacking.is_empty() {
             continue;
         }
         let mut wait = beat.saturating_duration_since(now);
@@ -378,7 +384,41 @@ fn xadd(log: &str, entry: Entry) -> Cmd {
     command
 }
 
-/// Writes one heartbeat, which holds its own time; returns before when (milliseconds, by the server) all is dead.
+/// Removes a chunk of what is older than the horizon; returns whether there may be more of it.
+///
+/// What ends sessions that are to come, or an old cookie, lives longer than other entries: it is added again before.
+async fn trim(link: &Link, connection: &mut MultiplexedConnection, time: u64) -> RedisResult<bool> {
+    let Link { shared, .. } = link;
+    let minid = |id: String| {
+        let mut command = cmd("XTRIM");
+        command.arg(&shared.log).arg("MINID").arg(id);
+        command
+    };
+    // Redis before 6.2 cannot; it keeps all then, and nothing is to be added.
+    if refused(connection.req_packed_command(&minid("0".to_owned())).await)?.is_none() {
+        return Ok(false);
+    }
+    let mut command = cmd("XRANGE");
+    command.arg(&shared.log).arg("-").arg(horizon(shared, time).saturating_sub(1));
+    command.arg("COUNT").arg(CHUNK);
+    let answer = connection.req_packed_command(&command).await?;
+    let old: Vec<_> = stream::entries(&answer).collect();
+    let Some((last, _)) = old.last() else { return Ok(false) };
+    let now = Seconds(time).into();
+    let alive = |value| shared.set.alive(stream::entry(value)?, now);
+    let alive: HashSet<_> = old.iter().filter_map(|(_, value)| alive(*value)).collect();
+    add(connection, &shared.log, alive.into_iter().collect()).await?;
+    refused(connection.req_packed_command(&minid(last.next().to_string())).await)?;
+    Ok(old.len() >= CHUNK)
+}
+
+/// Returns before when (milliseconds, by the server) all is dead, save what was ahead of its time.
+fn horizon(shared: &Shared, time: u64) -> u64 {
+    time.saturating_sub(shared.set.keep().as_secs()).saturating_mul(1000)
+}
+
+/// Writes one heartbeat, which holds its own time; returns the server's time, in seconds: by that clock, no node with a
+/// wrong one trims what is alive.
 async fn beat_once(link: &Link, connection: &mut MultiplexedConnection) -> RedisResult<u64> {
     let Link { shared, .. } = link;
     let mut pipeline = Pipeline::with_capacity(3);
@@ -388,9 +428,8 @@ async fn beat_once(link: &Link, connection: &mut MultiplexedConnection) -> Redis
     pipeline.cmd("TIME");
     let answers = connection.req_packed_commands(&pipeline, 0, 3).await?;
     let answers = Value::Array(answers).extract_error()?;
-    // By the clock of the server, so that no node with a wrong one trims what is alive.
     let (_, _, (seconds, _)): (Value, Value, (u64, u64)) = from_redis_value(answers)?;
-    Ok(seconds.saturating_sub(shared.set.keep().as_secs()) * 1000)
+    Ok(seconds)
 }
 
 async fn glance(connection: &mut MultiplexedConnection, log: &str) -> RedisResult<Glance> {
@@ -478,7 +517,8 @@ const BEATS_LAST: Duration = Duration::from_secs(60);
 /// Within this, each node begins to add what the stream lacks, at another time than the others.
 const HEAL_WITHIN: Duration = Duration::from_millis(500);
 
-const TRIM_EVERY: Duration = Duration::from_secs(3600);
+/// For how long what is dead may stay in the stream: for another time on each node.
+const TRIM_WITHIN: Duration = Duration::from_secs(3600);
 
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
 const MOST_PAUSE: Duration = Duration::from_secs(1);

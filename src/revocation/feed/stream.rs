@@ -105,7 +105,8 @@ impl Glance {
         if earlier.may_be_trimmed(horizon) { read.count.min(self.length) } else { read.count }
     }
 
-    fn may_be_trimmed(&self, horizon: u64) -> bool {
+    /// Returns whether some of it is older than the horizon.
+    pub(super) fn may_be_trimmed(&self, horizon: u64) -> bool {
         self.length > 0 && self.first.0 < horizon
     }
 }
