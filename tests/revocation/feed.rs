@@ -371,6 +371,35 @@ fn allow<'a>(servers: impl IntoIterator<Item = &'a Server>, user: &str) {
     }
 }
 
+#[track_caller]
+fn hear_each_other(url: &str) {
+    let [one, two] = [(); 2].map(|()| Node::start_with(url, |feed| feed.prefix("shop")));
+    assert!(one.revoke(1) >= Stored::Acknowledged);
+    until("the other hears it", || two.knows([1]));
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn cluster_a_user_with_no_more_rights_than_are_named_is_enough() {
+    let cluster = Cluster::start();
+    allow(&cluster.servers, "shop");
+    hear_each_other(&cluster.url().replace("//", "//shop:s%2Fcret%40@"));
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn sentinels_users_with_no_more_rights_than_are_named_are_enough() {
+    let watched = Watched::start();
+    allow(&watched.servers, "shop");
+    allow(&watched.sentinels, "shop-asks");
+    // Nobody else may ask.
+    for sentinel in &watched.sentinels {
+        assert_eq!(sentinel.call(&["ACL", "SETUSER", "default", "off"]), "+OK");
+    }
+    let url = watched.url().replace("//", "//shop:s%2Fcret%40@");
+    hear_each_other(&format!("{url}?sentinel_user=shop-asks&sentinel_password=s%2Fcret%40"));
+}
+
 #[test]
 #[ignore = "needs redis-server"]
 fn a_user_with_no_more_rights_than_are_named_a_database_and_a_prefix_are_enough() {
