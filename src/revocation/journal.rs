@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 use crate::observe;
 use crate::revocation::entry::Entry;
+use crate::revocation::guarded;
 use crate::revocation::receipt::{Part, Stored};
 use crate::revocation::set::{Revocations, Sink};
 
@@ -107,14 +108,16 @@ impl Journal {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let shared = Arc::new(Shared::default());
         let mut keeper = Keeper::new(path, set.clone(), Arc::clone(&shared));
-        keeper.open()?;
+        // What is revoked while the file is read is written after that.
         set.attach(shared.clone());
-        let path = keeper.path.clone();
-        let thread = thread::Builder::new().name("sealed-session-journal".to_owned());
-        let thread = thread.spawn(move || keeper.run()).map_err(|error| {
-            set.detach(&*shared);
-            JournalError::Io { path, error }
-        })?;
+        let opened = keeper.open();
+        keeper.tell_damage();
+        let thread = opened.and_then(|()| {
+            let path = keeper.path.clone();
+            let thread = thread::Builder::new().name("sealed-session-journal".to_owned());
+            thread.spawn(move || keeper.run()).map_err(|error| JournalError::Io { path, error })
+        });
+        let thread = thread.inspect_err(|_| set.detach(&*shared))?;
         Ok(Self { shared, set: set.clone(), thread: Some(thread) })
     }
 
@@ -202,6 +205,8 @@ struct Keeper {
     unknown: HashSet<[u8; RECORD]>,
     /// Whether the file lacks some of what the set has.
     incomplete: bool,
+    /// Damaged records that nobody was told of yet.
+    damaged: u64,
 }
 
 impl Keeper {
@@ -209,8 +214,8 @@ impl Keeper {
         let mut lock = path.clone().into_os_string();
         lock.push(".lock");
         let (lock, generation, offset, incomplete) = (lock.into(), None, 0, false);
-        let (pending, unknown) = (Vec::new(), HashSet::new());
-        Self { path, lock, set, shared, generation, offset, pending, unknown, incomplete }
+        let (pending, unknown, damaged) = (Vec::new(), HashSet::new(), 0);
+        Self { path, lock, set, shared, generation, offset, pending, unknown, incomplete, damaged }
     }
 
     fn open(&mut self) -> Result<(), JournalError> {
@@ -225,6 +230,7 @@ impl Keeper {
     }
 
     fn run(mut self) {
+        let mut pause = EVERY;
         loop {
             let mut queue = self.shared.lock();
             if queue.entries.is_empty() && !queue.stop {
@@ -235,23 +241,40 @@ impl Keeper {
             self.pending.append(&mut queue.entries);
             drop(queue);
             let worked = self.work(stop);
+            let fault = worked.as_ref().err().map(ToString::to_string);
             let mut queue = self.shared.lock();
             queue.checked = Instant::now();
-            let fault = worked.err().map(|error| error.to_string());
-            if fault != queue.fault {
-                match &fault {
+            let before = std::mem::replace(&mut queue.fault, fault.clone());
+            drop(queue);
+            // Nothing is locked now: who is told may ask the journal, or revoke something.
+            self.tell_damage();
+            if fault != before {
+                guarded(|| match &fault {
                     Some(fault) => observe::journal_failed(fault),
                     None => observe::journal_recovered(),
-                }
-                queue.fault = fault;
+                });
             }
             if stop {
                 return;
             }
-            if queue.fault.is_some() && queue.entries.is_empty() {
-                // What is pending is tried again, and not at full speed.
-                drop(self.shared.woken.wait_timeout(queue, EVERY));
+            pause = match worked {
+                Ok(()) => EVERY,
+                // A try costs nothing, and the other process is about to finish.
+                Err(JournalError::Locked(_)) => EVERY,
+                Err(_) => (pause * 2).min(MOST_PAUSE),
+            };
+            if fault.is_some() {
+                // What is pending is tried again, and what comes meanwhile waits too: a try may write all of the file.
+                let queue = self.shared.lock();
+                drop(self.shared.woken.wait_timeout_while(queue, pause, |queue| !queue.stop));
             }
+        }
+    }
+
+    fn tell_damage(&mut self) {
+        match std::mem::take(&mut self.damaged) {
+            0 => {}
+            damaged => guarded(|| observe::journal_damaged(damaged)),
         }
     }
 
@@ -342,7 +365,7 @@ impl Keeper {
                         // It may be that somebody is writing just now: nothing is skipped before that is ruled out.
                         return Ok(());
                     }
-                    observe::journal_damaged(doubted);
+                    self.damaged += doubted;
                 }
                 self.offset += RECORD_LEN * (doubted + 1);
                 doubted = 0;
@@ -576,6 +599,9 @@ const BUFFER: usize = 1 << 16;
 
 /// How often the file is checked: a read of its header and length.
 const EVERY: Duration = Duration::from_millis(20);
+
+/// The longest time between two tries to write, where the file has a fault.
+const MOST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long to wait for the lock at the start and at the end.
 const PATIENCE: Duration = Duration::from_secs(5);

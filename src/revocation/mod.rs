@@ -22,5 +22,10 @@ pub use journal::{Journal, JournalError};
 pub use receipt::{Receipt, Stored, Within};
 pub use set::{Full, Revocations};
 
+/// Runs what is others' code in the end, a subscriber or a waker. If it panics, none of our threads ends by that.
+fn guarded(work: impl FnOnce()) {
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+}
+
 /// How far sessions may at least be dated ahead of "now".
 pub(crate) const LEAST_SKEW: std::time::Duration = std::time::Duration::from_secs(5);

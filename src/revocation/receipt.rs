@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::revocation::guarded;
 use crate::timer;
 
 /// How safely a revocation is stored; the least of what its journal and its feed say.
@@ -144,7 +145,7 @@ impl Part {
             let wakers = std::mem::take(&mut state.wakers);
             drop(state);
             ticket.changed.notify_all();
-            wakers.into_iter().for_each(Waker::wake);
+            wakers.into_iter().for_each(|waker| guarded(|| waker.wake()));
         }
     }
 }

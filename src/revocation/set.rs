@@ -12,6 +12,7 @@ use crate::message::seconds::Seconds;
 use crate::message::session_id::SessionId;
 use crate::observe;
 use crate::revocation::entry::{EVERYTHING, Entry, Revoked, SESSION, SubjectTag};
+use crate::revocation::guarded;
 use crate::revocation::receipt::{Part, Receipt};
 use crate::revocation::table::{Added, PARTS, Table};
 
@@ -339,6 +340,19 @@ impl Revocations {
         Ok(receipt)
     }
 
+    /// Returns what another process or node has revoked, with an end that is bounded, unless it is dead.
+    ///
+    /// Who can write there can log users out, and shall not be able to fill the memory of all nodes for ever.
+    pub(super) fn alive(&self, entry: Entry, now: SystemTime) -> Option<Entry> {
+        let now = Seconds::from(now).0;
+        let latest = match entry.before {
+            SESSION => now,
+            before => before.clamp(now, now + MOST_AHEAD),
+        };
+        let until = entry.until.min(latest.saturating_add(self.shared.keep.as_secs()));
+        (until > now).then_some(Entry { until, ..entry })
+    }
+
     /// Takes over what another process or node has revoked, and carries it on to whoever has not told it.
     ///
     /// `mark` is that of the reading of the stream, or 0.
@@ -349,16 +363,7 @@ impl Revocations {
         from: &dyn Sink,
         now: SystemTime,
     ) -> Result<bool, Full> {
-        // Who can write there can log users out, and shall not be able to fill the memory of all nodes for ever.
-        let latest = match entry.before {
-            SESSION => Seconds::from(now).0,
-            before => before.clamp(Seconds::from(now).0, Seconds::from(now).0 + MOST_AHEAD),
-        };
-        let until = entry.until.min(latest.saturating_add(self.shared.keep.as_secs()));
-        if until <= Seconds::from(now).0 {
-            return Ok(false);
-        }
-        let entry = Entry { until, ..entry };
+        let Some(entry) = self.alive(entry, now) else { return Ok(false) };
         let news = self.add(entry, mark, now).inspect_err(|_| {
             self.shared.overflowed.store(true, Ordering::Relaxed);
         })?;
@@ -390,14 +395,14 @@ impl Revocations {
             Added::New { dead } => {
                 len.fetch_sub(dead, Ordering::Relaxed);
                 let entries = len.fetch_add(1, Ordering::Relaxed) + 1;
-                observe::revocations(entries);
+                guarded(|| observe::revocations(entries));
                 Ok(true)
             }
             Added::Further => Ok(true),
             Added::Known => Ok(false),
             Added::Full => {
                 let entries = len.load(Ordering::Relaxed);
-                observe::revocations_full(entries);
+                guarded(|| observe::revocations_full(entries));
                 Err(Full { entries })
             }
         }

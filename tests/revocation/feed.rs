@@ -1,13 +1,21 @@
 //! The feed, with real servers: what holds, whatever happens to them.
 
-use std::time::{Duration, Instant};
+use std::io::{BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::Sender;
+#[cfg(feature = "tracing")]
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use std::time::{Duration, Instant, SystemTime};
 
 use sealed_session::revocation::{
     Feed, Journal, RedisFeed, Revocations, Stored, SubjectTag, WhenStale,
 };
 use sealed_session::{Codec, DecodeError, Key, KeyRing};
 
-use super::servers::{Cluster, Server, Watched};
+use super::servers::{Cluster, Server, Watched, read_answer};
 use super::{PATIENCE, WEEK, id, now, until};
 
 /// A node, as far as revocation goes.
@@ -210,8 +218,115 @@ fn a_node_is_stale_until_its_first_snapshot() {
     until("it has tried", || feed.status().error.is_some());
     assert!(!set.is_fresh() && set.staleness().is_some());
     let _server = Server::start_at(port, "");
-    assert!(feed.wait(PATIENCE));
+    assert!(feed.wait(PATIENCE) && feed.wait(Duration::MAX));
     assert_eq!(feed.status().error, None);
+}
+
+/// A server that takes long for all of the stream, and each time so long that the connection is given up.
+#[test]
+fn a_server_that_never_gets_to_the_end_of_the_stream_is_asked_for_it_less_and_less() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let (tell, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let tell = tell.clone();
+            std::thread::spawn(move || serve_until_asked_for_all(stream, &tell));
+        }
+    });
+    let set = Revocations::new(WEEK);
+    let feed = RedisFeed::new(&url, WhenStale::Refuse).unwrap().spawn(&set).unwrap();
+    let mut pauses = (0..6).map(|_| {
+        let (_, given_up): (Instant, Instant) = asked.recv_timeout(PATIENCE).unwrap();
+        given_up
+    });
+    let mut last = pauses.next().unwrap();
+    let pauses: Vec<_> = pauses.map(|next| next - std::mem::replace(&mut last, next)).collect();
+    assert!(pauses.last().unwrap() >= &(HELD + Duration::from_millis(500)), "{pauses:?}");
+    assert_eq!((feed.status().snapshots, set.is_fresh()), (0, false));
+}
+
+/// Longer than a heartbeat.
+const HELD: Duration = Duration::from_millis(600);
+
+fn serve_until_asked_for_all(mut stream: TcpStream, tell: &Sender<(Instant, Instant)>) {
+    let mut commands = BufReader::new(stream.try_clone().unwrap());
+    loop {
+        let mut command = String::new();
+        if read_answer(&mut commands, &mut command).is_none() {
+            return;
+        }
+        let answer = match command.lines().nth(2).unwrap_or_default() {
+            "XRANGE" => {
+                let began = Instant::now();
+                stream.set_read_timeout(Some(HELD)).unwrap();
+                assert!(read_answer(&mut commands, &mut String::new()).is_none());
+                let _ = tell.send((began, Instant::now()));
+                return;
+            }
+            "ROLE" => "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n",
+            "TIME" => "*2\r\n$10\r\n1900000000\r\n$1\r\n0\r\n",
+            "XINFO" => "-ERR no such key\r\n",
+            _ => "+OK\r\n",
+        };
+        stream.write_all(answer.as_bytes()).unwrap();
+    }
+}
+
+/// What an old cookie is ended by, or all sessions up to a time that is to come, counts for longer than others.
+#[test]
+#[ignore = "needs redis-server"]
+fn what_is_old_and_alive_stays_in_the_stream_and_what_is_dead_goes() {
+    let server = Server::start("");
+    let day = 86_400;
+    let seconds = now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let add = |id: u64, before: u64, until: u64, targets: u64| {
+        let script = "for n = 1, tonumber(ARGV[4]) do redis.call('XADD', KEYS[1], ARGV[1] .. '-' .. n, 'e', \
+                      '\\2' .. struct.pack('>I8I8I5I5', n, ARGV[1], ARGV[2], ARGV[3])) end";
+        let numbers = [id * 1000, before, until, targets].map(|number| number.to_string());
+        let mut words = vec!["EVAL", script, "1", LOG];
+        words.extend(numbers.iter().map(String::as_str));
+        assert_eq!(server.call(&words), "$-1");
+    };
+    let written = seconds - 9 * day;
+    add(written - 1, written - 1, seconds - day - 1, 1200);
+    let before = seconds + 10 * day;
+    add(written, before, before + 8 * day, 700);
+    add(seconds - day, seconds - day, seconds + 7 * day, 1);
+    let reader = Node::start(&server.url());
+    let newest = format!("\r\n{}-1\r\n", (seconds - day) * 1000);
+    until("what is dead has gone", || {
+        server.call(&["XRANGE", LOG, "-", "+", "COUNT", "1"]).contains(&newest)
+    });
+    assert_eq!(server.call(&["XLEN", LOG]), ":701");
+    let new = Node::start(&server.url());
+    for node in [&new, &reader] {
+        for number in 1..=700_u64 {
+            let mut tag = [0; 16];
+            tag[..8].copy_from_slice(&number.to_be_bytes());
+            tag[8..].copy_from_slice(&(written * 1000).to_be_bytes());
+            let tag = SubjectTag::from_bytes(tag);
+            assert!(node.set.ends(now() + WEEK, None, &[tag]), "{number}");
+        }
+        assert_eq!(node.set.len(), 701);
+        assert_eq!(node.feed.status().healed, 0);
+    }
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+#[ignore = "needs redis-server"]
+fn a_subscriber_that_panics_does_not_end_the_feed() {
+    let server = Server::start("");
+    let told = Arc::new(AtomicBool::new(false));
+    let tell = Arc::clone(&told);
+    super::log::when_told(format!("127.0.0.1:{}", server.port), move || {
+        tell.store(true, Ordering::Release);
+        panic!("a fault of the subscriber");
+    });
+    let node = Node::start(&server.url());
+    assert!(told.load(Ordering::Acquire));
+    assert_eq!(node.revoke(1), Stored::Acknowledged);
 }
 
 #[test]
@@ -246,16 +361,50 @@ fn after_a_restart_of_everything_the_journals_suffice() {
     until("a new node learns it from the server", || Node::start(&server.url()).knows(1..3));
 }
 
-/// The commands are those that docs/REVOCATION.md names.
+/// Makes the user that docs/REVOCATION.md names.
+fn allow<'a>(servers: impl IntoIterator<Item = &'a Server>, user: &str) {
+    let page = include_str!("../../docs/REVOCATION.md");
+    let command = format!("ACL SETUSER {user} ");
+    let command = page.lines().find(|line| line.starts_with(&command)).unwrap();
+    for server in servers {
+        assert_eq!(server.call(&command.split(' ').collect::<Vec<_>>()), "+OK");
+    }
+}
+
+#[track_caller]
+fn hear_each_other(url: &str) {
+    let [one, two] = [(); 2].map(|()| Node::start_with(url, |feed| feed.prefix("shop")));
+    assert!(one.revoke(1) >= Stored::Acknowledged);
+    until("the other hears it", || two.knows([1]));
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn cluster_a_user_with_no_more_rights_than_are_named_is_enough() {
+    let cluster = Cluster::start();
+    allow(&cluster.servers, "shop");
+    hear_each_other(&cluster.url().replace("//", "//shop:s%2Fcret%40@"));
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn sentinels_users_with_no_more_rights_than_are_named_are_enough() {
+    let watched = Watched::start();
+    allow(&watched.servers, "shop");
+    allow(&watched.sentinels, "shop-asks");
+    // Nobody else may ask.
+    for sentinel in &watched.sentinels {
+        assert_eq!(sentinel.call(&["ACL", "SETUSER", "default", "off"]), "+OK");
+    }
+    let url = watched.url().replace("//", "//shop:s%2Fcret%40@");
+    hear_each_other(&format!("{url}?sentinel_user=shop-asks&sentinel_password=s%2Fcret%40"));
+}
+
 #[test]
 #[ignore = "needs redis-server"]
 fn a_user_with_no_more_rights_than_are_named_a_database_and_a_prefix_are_enough() {
-    let page = include_str!("../../docs/REVOCATION.md");
-    let rights = page.lines().find_map(|line| line.strip_prefix("ACL SETUSER shop ")).unwrap();
     let server = Server::start("");
-    let mut words = vec!["ACL", "SETUSER", "shop"];
-    words.extend(rights.split(' '));
-    assert_eq!(server.call(&words), "+OK");
+    allow([&server], "shop");
     let url = format!("redis://shop:s%2Fcret%40@127.0.0.1:{}/3", server.port);
     let start = || Node::start_with(&url, |feed| feed.prefix("shop"));
     let [one, two] = [(); 2].map(|()| start());

@@ -1,10 +1,11 @@
 //! The journal: several processes, crashes at every point, damage at every byte.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use sealed_session::revocation::{Journal, JournalError, Receipt, Revocations, Stored, SubjectTag};
 
@@ -61,6 +62,38 @@ fn a_set_that_knew_something_before_it_had_a_journal_writes_it_down() {
     set.revoke_session(id(1)).unwrap();
     let _journal = Journal::open(folder.journal(), &set).unwrap();
     assert!(knows(&open(&folder.journal()).0, 1));
+}
+
+/// A file as large as this takes a while to be read.
+#[test]
+fn what_is_revoked_while_the_journal_is_opened_is_in_it() {
+    use futures_util::FutureExt;
+    use sha2::{Digest, Sha256};
+    const MANY: u64 = 20_000;
+    let folder = Folder::new();
+    drop(open(&folder.journal()));
+    let mut file = fs::OpenOptions::new().append(true).open(folder.journal()).unwrap();
+    let until_then = [0x7f, 0xff, 0xff, 0xff, 0xff];
+    let records = (1..=MANY).flat_map(|number| {
+        let entry = [&[1][..], &id(number).to_bytes(), &[0; 5], &until_then].concat();
+        let check = Sha256::digest(&entry);
+        [&entry[..], &check[..5]].concat()
+    });
+    file.write_all(&records.collect::<Vec<_>>()).unwrap();
+    let set = Revocations::new(WEEK);
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| Journal::open(folder.journal(), &set).unwrap());
+        until("it is being read", || !set.is_empty());
+        let receipt = set.revoke_session(id(0)).unwrap();
+        let _journal = opening.join().unwrap();
+        stored(&receipt);
+    });
+    assert!(knows(&open(&folder.journal()).0, 0));
+    // Nobody is left who would be told.
+    fs::write(folder.journal(), "a letter to a friend").unwrap();
+    Journal::open(folder.journal(), &set).unwrap_err();
+    let receipt = set.revoke_session(id(0)).unwrap();
+    assert_eq!(receipt.within(PATIENCE).now_or_never(), Some(Stored::Queued));
 }
 
 #[test]
@@ -194,6 +227,52 @@ fn what_cannot_be_written_is_queued_told_and_written_later() {
     fs::create_dir(path.parent().unwrap()).unwrap();
     stored(&receipt);
     until("the fault is over", || journal.fault().is_none());
+    assert!(knows(&open(&path).0, 1));
+}
+
+#[test]
+fn a_fault_that_lasts_is_tried_less_and_less_whatever_is_revoked_meanwhile() {
+    let folder = Folder::new();
+    let (set, journal) = open(&folder.journal());
+    // What is in the place of the new file cannot be removed.
+    let obstacle = folder.0.path().join("revoked.new");
+    fs::create_dir_all(obstacle.join("full")).unwrap();
+    fs::remove_file(folder.journal()).unwrap();
+    let (mut last, mut number) = (journal.last_check(), 0);
+    until("it waits for half a second", || {
+        number += 1;
+        set.revoke_session(id(number)).unwrap();
+        let check = journal.last_check();
+        check - std::mem::replace(&mut last, check) >= Duration::from_millis(500)
+    });
+    assert!(journal.fault().is_some());
+    fs::remove_dir_all(obstacle).unwrap();
+    stored(&set.revoke_session(id(0)).unwrap());
+    assert!(knows(&open(&folder.journal()).0, number));
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn a_subscriber_may_ask_the_journal_and_panic() {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    // It outlives the test: where the journal hangs, to drop it would hang too.
+    static JOURNAL: OnceLock<Journal> = OnceLock::new();
+    static ANSWERED: AtomicBool = AtomicBool::new(false);
+    let folder = Folder::new();
+    let path = folder.0.path().join("inner/revoked");
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    let (set, journal) = open(&path);
+    JOURNAL.set(journal).unwrap();
+    super::log::when_told(path.display().to_string(), || {
+        let fault = JOURNAL.get().unwrap().fault();
+        ANSWERED.store(fault.is_some(), Ordering::Release);
+        panic!("a fault of the subscriber");
+    });
+    until("it is gone", || fs::remove_dir_all(path.parent().unwrap()).is_ok());
+    until("the subscriber is told and answered", || ANSWERED.load(Ordering::Acquire));
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    stored(&set.revoke_session(id(1)).unwrap());
     assert!(knows(&open(&path).0, 1));
 }
 

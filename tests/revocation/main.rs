@@ -3,10 +3,14 @@
 
 #[cfg(all(feature = "revocation-redis", feature = "axum"))]
 mod acceptance;
+#[cfg(feature = "revocation-redis")]
+mod backlog;
 mod codec;
 #[cfg(feature = "revocation-redis")]
 mod feed;
 mod journal;
+#[cfg(feature = "tracing")]
+mod log;
 #[cfg(feature = "revocation-redis")]
 mod servers;
 mod set;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -104,6 +104,15 @@ impl Server {
         self.try_call(words).unwrap_or_else(|| panic!("{words:?}: no answer, {}", self.lines))
     }
 
+    /// Returns the commands that it runs from now on, a line each.
+    pub(crate) fn monitor(&self) -> impl Iterator<Item = String> + use<> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(b"MONITOR\r\n").unwrap();
+        let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+        assert_eq!(lines.next().unwrap(), "+OK");
+        lines
+    }
+
     pub(crate) fn try_call(&self, words: &[&str]) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
@@ -118,8 +127,8 @@ impl Server {
     }
 }
 
-/// Reads one answer, as it stands on the wire.
-fn read_answer(stream: &mut BufReader<TcpStream>, out: &mut String) -> Option<()> {
+/// Reads one answer or one command, as it stands on the wire.
+pub(crate) fn read_answer(stream: &mut impl BufRead, out: &mut String) -> Option<()> {
     let mut line = String::new();
     stream.read_line(&mut line).ok().filter(|len| *len > 0)?;
     out.push_str(&line);

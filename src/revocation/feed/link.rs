@@ -5,6 +5,7 @@
 //! when it was written by the one and read back by the other, while those who decide it name this very server.
 //! So neither a stopped server, nor one that goes on after others took over, nor a dead connection is taken for fresh.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -17,30 +18,35 @@ use tokio::time::{sleep, timeout};
 use super::stream::{self, Glance, Id, Read};
 use super::{BEAT, Shared};
 use crate::bytes::random;
+use crate::message::seconds::Seconds;
 use crate::observe;
 use crate::redis::{Master, Timeouts};
 use crate::revocation::entry::Entry;
-use crate::revocation::receipt::{Part, Stored};
+use crate::revocation::guarded;
+use crate::revocation::receipt::Stored;
 
 /// Keeps a link up, until the feed is dropped.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut pause = LEAST_PAUSE;
     while !shared.stops() {
-        let began = Instant::now();
+        let proved = shared.proved.load(Ordering::Acquire);
         let Err(error) = Link::connect(&shared).await else { return };
-        let snapshot = shared.status().server.take().is_some() && began.elapsed() > BEAT;
         {
             let mut status = shared.status();
+            status.server = None;
             status.losses += 1;
             let known = status.error.replace(error.to_string()) == Some(error.to_string());
             drop(status);
-            observe::feed_lost(&error, known);
+            guarded(|| observe::feed_lost(&error, known));
         }
         if shared.stops() {
             return;
         }
-        pause = if snapshot { LEAST_PAUSE } else { (pause * 2).min(MOST_PAUSE) };
-        let _ = timeout(jitter(pause), shared_stop(&shared)).await;
+        // A heartbeat came back, so all of the stream was read too. Who cannot get that far is not to be asked for all of
+        // it by each node again and again.
+        let worked = shared.proved.load(Ordering::Acquire) > proved;
+        pause = if worked { LEAST_PAUSE } else { (pause * 2).min(MOST_PAUSE) };
+        let _ = timeout(pause / 2 + jitter(pause / 2), shared_stop(&shared)).await;
     }
 }
 
@@ -78,7 +84,7 @@ impl Link {
         let replicas = role(&mut writer).await?;
         let evicts = evicts(&mut writer).await;
         if evicts && !shared.status().evicts {
-            observe::feed_evicts();
+            guarded(observe::feed_evicts);
         }
         let before = glance(&mut writer, &shared.log).await?;
         {
@@ -137,6 +143,9 @@ async fn verify(link: Arc<Link>) -> RedisResult<()> {
 }
 
 /// Reads all of the stream, and then what comes.
+///
+/// One answer has what both streams had at one time, or else what came into one of them while neither had anything
+/// more. So when an answer does not have as many entries as it may, all that was written before its heartbeat is read.
 async fn read(link: Arc<Link>, mut connection: MultiplexedConnection) -> RedisResult<()> {
     let Link { shared, .. } = &*link;
     snapshot(&link, &mut connection).await?;
@@ -151,21 +160,21 @@ async fn read(link: Arc<Link>, mut connection: MultiplexedConnection) -> RedisRe
         command.arg(&shared.log).arg(&shared.beats).arg(cursor.to_string()).arg(beat.to_string());
         let answer = connection.req_packed_command(&command).await?;
         let now = SystemTime::now();
-        for (key, entries) in stream::streams(&answer) {
-            if key == shared.log.as_bytes() {
-                for (id, value) in stream::entries(entries) {
-                    take(&link, id, value, now);
-                }
-            } else {
-                for (id, value) in stream::entries(entries) {
-                    beat = id;
-                    let sent =
-                        value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-                    // What another process or an earlier connection wrote proves less, or nothing.
-                    if let Some(sent) = sent.filter(|sent| *sent <= shared.clock()) {
-                        proved(&link, sent);
-                    }
-                }
+        let mut found = 0;
+        for (id, value) in stream::of(&answer, &shared.log) {
+            take(&link, id, value, now);
+            found += 1;
+        }
+        if found >= PAGE {
+            // There may be more, and the heartbeat be written behind it: it is read again with the rest.
+            continue;
+        }
+        for (id, value) in stream::of(&answer, &shared.beats) {
+            beat = id;
+            let sent = value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+            // What another process or an earlier connection wrote proves less, or nothing.
+            if let Some(sent) = sent.filter(|sent| *sent <= shared.clock()) {
+                proved(&link, sent);
             }
         }
     }
@@ -206,7 +215,7 @@ async fn snapshot(link: &Link, connection: &mut MultiplexedConnection) -> RedisR
     let first = status.error.take().is_some() || status.snapshots == 1;
     drop(status);
     if first {
-        observe::feed_ready(&link.master, shared.set.len());
+        guarded(|| observe::feed_ready(&link.master, shared.set.len()));
     }
     link.complete.store(true, Ordering::Release);
     shared.woken.notify_one();
@@ -231,43 +240,61 @@ async fn write(
     replicas: bool,
 ) -> RedisResult<()> {
     let Link { shared, .. } = &*link;
+    // From when on replicas are waited for, if there are any.
+    let mut replicas = replicas.then(Instant::now);
     let mut beat = Instant::now();
-    let mut trim = Instant::now() + jitter(TRIM_EVERY);
+    // So much later than it could does this node trim, so that one does it for all.
+    let late = millis(TRIM_WITHIN / 2 + jitter(TRIM_WITHIN / 2));
+    let mut trims = None;
+    // Whether all of the stream was read, so that what has no mark is lacking.
+    let mut whole = false;
     let mut heal: Option<Instant> = None;
     let mut lacking: Vec<Entry> = Vec::new();
     loop {
-        send(&link, &mut connection, replicas).await?;
+        // A chunk at a time, so that nothing holds up the heartbeat.
+        let more = send(&link, &mut connection, &mut replicas).await?;
         let now = Instant::now();
-        if shared.stops() && shared.queue().own.is_empty() {
-            return Ok(());
+        if shared.stops() {
+            let queue = shared.queue();
+            if queue.own.is_empty() && !(whole && (queue.missed || !lacking.is_empty())) {
+                return Ok(());
+            }
         }
         if now >= beat {
             beat = now + BEAT;
-            let horizon = beat_once(&link, &mut connection).await?;
+            let time = beat_once(&link, &mut connection).await?;
+            let horizon = horizon(shared, time);
             // Of the time before the glance: what comes in between is there all the more.
             let read = *link.read();
             let seen = glance(&mut connection, &shared.log).await?;
             if !link.reread.load(Ordering::Acquire) && seen.lost(&known, read, horizon) {
-                observe::feed_went_backwards();
+                guarded(observe::feed_went_backwards);
                 link.complete.store(false, Ordering::Release);
                 link.reread.store(true, Ordering::Release);
+                (whole, heal, trims) = (false, None, None);
+                lacking.clear();
             }
             let gone = read.count.saturating_sub(seen.left(&known, read, horizon));
             link.forget(gone);
             known = seen;
-            if now >= trim {
-                trim = now + TRIM_EVERY + jitter(TRIM_EVERY);
-                let mut command = cmd("XTRIM");
-                command.arg(&shared.log).arg("MINID").arg("~").arg(horizon);
-                // Redis before 6.2 cannot; it keeps more then.
-                let _ = refused(connection.req_packed_command(&command).await)?;
+            if whole && seen.may_be_trimmed(horizon.saturating_sub(late)) {
+                trims = Some(time);
             }
         }
-        if link.complete.swap(false, Ordering::AcqRel) {
+        if let Some(time) = trims
+            && !trim(&link, &mut connection, time).await?
+        {
+            trims = None;
+        }
+        let complete = link.complete.swap(false, Ordering::AcqRel);
+        whole |= complete;
+        let missed = whole && !more && lacking.is_empty() && shared.queue().missed;
+        if complete || (missed && heal.is_none()) {
             heal = Some(now + jitter(HEAL_WITHIN));
         }
         if heal.is_some_and(|due| now >= due) {
             heal = None;
+            shared.queue().missed = false;
             lacking = shared.set.lacking(link.mark()).collect();
         }
         if !lacking.is_empty() {
@@ -276,7 +303,9 @@ async fn write(
             let rest = rest.into_iter().filter(|entry| !shared.set.has_mark(entry, link.mark()));
             let added = add(&mut connection, &shared.log, rest.collect()).await?;
             shared.status().healed += added;
-            observe::feed_healed(added);
+            guarded(|| observe::feed_healed(added));
+        }
+        if more || trims.is_some() || !lacking.is_empty() {
             continue;
         }
         let mut wait = beat.saturating_duration_since(now);
@@ -287,55 +316,46 @@ async fn write(
     }
 }
 
-/// Sends what is queued.
+/// Sends a chunk of what is queued; returns whether there is more.
 async fn send(
     link: &Link,
     connection: &mut MultiplexedConnection,
-    replicas: bool,
-) -> RedisResult<()> {
+    replicas: &mut Option<Instant>,
+) -> RedisResult<bool> {
     let Link { shared, .. } = link;
-    loop {
-        let (own, others) = {
+    let (own, others, more) = shared.queue().take(CHUNK);
+    let lacks = |entry: &Entry| !shared.set.has_mark(entry, link.mark());
+    add(connection, &shared.log, others.into_iter().filter(lacks).collect()).await?;
+    if own.is_empty() {
+        return Ok(more);
+    }
+    let waits = replicas.is_some_and(|from| from <= Instant::now());
+    let mut pipeline = Pipeline::with_capacity(own.len() + 1);
+    for (entry, _) in &own {
+        pipeline.add_command(xadd(&shared.log, *entry));
+    }
+    if waits {
+        pipeline.cmd("WAIT").arg(1).arg(millis(REPLICATED_WITHIN));
+    }
+    let sent = connection.req_packed_commands(&pipeline, 0, own.len() + usize::from(waits));
+    match sent.await.and_then(|answers| Value::Array(answers).extract_error()) {
+        Ok(answers) => {
+            let replicated = match &answers {
+                Value::Array(answers) if waits => matches!(answers.last(), Some(Value::Int(1..))),
+                _ => false,
+            };
+            if waits && !replicated {
+                *replicas = Some(Instant::now() + REPLICAS_AGAIN);
+            }
+            let how = if replicated { Stored::Replicated } else { Stored::Acknowledged };
+            own.into_iter().for_each(|(_, part)| part.stored(how));
+            Ok(more)
+        }
+        Err(error) => {
+            // It may have been written or not: it is sent again.
             let mut queue = shared.queue();
-            let count = queue.own.len().min(CHUNK);
-            let own: Vec<_> = queue.own.drain(..count).collect();
-            let due = |since: &Instant| since.elapsed() >= OTHERS_AFTER;
-            let count = queue.others.iter().take_while(|(_, since)| due(since)).count();
-            let others: Vec<_> = queue.others.drain(..count).map(|(entry, _)| entry).collect();
-            (own, others)
-        };
-        let lacks = |entry: &Entry| !shared.set.has_mark(entry, link.mark());
-        add(connection, &shared.log, others.into_iter().filter(lacks).collect()).await?;
-        if own.is_empty() {
-            return Ok(());
-        }
-        let mut pipeline = Pipeline::with_capacity(own.len() + 1);
-        for (entry, _) in &own {
-            pipeline.add_command(xadd(&shared.log, *entry));
-        }
-        if replicas {
-            pipeline.cmd("WAIT").arg(1).arg(millis(REPLICATED_WITHIN));
-        }
-        let sent = connection.req_packed_commands(&pipeline, 0, own.len() + usize::from(replicas));
-        match sent.await.and_then(|answers| Value::Array(answers).extract_error()) {
-            Ok(answers) => {
-                let replicated = match &answers {
-                    Value::Array(answers) if replicas => {
-                        matches!(answers.last(), Some(Value::Int(1..)))
-                    }
-                    _ => false,
-                };
-                let how = if replicated { Stored::Replicated } else { Stored::Acknowledged };
-                own.into_iter()
-                    .filter_map(|(_, part)| part)
-                    .for_each(|part| Part::stored(part, how));
-            }
-            Err(error) => {
-                // It may have been written or not: it is sent again.
-                let mut queue = shared.queue();
-                own.into_iter().rev().for_each(|own| queue.own.push_front(own));
-                return Err(error);
-            }
+            own.into_iter().rev().for_each(|own| queue.own.push_front(own));
+            Err(error)
         }
     }
 }
@@ -364,7 +384,41 @@ fn xadd(log: &str, entry: Entry) -> Cmd {
     command
 }
 
-/// Writes one heartbeat, which holds its own time; returns before when (milliseconds, by the server) all is dead.
+/// Removes a chunk of what is older than the horizon; returns whether there may be more of it.
+///
+/// What ends sessions that are to come, or an old cookie, lives longer than other entries: it is added again before.
+async fn trim(link: &Link, connection: &mut MultiplexedConnection, time: u64) -> RedisResult<bool> {
+    let Link { shared, .. } = link;
+    let minid = |id: String| {
+        let mut command = cmd("XTRIM");
+        command.arg(&shared.log).arg("MINID").arg(id);
+        command
+    };
+    // Redis before 6.2 cannot; it keeps all then, and nothing is to be added.
+    if refused(connection.req_packed_command(&minid("0".to_owned())).await)?.is_none() {
+        return Ok(false);
+    }
+    let mut command = cmd("XRANGE");
+    command.arg(&shared.log).arg("-").arg(horizon(shared, time).saturating_sub(1));
+    command.arg("COUNT").arg(CHUNK);
+    let answer = connection.req_packed_command(&command).await?;
+    let old: Vec<_> = stream::entries(&answer).collect();
+    let Some((last, _)) = old.last() else { return Ok(false) };
+    let now = Seconds(time).into();
+    let alive = |value| shared.set.alive(stream::entry(value)?, now);
+    let alive: HashSet<_> = old.iter().filter_map(|(_, value)| alive(*value)).collect();
+    add(connection, &shared.log, alive.into_iter().collect()).await?;
+    refused(connection.req_packed_command(&minid(last.next().to_string())).await)?;
+    Ok(old.len() >= CHUNK)
+}
+
+/// Returns before when (milliseconds, by the server) all is dead, save what was ahead of its time.
+fn horizon(shared: &Shared, time: u64) -> u64 {
+    time.saturating_sub(shared.set.keep().as_secs()).saturating_mul(1000)
+}
+
+/// Writes one heartbeat, which holds its own time; returns the server's time, in seconds: by that clock, no node with a
+/// wrong one trims what is alive.
 async fn beat_once(link: &Link, connection: &mut MultiplexedConnection) -> RedisResult<u64> {
     let Link { shared, .. } = link;
     let mut pipeline = Pipeline::with_capacity(3);
@@ -374,9 +428,8 @@ async fn beat_once(link: &Link, connection: &mut MultiplexedConnection) -> Redis
     pipeline.cmd("TIME");
     let answers = connection.req_packed_commands(&pipeline, 0, 3).await?;
     let answers = Value::Array(answers).extract_error()?;
-    // By the clock of the server, so that no node with a wrong one trims what is alive.
     let (_, _, (seconds, _)): (Value, Value, (u64, u64)) = from_redis_value(answers)?;
-    Ok(seconds.saturating_sub(shared.set.keep().as_secs()) * 1000)
+    Ok(seconds)
 }
 
 async fn glance(connection: &mut MultiplexedConnection, log: &str) -> RedisResult<Glance> {
@@ -455,16 +508,17 @@ const BLOCK: Duration = Duration::from_secs(1);
 /// For how long a receipt waits for a replica.
 const REPLICATED_WITHIN: Duration = Duration::from_millis(100);
 
+/// For how long no receipt waits for a replica, after none has answered: one that is stopped holds nothing up.
+const REPLICAS_AGAIN: Duration = Duration::from_secs(1);
+
 /// The heartbeats of a node that has gone are forgotten after this.
 const BEATS_LAST: Duration = Duration::from_secs(60);
-
-/// What came from the journal is sent by the process that put it there; by this one only if it has not been after this.
-const OTHERS_AFTER: Duration = Duration::from_secs(1);
 
 /// Within this, each node begins to add what the stream lacks, at another time than the others.
 const HEAL_WITHIN: Duration = Duration::from_millis(500);
 
-const TRIM_EVERY: Duration = Duration::from_secs(3600);
+/// For how long what is dead may stay in the stream: for another time on each node.
+const TRIM_WITHIN: Duration = Duration::from_secs(3600);
 
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
 const MOST_PAUSE: Duration = Duration::from_secs(1);

@@ -20,6 +20,7 @@ use crate::bytes::random;
 use crate::observe;
 use crate::redis::{RedisUrlError, Server};
 use crate::revocation::entry::Entry;
+use crate::revocation::guarded;
 use crate::revocation::receipt::Part;
 use crate::revocation::set::{Freshness, Revocations, Sink};
 
@@ -184,17 +185,18 @@ impl Feed {
     /// Waits until what is revoked is known and fresh, for at most this long, and returns whether it is.
     #[must_use]
     pub fn wait(&self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now().checked_add(limit);
         let mut status = self.shared.status();
         loop {
             if self.shared.set.is_fresh() {
                 return true;
             }
-            let wait = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let wait = left.map_or(BEAT, |left| left.min(BEAT));
             if wait.is_zero() {
                 return false;
             }
-            let woken = self.shared.ready.wait_timeout(status, wait.min(BEAT));
+            let woken = self.shared.ready.wait_timeout(status, wait);
             status = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -236,9 +238,22 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     /// What was revoked here and is to be sent at once.
-    own: VecDeque<(Entry, Option<Part>)>,
+    own: VecDeque<(Entry, Part)>,
     /// What came from the journal, so that another process may be sending it: since when.
     others: VecDeque<(Entry, Instant)>,
+    /// Whether there was no room for something. The set has it, so it is added with what the stream lacks.
+    missed: bool,
+}
+
+impl Queue {
+    /// Takes so much of what is to be sent, and whether that was not all of it.
+    fn take(&mut self, most: usize) -> (Vec<(Entry, Part)>, Vec<Entry>, bool) {
+        let own = self.own.drain(..self.own.len().min(most)).collect();
+        let due = self.others.iter().take(most);
+        let due = due.take_while(|(_, since)| since.elapsed() >= OTHERS_AFTER).count();
+        let others = self.others.drain(..due).map(|(entry, _)| entry).collect();
+        (own, others, !self.own.is_empty() || due == most)
+    }
 }
 
 impl Shared {
@@ -264,7 +279,7 @@ impl Shared {
         let lag = Duration::from_millis(self.clock().saturating_sub(then));
         let first = self.proved.fetch_max(then, Ordering::AcqRel) == 0;
         self.status().lag = Some(lag);
-        observe::feed_beat(self.set.staleness().unwrap_or_default(), lag);
+        guarded(|| observe::feed_beat(self.set.staleness().unwrap_or_default(), lag));
         if first {
             self.ready.notify_all();
         }
@@ -274,13 +289,12 @@ impl Shared {
 impl Sink for Shared {
     fn push(&self, entry: Entry, part: Option<Part>) {
         let mut queue = self.queue();
-        if part.is_some() {
-            // Beyond that, the set knows it, and it is healed at the next connection.
-            if queue.own.len() < MOST_QUEUED {
-                queue.own.push_back((entry, part));
+        match part {
+            Some(part) if queue.own.len() < MOST_QUEUED => queue.own.push_back((entry, part)),
+            None if queue.others.len() < MOST_QUEUED => {
+                queue.others.push_back((entry, Instant::now()));
             }
-        } else if queue.others.len() < MOST_QUEUED {
-            queue.others.push_back((entry, Instant::now()));
+            _ => queue.missed = true,
         }
         drop(queue);
         self.woken.notify_one();
@@ -289,8 +303,11 @@ impl Sink for Shared {
 
 const STALE_AFTER: Duration = Duration::from_secs(10);
 
+/// What came from the journal is sent by the process that put it there; by this one only if it has not been after this.
+const OTHERS_AFTER: Duration = Duration::from_secs(1);
+
 /// How often a heartbeat is written.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// The most that waits for a server; what is beyond is told as queued, and healed later.
+/// The most that waits for a server. The receipts of what is beyond say that it is queued; it is sent after the rest.
 const MOST_QUEUED: usize = 100_000;

@@ -41,11 +41,14 @@ pub(super) fn entries(answer: &Value) -> impl Iterator<Item = (Id, Option<&[u8]>
     })
 }
 
-/// Returns the key of each stream in an answer of XREAD, and what it has.
-pub(super) fn streams(answer: &Value) -> impl Iterator<Item = (&[u8], &Value)> {
-    array(answer).iter().filter_map(|stream| match array(stream) {
-        [key, entries] => Some((bytes(key)?, entries)),
-        _ => None,
+/// Returns the entries that an answer of XREAD has of one stream.
+pub(super) fn of<'a>(
+    answer: &'a Value,
+    key: &'a str,
+) -> impl Iterator<Item = (Id, Option<&'a [u8]>)> {
+    array(answer).iter().flat_map(move |stream| match array(stream) {
+        [name, found] if bytes(name) == Some(key.as_bytes()) => entries(found),
+        _ => entries(&Value::Nil),
     })
 }
 
@@ -102,7 +105,8 @@ impl Glance {
         if earlier.may_be_trimmed(horizon) { read.count.min(self.length) } else { read.count }
     }
 
-    fn may_be_trimmed(&self, horizon: u64) -> bool {
+    /// Returns whether some of it is older than the horizon.
+    pub(super) fn may_be_trimmed(&self, horizon: u64) -> bool {
         self.length > 0 && self.first.0 < horizon
     }
 }
