@@ -1,12 +1,22 @@
-"""Writes the corpora that can be had from the test vectors. Run once, then minimise: see README.md."""
+"""Writes the corpora that can be had from the test vectors and from the writer in `tests/interop`, whose requirements it
+has. Run once, then minimise: see README.md. It tells how the reader in `tests/interop` takes the messages."""
 
+import collections
 import hashlib
 import json
 import pathlib
-import zlib
+import sys
 
 here = pathlib.Path(__file__).parent
+sys.path.insert(0, str(here.parent / "tests/interop"))
+import seal  # noqa: E402
+import sealed  # noqa: E402
+
 vectors = json.loads((here.parent / "tests/vectors/v1.json").read_text())
+outcomes = collections.Counter()
+
+# The targets read at this time.
+NOW = 1_763_996_400
 
 
 def add(target, content):
@@ -15,11 +25,21 @@ def add(target, content):
     (folder / hashlib.sha1(content).hexdigest()).write_bytes(content)
 
 
-def varint(n):
-    out = b""
-    while n > 127:
-        out, n = out + bytes([n & 127 | 128]), n >> 7
-    return out + bytes([n])
+class Messages(seal.Writer):
+    """Writes what would be sealed, in the place of cookies."""
+
+    def envelope(self, form, packed, began, age, *rest):
+        return super().envelope(form, packed, NOW, 0, *rest)
+
+    def add(self, name, message, **_):
+        if len(message) > 4000:
+            return
+        add("message", message)
+        try:
+            sealed.unpack(sealed.parse_message(message)[1])
+            outcomes["opens"] += 1
+        except sealed.Refused as refused:
+            outcomes[str(refused)] += 1
 
 
 for vector in vectors:
@@ -30,24 +50,19 @@ for vector in vectors:
     add("ring_text", vector["key"].encode())
     if "body" in vector and len(vector["body"]) < 4000:
         body = bytes.fromhex(vector["body"])
-        times = varint(1_763_996_400) + varint(5)
-        add("message", bytes([vector["format"]]) + times + b"\0" + body + b"\x80")
-        add("message", bytes([0x20 | vector["format"]]) + times + bytes(16) + b"\0" + body + b"\x80\0\0")
-        head = varint(len(body) << 2)
-        add("message", bytes([0x40 | vector["format"]]) + times + b"\x02\x04\x00" + head + body + b"\x80")
+        messages = Messages(len(body))
+        head = sealed.write_varint(len(body) << 2) if body else b""
+        skipped = sealed.write_varint(1000 << 1) + seal.sized(b"\xa5")
+        for packed, more in [(b"\0" + body, ()), (b"\0" + body, (0, bytes(16))), (head + body, (0, None, skipped))]:
+            message = messages.envelope(vector["format"], packed, NOW, 0, *more)
+            messages.add(vector["name"], message + b"\x80")
 
-# Segments of each kind behind the tag of each method.
-times = varint(1_763_996_400) + b"\0"
-for tag, compressed in [(0x01, b"\x1f" + b"\xa5" + b"\x01\x00" + b"\x20" + b"\x50" + b"\xa5" * 5)]:
-    segment = varint(len(compressed) << 2 | 1) + varint(60) + compressed
-    add("message", bytes([tag]) + times + segment + b"\x80")
-for text in (b'{"alg":"RS256","typ":"JWT","kid":"1"}', b"\xa5shirt" * 20):
-    for use_text in (0, 1):
-        dictionary = (here.parent / "src/message/dictionary-1.txt").read_bytes()
-        compressor = zlib.compressobj(9, zlib.DEFLATED, -15, 9, 0, *([dictionary] if use_text else []))
-        compressed = compressor.compress(text) + compressor.flush()
-        segment = varint(len(compressed) << 2 | use_text << 1 | 1) + varint(len(text)) + compressed
-        add("message", bytes([0x81]) + times + segment + b"\x80")
+messages = Messages(1)
+messages.malformed()
+for number in range(100):
+    messages.session(number)
+print(f"message: {dict(outcomes)}")
+
 
 # A choice of one of so many ways, as `arbitrary` reads it.
 def way(index, of):
