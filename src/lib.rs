@@ -191,7 +191,6 @@
 //!
 //! # Foreign types in the API
 //!
-//! `cookie::Cookie` ([`SetCookies::cookies`]), since that is the word that web frameworks share, and
 //! `zeroize::Zeroizing` around what is secret; the error sources are opaque. The middlewares speak the language
 //! of their frameworks: `http` 1, `tower-layer` and `tower-service` 0.3, `axum-core` 0.5, `actix-web` 4. All
 //! others are of `std`, `serde` and this crate.
