@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 use std::thread;
@@ -51,7 +52,10 @@ impl Timer {
             }
             if !due.is_empty() {
                 drop(waiting);
-                due.into_iter().for_each(Waker::wake);
+                // A waker that panics is its task's own fault; others wait for this thread too.
+                for waker in due {
+                    let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+                }
                 waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
@@ -84,5 +88,45 @@ impl PartialOrd for Waiting {
 impl Ord for Waiting {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.deadline.cmp(&other.deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("expected by the test");
+        }
+    }
+
+    struct Unparks(thread::Thread, Mutex<bool>);
+
+    impl Wake for Unparks {
+        fn wake(self: Arc<Self>) {
+            *self.1.lock().unwrap() = true;
+            self.0.unpark();
+        }
+    }
+
+    #[test]
+    fn a_waker_that_panics_does_not_keep_others_from_being_woken() {
+        wake_at(Instant::now(), Arc::new(Panics).into());
+        for _ in 0..2 {
+            let woken = Arc::new(Unparks(thread::current(), Mutex::new(false)));
+            let begin = Instant::now();
+            wake_at(begin, Arc::clone(&woken).into());
+            while !*woken.1.lock().unwrap() {
+                let waited = begin.elapsed().as_secs();
+                assert!(waited < 60, "the thread has ended");
+                thread::park_timeout(std::time::Duration::from_secs(1));
+            }
+        }
     }
 }
