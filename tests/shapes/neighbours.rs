@@ -521,6 +521,9 @@ fn a_change_is_written_though_little_tells_of_it() {
                 // What has the bytes of the client's session is not that session yet.
                 let found = changed(format, &careless(Some(None)), &careless(None), known);
                 assert_eq!(found, Refused, "{format}");
+                let careless = |name| CarelessPatch { name, after: 7 };
+                let found = changed(format, &careless(Some(None)), &careless(None), known);
+                assert_eq!(found, Refused, "{format}");
             }
         }
     }
