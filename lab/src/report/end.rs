@@ -102,8 +102,9 @@ fn method(run: &Run) -> String {
          cargo run --release --manifest-path lab/Cargo.toml -- --quick  # what must hold on any machine, as CI runs it\n\
          ```\n\n\
          - This run took {} s: events {}, and beside them the bytes and the two roads to cookies; times {}, one system at a time; \
-         memory {}. All systems have their events at once, so a figure of single requests may be chance; a figure of users \
-         logged out is not.\n\
+         memory {}. All systems have their events at once, so a figure of single requests may be chance. So may be that of \
+         users logged out by asynchronous replication behind round robin, which lags by how busy the machine is: their next request \
+         came to a node before their session did. The other figures of users logged out are not.\n\
          - Everything runs on one machine, over loopback, without TLS. A network adds its round trips to the store and to replication, and \
          none to cookies. Processor times are of this machine; ratios within a language carry over better.\n\
          - The application is the same everywhere ([axum](../lab/src/node/mod.rs), [servlet](../lab/tomcat/ShopServlet.java)): log in, read, change, log \
